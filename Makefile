@@ -1,0 +1,72 @@
+# Everything runs from .venv, which the first target that needs it makes. Python 3.11+ and make suffice.
+#   make PYTHON=python3.12 ...   chooses another interpreter
+#   make test ARGS="-k plan"     hands arguments to pytest (and to bench, and to demo)
+
+SHELL := /bin/sh
+.SHELLFLAGS := -ec
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: venv
+venv: $(READY) ## make .venv and install the pinned dependencies (every other target does it too)
+
+.PHONY: demo
+demo: $(READY) ## see it work: plan, review, apply, gates, status and rollback on an S3 server of its own
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/s3plan demo $(ARGS)
+
+.PHONY: test
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) ## formatting, lint, types, layers, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate.py --check
+
+.PHONY: format
+format: $(READY) ## format the code and mend what lint can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: $(READY) ## write schemas/ and the generated pages of docs/
+	$(BIN)/python tools/generate.py
+
+.PHONY: bench
+bench: $(READY) ## measure s3plan beside s5cmd and rclone (about ten minutes; ARGS=--help for less)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: ## ask the resolver again and rewrite constraints.txt
+	@$(PYTHON) tools/lock.py
+
+.PHONY: clean
+clean: ## remove .venv and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again when a dependency changes, otherwise left alone: a second run of any target is quick.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "s3plan needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { \
+	  echo "$(PYTHON) cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	  exit 1; }
+	@echo "Installing the pinned dependencies into .venv (once; about a minute) ..." >&2
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,95 @@
+"""``python -m benchmarks``: start a server, fill it, measure, write the page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import cases, datasets, server
+from benchmarks.report import Report
+from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
+
+RESULTS = Path(__file__).parent / "results"
+MEMORY_DISK = Path("/dev/shm")
+CASES = ("small", "large", "memory")
+MEMORY_RUNS = 3
+
+
+def main() -> int:
+    """Exit 0 when every goal is met, 1 when one is missed or a result is wrong."""
+    options = _options()
+    ours = S3Plan()
+    tools: list[Tool] = [tool for tool in (ours, S5cmd(), Rclone()) if tool.name in options.tools]
+    on_memory = MEMORY_DISK.is_dir()
+    with tempfile.TemporaryDirectory(
+        prefix="s3plan-bench-", dir=MEMORY_DISK if on_memory else None
+    ) as directory:
+        scratch = Path(directory)
+        _say("starting SeaweedFS")
+        try:
+            with server.running(scratch) as running:
+                versions = {tool.name: tool.version() for tool in tools}
+                versions["SeaweedFS"] = server.version()
+                report = Report(versions, disk="a memory disk" if on_memory else "disk")
+                _measure(running, report, tools, options, scratch)
+                report.algorithms = dict(ours.algorithms)
+        except WrongResultError as error:
+            _say(f"the benchmark failed: {error}")
+            return 1
+    print(report.markdown())
+    report.write(RESULTS)
+    return 0 if all(goal.met for goal in report.goals) else 1
+
+
+def _measure(
+    running: server.Server,
+    report: Report,
+    tools: Sequence[Tool],
+    options: argparse.Namespace,
+    scratch: Path,
+) -> None:
+    names = {tool.name for tool in tools}
+    for dataset, peer in ((cases.SMALL, "s5cmd"), (cases.LARGE, "rclone")):
+        if dataset.bucket in options.cases:
+            _fill(running, dataset)
+            series = cases.alternate(
+                running, dataset, tools, runs=options.runs, scratch=scratch, say=_say
+            )
+            report.speed += series
+            if {"s3plan", peer} <= names:
+                report.goals.append(cases.speed_goal(series, peer))
+    if "memory" in options.cases and "s3plan" in names:
+        for dataset in (cases.FEW, cases.MANY):
+            _fill(running, dataset)
+            runs = min(options.runs, MEMORY_RUNS)
+            report.memory += cases.alternate(
+                running, dataset, [S3Plan()], runs=runs, scratch=scratch, say=_say
+            )
+        report.goals.append(cases.memory_goal(*report.memory))
+
+
+def _fill(running: server.Server, dataset: datasets.Dataset) -> None:
+    _say(f"filling s3://{dataset.bucket} with {dataset.title}")
+    datasets.fill(running, dataset)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--runs", type=int, default=7, help="rounds to count (default: 7)")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, metavar="CASE")
+    parser.add_argument(
+        "--tools", nargs="+", choices=("s3plan", "s5cmd", "rclone"), metavar="TOOL",
+        default=("s3plan", "s5cmd", "rclone"),
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

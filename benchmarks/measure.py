@@ -1,0 +1,34 @@
+"""Run one command and say how long it took and how much memory it had; a program of its own.
+
+Linux hands a process's peak memory on to what it starts, so a command started by the benchmark
+itself would never seem smaller than the benchmark. This small process stands in between:
+``python -I -S measure.py RESULT COMMAND...`` writes seconds, CPU seconds and peak bytes to RESULT.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    """Start, wait, write; end as the command ended."""
+    result, *command = sys.argv[1:]
+    began = time.perf_counter()
+    pid = os.posix_spawnp(command[0], command, os.environ)
+    _, status, usage = os.wait4(pid, 0)
+    seconds = time.perf_counter() - began
+    unit = 1 if sys.platform == "darwin" else 1024
+    figures = {
+        "seconds": seconds,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": usage.ru_maxrss * unit,
+    }
+    with open(result, "w") as file:  # noqa: PTH123  (pathlib would double this process)
+        json.dump(figures, file)
+    code = os.waitstatus_to_exitcode(status)
+    sys.exit(code if code >= 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    main()

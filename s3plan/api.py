@@ -1,0 +1,289 @@
+"""The library: everything the command line does, as functions; the one place that wires parts.
+
+Functions here are synchronous and run their own event loop. While they work they tell an observer
+what happens (:mod:`s3plan.model.events`), on the calling thread. They raise errors of
+:mod:`s3plan.errors` and print nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3plan import __version__
+from s3plan.engine import runs, session
+from s3plan.engine.approval import Approval, Ask
+from s3plan.engine.report import run_status
+from s3plan.engine.runs import timestamp
+from s3plan.errors import JournalError, LockedError, PlanningError, ProblemsError, UsageError
+from s3plan.inventory.survey import survey
+from s3plan.localfs.locks import holder_of
+from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.connection import Connection
+from s3plan.model.events import AnyEvent, RunFinished
+from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.status import RunStatus
+from s3plan.model.steps import Download
+from s3plan.plan.drafts import StepDraft
+from s3plan.plan.reading import PlanFile
+from s3plan.plan.seal import seal
+from s3plan.store import Store
+from s3plan.tables import Database
+
+if TYPE_CHECKING:
+    from s3plan import kinds
+
+Observer = Callable[[AnyEvent], None]
+"""Called with every event, on the calling thread; must return quickly."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What planning came to. ``plan`` is None where nothing differs: No changes.
+
+    ``notes`` are sentences a person should read. ``unfinished`` is the id of a run here that was
+    begun and not finished; applying the new plan closes it.
+    """
+
+    plan: PlanFile | None
+    path: Path | None
+    notes: tuple[str, ...] = ()
+    unfinished: str | None = None
+
+
+def ignore(event: AnyEvent) -> None:
+    """An observer that does nothing."""
+
+
+def validate(
+    manifests: Sequence[Path], *, variables: Mapping[str, str] | None = None
+) -> tuple[ManifestRef, ...]:
+    """Check manifest files without looking at S3; the documents they hold.
+
+    Raises ProblemsError with every problem of every file.
+    """
+    from s3plan import kinds
+
+    return kinds.load(manifests, variables=variables or {}, environ=os.environ).refs
+
+
+def load_connection(manifest: Path) -> Connection:
+    """The one connection that a manifest file holds. Raises ProblemsError or UsageError."""
+    from s3plan import kinds
+
+    return kinds.load_connection(manifest, environ=os.environ)
+
+
+def plan(
+    manifests: Sequence[Path],
+    *,
+    out: Path = Path("plan.json"),
+    variables: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    observer: Observer = ignore,
+) -> PlanResult:
+    """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
+
+    ``only`` and ``exclude`` are ``bucket=GLOB``. Where nothing differs no file is written, and an
+    earlier plan at ``out`` stays. Raises ProblemsError with everything that cannot be planned for.
+    """
+    from s3plan import kinds
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    loaded = loaded.narrowed(_bucket_globs(only), _bucket_globs(exclude))
+    found = next(session.unfinished_runs(Path()), None)
+    made = asyncio.run(_plan(loaded, out, observer))
+    return PlanResult(made, out if made else None, (), found.id if found else None)
+
+
+def show(path: Path) -> PlanFile:
+    """Read a plan file and check it whole. Raises PlanFileError."""
+    return PlanFile.open(path)
+
+
+def apply(
+    plan: Path,
+    *,
+    approval: Approval,
+    observer: Observer = ignore,
+    ask: Ask | None = None,
+    log: Path | None = None,
+) -> RunFinished:
+    """Run exactly the plan, or go on with its run. The result's ``exit_code`` says how it ended.
+
+    ``ask`` is called at a delete gate that nobody has approved; without it the run ends held.
+    ``log`` gets JSON Lines of every item. Raises StaleError and LockedError before the first
+    request, IncompleteError when the journal or the disk fails in the middle.
+    """
+    return asyncio.run(session.apply(plan, approval, ask, _around(observer, log)))
+
+
+def status(journal: Path | None = None) -> RunStatus:
+    """How a run stands, from its journal alone; of the latest apply here without ``journal``."""
+    return run_status(journal or Path(runs.JOURNAL_LINK))
+
+
+def rollback_plan(journal: Path) -> PlanFile | None:
+    """What a rollback would do now; None where there is nothing to take back."""
+    return asyncio.run(session.preview_rollback(journal, _around(ignore, None)))
+
+
+def rollback(
+    journal: Path, *, approval: Approval, observer: Observer = ignore, log: Path | None = None
+) -> RunFinished | None:
+    """Take a run back, or go on doing so; None where there is nothing (more) to take back."""
+    return asyncio.run(session.rollback(journal, approval, _around(observer, log)))
+
+
+def journal_reset() -> Path:
+    """Archive the latest run's folder so that a plan starts afresh; no local file is touched.
+
+    The folder goes to ``.s3plan/archive/``. Raises JournalError without a run, LockedError while a
+    process works on it.
+    """
+    link = Path(runs.JOURNAL_LINK)
+    run = runs.run_of(link)
+    holder = holder_of(run.lock)
+    if holder is not None:
+        raise LockedError(
+            "a process works on this run",
+            address=str(run.folder),
+            found=f"{holder.host}, pid {holder.pid}, since {holder.since}",
+            next_step="wait for it or stop it with Ctrl-C",
+        )
+    archive = Path(runs.STATE_DIRECTORY) / "archive" / run.id
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        run.folder.rename(archive)
+        if link.is_symlink():
+            link.unlink()
+    except OSError as error:
+        raise JournalError(
+            f"the run cannot be archived: {error.strerror}", address=str(run.folder)
+        ) from error
+    return archive
+
+
+def _bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
+    globs: list[str] = []
+    for text in filters:
+        what, equals, glob = text.partition("=")
+        if what != "bucket" or not equals or not glob:
+            raise UsageError(
+                "this filter is not known",
+                expected="bucket=GLOB, such as bucket=photos-*",
+                found=text,
+                next_step="use select in the manifest to choose keys",
+            )
+        globs.append(glob)
+    return tuple(globs)
+
+
+async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile | None:
+    from s3plan import kinds
+
+    now = datetime.now(UTC)
+    async with Store(loaded.connection) as store:
+        target = await store.identify()
+        with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
+            memory = loaded.connection.limits.memory
+            with Database(Path(scratch), memory_limit=memory) as database:
+                seen = await survey(kinds.scopes(loaded), store, database, observer)
+                observed = kinds.Observed(
+                    database=database,
+                    target=target,
+                    connection=loaded.connection,
+                    facts=seen.facts,
+                    catalogues=seen.catalogues,
+                    now=now,
+                )
+                drafts = await asyncio.to_thread(kinds.plan_all, loaded, observed)
+                if not drafts:
+                    return None
+                _check_space(drafts, database)
+                header = PlanHeader(
+                    format=PLAN_FORMAT,
+                    tool=__version__,
+                    created=timestamp(now),
+                    host=socket.gethostname(),
+                    target=target,
+                    connection=loaded.connection,
+                    manifests=loaded.refs,
+                )
+                return await asyncio.to_thread(seal, drafts, database, header, out)
+
+
+def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
+    """Refuse downloads that do not fit where they go, every destination at once."""
+    needed: dict[str, int] = {}
+    for draft in drafts:
+        if isinstance(draft.action, Download):
+            (size,) = database.row(
+                "SELECT CAST(sum(size) AS BIGINT) FROM items WHERE step = ?", [draft.worklist]
+            )
+            path = draft.action.destination
+            needed[path] = needed.get(path, 0) + size
+    problems = []
+    for path, size in needed.items():
+        free = _free_bytes(Path(path))
+        if size > free:
+            problems.append(
+                PlanningError(
+                    "the objects do not fit into the destination",
+                    address=path,
+                    expected=f"{size:,} bytes free",
+                    found=f"{free:,} bytes free",
+                    next_step="make room, choose another destination, or plan fewer buckets",
+                )
+            )
+    if problems:
+        raise ProblemsError("this cannot be planned", problems)
+
+
+def _free_bytes(path: Path) -> int:
+    """Free bytes at ``path``, or where it would be made."""
+    try:
+        with Tree.open(path, create=False) as tree:
+            return tree.space().bytes
+    except RootMissingError:
+        with Tree.open(path.parent, create=False) as tree:
+            return tree.space().bytes
+
+
+def _around(observer: Observer, log: Path | None) -> session.Surroundings:
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return session.Surroundings(
+        directory=Path(),
+        state_home=Path(state) / "s3plan",
+        clock=lambda: datetime.now(UTC),
+        open_store=Store,
+        observer=observer,
+        tool=__version__,
+        item_log=log,
+    )
+
+
+__all__ = [
+    "Approval",
+    "Ask",
+    "Observer",
+    "PlanResult",
+    "apply",
+    "ignore",
+    "journal_reset",
+    "load_connection",
+    "plan",
+    "rollback",
+    "rollback_plan",
+    "show",
+    "status",
+    "validate",
+]

@@ -1,0 +1,7 @@
+"""The command line: one module a command; it parses, calls the library and hands on to a view."""
+
+from __future__ import annotations
+
+from s3plan.cli.program import main
+
+__all__ = ["main"]

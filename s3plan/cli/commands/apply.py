@@ -1,0 +1,109 @@
+"""``s3plan apply``: run exactly one plan, once a person has approved it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from s3plan.cli.approval import approve_option, approver, read_approve, read_deletes
+from s3plan.cli.command import Command
+from s3plan.cli.exits import HELD
+from s3plan.cli.settings import settings
+from s3plan.errors import HeldError
+
+if TYPE_CHECKING:
+    from s3plan.api import Approval
+    from s3plan.views.view import View
+
+_STANDARD_INPUT = "-"
+_SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
+
+
+@click.command(
+    cls=Command,
+    name="apply",
+    short_help="Run exactly one plan, once it is approved.",
+    exits=(0, 1, 3, 4, 5, 6, 130),
+    logs=True,
+)
+@click.argument("plan", metavar="[PLAN]", required=False)
+@approve_option("the plan: every step but deletions")
+@click.option(
+    "--approve-delete",
+    "deletes",
+    multiple=True,
+    metavar="SUBJECT@EVIDENCE",
+    help="Open a delete gate, as the gate printed it. May be repeated.",
+)
+def command(plan: str | None, approve: str | None, deletes: tuple[str, ...]) -> int:
+    """Run a plan file (plan.json unless named; - is standard input).
+
+    Nothing is decided again: what is no longer as planned is left alone and reported. Without
+    --approve the plan is shown and asked about on a terminal. Deletions ask again after
+    verification. The same command goes on with a run that was stopped.
+    """
+    asked = read_approve(approve, plan, "plan")
+    evidences = read_deletes(deletes)
+    view = settings().view()
+    with _plan_file(asked.path or "plan.json") as path:
+        digest = asked.digest
+        if not asked.approved:
+            digest = _approved_digest(view, path, asked.path or "plan.json")
+        if not asked.approved and digest is None:
+            view.told("Not approved: nothing was changed.", {"type": "not-approved"})
+            return HELD
+        from s3plan.api import Approval
+
+        return _run(view, path, Approval(approver(), digest, evidences))
+
+
+def _approved_digest(view: View, path: Path, name: str) -> str | None:
+    """Return the digest of the plan that was shown and approved; None where the answer was no."""
+    from s3plan import api
+    from s3plan.rules.commands import apply_command
+
+    found = api.show(path)
+    answer = view.confirm_plan(found, name)
+    if answer is None:
+        raise HeldError(
+            "the plan is not approved, and nobody is here to ask",
+            address=name,
+            next_step=f"review it with `s3plan show`, then `{apply_command(name, found.digest)}`",
+        )
+    return found.digest if answer else None
+
+
+def _run(view: View, path: Path, approval: Approval) -> int:
+    from s3plan import api
+
+    with view.watch() as watch:
+        finished = api.apply(
+            path, approval=approval, observer=watch, ask=watch.ask, log=settings().log_file
+        )
+    view.finished(finished)
+    return finished.exit_code
+
+
+@contextmanager
+def _plan_file(name: str) -> Iterator[Path]:
+    """Yield the plan's path; standard input is kept in a temporary file meanwhile."""
+    if name != _STANDARD_INPUT:
+        yield Path(name)
+        return
+    with tempfile.TemporaryDirectory(prefix="s3plan-") as directory:
+        spooled = Path(directory) / "plan"
+        with spooled.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with spooled.open("rb") as file:
+            start = file.read(4)
+        suffix = next(
+            (name for magic, name in _SUFFIXES.items() if start.startswith(magic)), ".json"
+        )
+        yield spooled.rename(spooled.with_suffix(suffix))

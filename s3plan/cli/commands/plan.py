@@ -1,0 +1,82 @@
+"""``s3plan plan``: look at S3, write the difference as a plan, show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from s3plan.cli.command import Command
+from s3plan.cli.exits import CHANGES
+from s3plan.cli.settings import settings
+from s3plan.cli.variables import read_variables, variable_options
+
+
+@click.command(
+    cls=Command,
+    name="plan",
+    short_help="Look at S3 and write what has to be done as a plan.",
+    exits=(0, 1, 2, 6),
+)
+@click.argument(
+    "manifests",
+    metavar="MANIFEST...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("plan.json"),
+    show_default=True,
+    help="The plan file to write; .zst and .gz are compressed.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="bucket=GLOB",
+    help="Plan only buckets that match, such as bucket=photos-*. May be repeated.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="bucket=GLOB",
+    help="Leave out buckets that match. May be repeated.",
+)
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 2 instead of 0 when the plan has changes.",
+)
+@variable_options
+def command(
+    *,
+    manifests: tuple[Path, ...],
+    out: Path,
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
+    detailed_exitcode: bool,
+    var: tuple[str, ...],
+    var_file: tuple[Path, ...],
+) -> int:
+    """Look at S3 and write what has to be done as a plan file.
+
+    Only reads. Prints the steps in order, how each is undone, and one `Plan:` line, or exactly
+    `No changes.`
+    """
+    from s3plan import api
+    from s3plan.rules.commands import apply_command
+    from s3plan.views.view import Remarks
+
+    variables = read_variables(var, var_file)
+    view = settings().view()
+    with view.look() as watch:
+        made = api.plan(
+            manifests, out=out, variables=variables, only=only, exclude=exclude, observer=watch
+        )
+    path = str(made.path or out)
+    following = apply_command(path, made.plan.digest) if made.plan else ""
+    view.plan_made(made.plan, path, following, Remarks(made.notes, made.unfinished))
+    return CHANGES if made.plan is not None and detailed_exitcode else 0

@@ -1,0 +1,1 @@
+"""How plans run: the graph walker, one handler per verb, gates, journal, resume, rollback."""

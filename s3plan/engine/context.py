@@ -1,0 +1,289 @@
+"""What a handler is given: the store, the destination, the journal, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from s3plan.engine.journal import JournalWriter
+from s3plan.engine.runs import Run, timestamp
+from s3plan.engine.state import RunState, StepState
+from s3plan.errors import DestinationError
+from s3plan.localfs.catalogue import Catalogue
+from s3plan.localfs.syncing import SyncPoint as Syncer
+from s3plan.localfs.tree import Tree
+from s3plan.model.events import AnyEvent, ItemProblem, Progressed
+from s3plan.model.journal import ItemFailed, Outcome, Receipts, SyncPoint
+from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord
+from s3plan.model.steps import Step
+from s3plan.plan.reading import PlanFile
+from s3plan.rules.commands import DEFAULT_PLAN, apply_command, rollback_command
+from s3plan.store import Bucket, Store
+
+Observer = Callable[[AnyEvent], None]
+Result = TypeVar("Result")
+
+DISK_THREADS = 2
+"""Small files are hashed and written here; more threads only wait for the interpreter lock."""
+
+SYNC_INTERVAL = 5.0
+"""Seconds between sync points while files are being written."""
+
+
+class Interrupted(Exception):
+    """Dispatching stopped because a person asked for it; never leaves the engine."""
+
+
+@dataclass(slots=True)
+class Destination:
+    """A local tree with its catalogues and its sync points."""
+
+    tree: Tree
+    syncer: Syncer
+    catalogues: dict[str, Catalogue] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, bucket: str, records: Sequence[CatalogueRecord]) -> None:
+        """Append rows; called from worker threads."""
+        if records:
+            with self.lock:
+                self.catalogues[bucket].append(records)
+
+
+class Context:
+    """One session of one run. Handlers read the plan and report through it; nothing else prints
+    or writes the journal.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        plan: PlanFile,
+        state: RunState,
+        journal: JournalWriter,
+        store: Store,
+        observer: Observer,
+        clock: Callable[[], datetime],
+        scratch: Path,
+        named: Path | None = None,
+        item_log: Callable[[dict[str, object]], None] | None = None,
+    ) -> None:
+        """``named`` is the plan's path as the person wrote it, for commands to type next."""
+        self.run = run
+        self.named = named
+        self.plan = plan
+        self.state = state
+        self.journal = journal
+        self.store = store
+        self.observer = observer
+        self.clock = clock
+        self.scratch = scratch
+        self.item_log = item_log
+        self.stopping = False
+        self._lost: DestinationError | None = None
+        self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
+        self._destinations: dict[str, Destination] = {}
+
+    # -- looking things up ---------------------------------------------------------------------
+
+    def now(self) -> str:
+        """The time as it stands in records."""
+        return timestamp(self.clock())
+
+    def bucket(self, step: Step) -> Bucket:
+        """The bucket a step is about."""
+        return self.store.bucket(step.subject)
+
+    def destination(self, path: str) -> Destination:
+        """The tree at ``path``, opened once; its filesystem stays open for write-back errors."""
+        if path not in self._destinations:
+            tree = Tree.open(Path(path), create=True)
+            tree.clean_temporary()  # what sessions that were killed left; we hold the lock
+            self._destinations[path] = Destination(tree, Syncer(tree))
+        return self._destinations[path]
+
+    async def catalogue(self, destination: Destination, bucket: str) -> Catalogue:
+        """The bucket's catalogue, open for appending."""
+        if bucket not in destination.catalogues:
+            target = self.plan.header.target
+            header = CatalogueHeader(
+                format=CATALOGUE_FORMAT,
+                endpoint=target.endpoint,
+                region=target.region,
+                account=target.account,
+                bucket=bucket,
+                created=self.now(),
+            )
+            destination.catalogues[bucket] = await self.in_thread(
+                Catalogue.open_for_append, destination.tree, header
+            )
+        return destination.catalogues[bucket]
+
+    async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
+        """Run disk work away from the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.disk, function, *args)
+
+    # -- reporting -----------------------------------------------------------------------------
+
+    def check_stop(self) -> None:
+        """Raise Interrupted if nothing new may be started."""
+        if self.stopping:
+            raise Interrupted
+
+    def began(self, step: Step, key: str) -> None:
+        """One item is being worked on."""
+        if self.item_log is not None:
+            self.item_log({"event": "start", "step": step.id, "key": key, "time": self.now()})
+
+    def receive(
+        self, step: Step, outcome: Outcome, items: Sequence[int], size: int, keys: Sequence[str]
+    ) -> None:
+        """Items ended well: into the journal, the state and the progress."""
+        if not items:
+            return
+        record = Receipts(step=step.id, outcome=outcome, items=tuple(items), bytes=size)
+        self.journal.note(record)
+        self.state.apply(self.journal.seq, record)
+        self.observer(Progressed(step.id, outcome, len(items), size))
+        if self.item_log is not None:
+            for key in keys:
+                self.item_log(
+                    {
+                        "event": "done",
+                        "step": step.id,
+                        "key": key,
+                        "outcome": outcome,
+                        "time": self.now(),
+                    }
+                )
+
+    def problem(
+        self,
+        step: Step,
+        n: int,
+        key: str,
+        path: str,
+        outcome: Outcome,
+        reason: str,
+        message: str,
+        next_step: str | None = None,
+    ) -> None:
+        """One item did not end well: into the journal, the state and the progress."""
+        record = ItemFailed(
+            step=step.id,
+            n=n,
+            key=key,
+            path=path,
+            outcome=outcome,
+            reason=reason,
+            message=message,
+        )
+        self.journal.note(record)
+        self.state.apply(self.journal.seq, record)
+        self.observer(Progressed(step.id, outcome, 1, 0))
+        self.observer(
+            ItemProblem(
+                step.id, key, path, outcome, reason, message, next_step or self.retry_command()
+            )
+        )
+        if self.item_log is not None:
+            self.item_log(
+                {
+                    "event": "failed",
+                    "step": step.id,
+                    "key": key,
+                    "outcome": outcome,
+                    "reason": reason,
+                    "message": message,
+                    "time": self.now(),
+                }
+            )
+
+    def retry_command(self) -> str:
+        """The command that goes on with this run."""
+        if self.plan.header.rollback_of:
+            return rollback_command(str(self.run.journal), self.plan.digest)
+        default = self.named == Path(DEFAULT_PLAN)
+        return apply_command(DEFAULT_PLAN if default else str(self.run.plan), self.plan.digest)
+
+    def step_state(self, step: Step) -> StepState:
+        """How far a step is."""
+        return self.state.step(step.id)
+
+    # -- durability ----------------------------------------------------------------------------
+
+    async def sync(self) -> None:
+        """Make every file whose receipt is written durable, and say so in the journal.
+
+        The sequence number is read before the sync starts: a receipt that is written while it
+        runs may be of a file it did not cover.
+        """
+        if self._lost is not None:
+            raise self._lost
+        for destination in self._destinations.values():
+            through = self.journal.seq
+            try:
+                device = await self.in_thread(_sync, destination)
+            except DestinationError as error:
+                # The kernel tells a write-back error once; a later sync would seem to succeed.
+                self._lost = error
+                self.stopping = True
+                raise
+            record = SyncPoint(through=through, device=device)
+            await self.journal.commit(record)
+            self.state.apply(self.journal.seq, record)
+
+    async def sync_regularly(self) -> None:
+        """Sync points every few seconds until cancelled."""
+        last = -1
+        while True:
+            await asyncio.sleep(SYNC_INTERVAL)
+            if self.journal.seq != last:
+                await self.sync()
+                last = self.journal.seq
+
+    def close(self) -> None:
+        """Close what was opened, in the order that keeps catalogues whole."""
+        self.disk.shutdown(wait=True)
+        for destination in self._destinations.values():
+            for catalogue in destination.catalogues.values():
+                catalogue.close()
+            destination.syncer.close()
+            destination.tree.close()
+        self._destinations.clear()
+
+    def destinations(self) -> Iterator[Destination]:
+        """Every tree that is open."""
+        return iter(self._destinations.values())
+
+
+def _sync(destination: Destination) -> int:
+    with destination.lock:
+        for catalogue in destination.catalogues.values():
+            catalogue.sync()
+    destination.syncer.sync()
+    return destination.tree.device
+
+
+class ItemLog:
+    """``--log-file``: JSON Lines, one line for each start, done and failed item."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+        self._encoder = msgspec.json.Encoder()
+
+    def __call__(self, entry: dict[str, object]) -> None:
+        self._file.write(self._encoder.encode(entry) + b"\n")
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()

@@ -1,0 +1,433 @@
+"""Walking a plan's graph: each step in its order, behind its needs and its gate.
+
+The walk decides nothing about items; it decides which steps may start. What stops one bucket does
+not stop the next. Order within a bucket is the plan's: nothing is deleted before its evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from dataclasses import dataclass, field
+
+from s3plan.engine import runs
+from s3plan.engine.approval import Approval, Ask, approve_command, open_gate
+from s3plan.engine.context import Context, Interrupted
+from s3plan.engine.evidence import check_evidence
+from s3plan.engine.gate import look
+from s3plan.engine.handlers import run_step
+from s3plan.engine.handlers.verify import still_there
+from s3plan.engine.signals import Signals
+from s3plan.engine.state import GOOD, ItemState
+from s3plan.errors import (
+    DestinationError,
+    HeldError,
+    IncompleteError,
+    JournalError,
+    S3PlanError,
+)
+from s3plan.model.events import (
+    GateReached,
+    RunBegan,
+    RunFinished,
+    StepBegan,
+    StepFinished,
+    Stopping,
+)
+from s3plan.model.journal import (
+    Approved,
+    Declined,
+    GateRecord,
+    RunEnded,
+    RunOutcome,
+    StepEnded,
+    StepOutcome,
+    StepStarted,
+)
+from s3plan.model.steps import Delete, Download, Step, Totals, Upload, Verify
+from s3plan.tables import Database
+
+NAMES = 100
+"""Failed names in the closing summary."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How the steps of this session ended."""
+
+    outcomes: dict[str, tuple[StepOutcome, str]] = field(default_factory=dict)
+    next_steps: list[str] = field(default_factory=list)
+    errors: list[S3PlanError] = field(default_factory=list)
+    interrupted: bool = False
+
+
+async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunFinished:
+    """Run every step that may run, and end the session with a record and a summary."""
+    began = time.monotonic()
+    before = _moved(context)
+    walk = _Walk()
+    context.observer(_run_began(context))
+    try:
+        await _walk(context, walk, approval, ask)
+        moved = _moved(context) - before
+        finished = _summary(context, walk, time.monotonic() - began, moved)
+        await context.journal.commit(
+            RunEnded(outcome=finished.outcome, time=context.now(), detail=finished.message)
+        )
+    except (JournalError, DestinationError) as error:
+        # Nothing can be recorded or made durable any more: what was done is what the journal says.
+        raise IncompleteError(
+            f"the run stopped: {error.what}",
+            address=error.address,
+            expected=error.expected,
+            found=error.found,
+            next_step=f"{error.next_step or 'repair that'}; then {context.retry_command()}",
+        ) from error
+    context.observer(finished)
+    return finished
+
+
+async def _walk(context: Context, walk: _Walk, approval: Approval, ask: Ask | None) -> None:
+    signals = Signals(lambda number: _stop(context, number))
+    asking = _interruptible(signals, ask)
+    with signals.handled():
+        syncing = asyncio.create_task(context.sync_regularly())
+        try:
+            for step in context.plan.steps:
+                await _step(context, step, walk, approval, asking)
+        except Interrupted:
+            walk.interrupted = True
+        finally:
+            syncing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await syncing
+        await context.sync()
+
+
+def _stop(context: Context, number: signal.Signals) -> None:
+    context.stopping = True
+    context.observer(Stopping("SIGTERM" if number == signal.SIGTERM else "SIGINT"))
+
+
+def _interruptible(signals: Signals, ask: Ask | None) -> Ask | None:
+    """``ask``, with Ctrl-C at the prompt ending the session instead of being an answer."""
+    if ask is None:
+        return None
+
+    def asking(gate: GateReached) -> bool:
+        try:
+            with signals.prompting():
+                return ask(gate)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    return asking
+
+
+async def _step(
+    context: Context, step: Step, walk: _Walk, approval: Approval, ask: Ask | None
+) -> None:
+    context.check_stop()
+    if context.state.step(step.id).done and not await _must_repeat(context, step):
+        walk.outcomes[step.id] = ("done", "")
+        return
+    blocked = [need.step for need in step.needs if walk.outcomes[need.step][0] != "done"]
+    if blocked:
+        outcome = walk.outcomes[blocked[0]][0]
+        reason = f"needs {blocked[0]}, which is {outcome}"
+        # A held bucket stays held as a whole; anything else that did not finish blocks quietly.
+        walk.outcomes[step.id] = ("held" if outcome == "held" else "skipped", reason)
+        return
+    began = time.monotonic()
+    context.observer(_step_began(context, step))
+    try:
+        decision = await _gate(context, step, approval, ask)
+        if decision is not None:
+            outcome, reason = decision
+        else:
+            await context.journal.commit(StepStarted(step=step.id, time=context.now()))
+            context.state.step(step.id).ended = None
+            await run_step(context, step)
+            outcome, reason = _judge(context, step)
+    except Interrupted:
+        await _end_step(context, step, walk, "incomplete", "interrupted", began)
+        raise
+    except HeldError as error:
+        outcome, reason = "held", str(error)
+        walk.errors.append(error)
+    except JournalError:
+        raise
+    except S3PlanError as error:
+        outcome, reason = "incomplete", str(error)
+        walk.errors.append(error)
+    if outcome == "held" and step.gate is not None:
+        gate = context.state.gates.get(step.gate.evidence)
+        if gate is not None and gate.passes:
+            walk.next_steps.append(approve_command(context, gate))
+    await _end_step(context, step, walk, outcome, reason, began)
+
+
+async def _end_step(
+    context: Context, step: Step, walk: _Walk, outcome: StepOutcome, reason: str, began: float
+) -> None:
+    walk.outcomes[step.id] = (outcome, reason)
+    # A step is done only after its files are: the next one may delete what they are copies of.
+    await context.sync()
+    record = StepEnded(step=step.id, outcome=outcome, reason=reason, time=context.now())
+    await context.journal.commit(record)
+    context.state.apply(context.journal.seq, record)
+    context.observer(
+        StepFinished(step.id, step.verb, step.subject, outcome, reason, time.monotonic() - began)
+    )
+
+
+def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
+    """How a step that ran to its end stands, from its items or its gate."""
+    if isinstance(step.action, Verify):
+        gate = context.state.gates[step.id]
+        return ("done", "") if gate.passes else ("held", "the verification did not pass")
+    state = context.state.step(step.id)
+    if step.worklist is None:
+        return "done", ""
+    good = sum(state.count(code) for code in GOOD)
+    if good == step.totals.items:
+        return "done", ""
+    if good + state.count(ItemState.KEPT) == step.totals.items:
+        return "done", f"{state.count(ItemState.KEPT):,} left alone"
+    return (
+        "incomplete",
+        f"{step.totals.items - good:,} of {step.totals.items:,} items did not end well",
+    )
+
+
+async def _gate(
+    context: Context, step: Step, approval: Approval, ask: Ask | None
+) -> tuple[StepOutcome, str] | None:
+    """None if the step may start, else how it ends without starting."""
+    if step.gate is None:
+        return None
+    gate = await _fresh_gate(context, step)
+    if not gate.passes:
+        return "held", "the verification did not pass"
+    decision = open_gate(context, step, gate, approval, ask)
+    match decision:
+        case None:
+            return "held", "waits for approval of the deletion"
+        case Declined():
+            await context.journal.commit(decision)
+            context.state.apply(context.journal.seq, decision)
+            return "held", "the deletion was declined"
+        case Approved() if decision is not context.state.approvals.get(gate.subject):
+            await context.journal.commit(decision)
+            context.state.apply(context.journal.seq, decision)
+    if decision.how != "prompt":
+        return None
+    # The prompt may have been open for hours: what was verified must still be so now.
+    after = await _fresh_gate(context, step)
+    if not after.passes:
+        return "held", "the verification did not pass when it was repeated before the deletion"
+    if after.evidence != gate.evidence:
+        return "held", "the evidence changed after it was approved"
+    return None
+
+
+async def _fresh_gate(context: Context, step: Step) -> GateRecord:
+    """The gate's record, made anew unless everything is still as it was verified.
+
+    Once the deletion has begun its own doing would look like a difference; from then on each
+    batch is looked at by itself.
+    """
+    assert step.gate is not None
+    gate = context.state.gates[step.gate.evidence]
+    if _begun(context, gate.subject):
+        if not _evidence_there(context, gate):
+            raise JournalError(
+                "the deletion has begun and its evidence is missing or was changed",
+                address=str(context.run.evidence(gate.step)),
+                next_step=f"s3plan rollback {context.run.journal}, then plan again",
+            )
+        return gate
+    verifying = next(s for s in context.plan.steps if s.id == step.gate.evidence)
+    assert isinstance(verifying.action, Verify)
+    if _evidence_there(context, gate):
+        with Database(context.scratch) as database:
+            findings = await look(context, verifying, verifying.action, database)
+        if findings.passes and await still_there(context, verifying, verifying.action, gate):
+            return gate
+    await run_step(context, verifying)
+    return context.state.gates[verifying.id]
+
+
+def _evidence_there(context: Context, gate: GateRecord) -> bool:
+    return check_evidence(
+        context.run.evidence(gate.step), context.plan.digest, gate.subject, gate.evidence
+    )
+
+
+async def _must_repeat(context: Context, step: Step) -> bool:
+    """Whether a finished step has to run again in this session.
+
+    A download is repeated for files that a power cut may have taken (its items are unknown again);
+    a verification whose evidence is gone is made again while nothing was deleted on it.
+    """
+    if isinstance(step.action, Download):
+        state = context.state.step(step.id)
+        return sum(state.count(code) for code in GOOD) < step.totals.items
+    if isinstance(step.action, Verify) and not _begun(context, step.subject):
+        gate = context.state.gates.get(step.id)
+        return gate is None or not _evidence_there(context, gate)
+    return False
+
+
+def _begun(context: Context, subject: str) -> bool:
+    """Whether any deletion of the subject has been dispatched in this run."""
+    return any(
+        any(context.state.step(step.id).items)
+        for step in context.plan.steps
+        if isinstance(step.action, Delete) and step.subject == subject
+    )
+
+
+# -- telling -------------------------------------------------------------------------------------
+
+
+def _run_began(context: Context) -> RunBegan:
+    totals, done = Totals(), Totals()
+    for step in context.plan.steps:
+        totals = totals + step.totals
+        done = done + _done(context, step)
+    return RunBegan(
+        context.run.id,
+        "rollback" if context.plan.header.rollback_of else "apply",
+        context.state.sessions > 1,
+        totals,
+        done,
+    )
+
+
+def _step_began(context: Context, step: Step) -> StepBegan:
+    return StepBegan(step.id, step.verb, step.subject, step.totals, _done(context, step))
+
+
+def _done(context: Context, step: Step) -> Totals:
+    state = context.state.step(step.id)
+    return Totals(sum(state.count(code) for code in GOOD), state.done_bytes)
+
+
+def _moved(context: Context) -> int:
+    """Bytes that the run has moved over the network so far."""
+    return sum(
+        context.state.step(step.id).done_bytes
+        for step in context.plan.steps
+        if isinstance(step.action, Download | Upload)
+    )
+
+
+def _summary(context: Context, walk: _Walk, seconds: float, moved: int) -> RunFinished:
+    """The closing summary: counts over the whole run, the outcome, and what to type next."""
+    count = dict.fromkeys(ItemState, 0)
+    verbs: dict[str, Totals] = {}
+    for step in context.plan.steps:
+        if isinstance(step.action, Verify):
+            continue
+        state = context.state.step(step.id)
+        for code in ItemState:
+            count[code] += state.count(code)
+        verbs[step.verb] = verbs.get(step.verb, Totals()) + _done(context, step)
+    failed = count[ItemState.FAILED] + count[ItemState.MISMATCHED]
+    outcome = _outcome(context, walk, failed, count[ItemState.DRIFTED], count[ItemState.KEPT])
+    done = sum(verbs.values(), Totals())
+    message, next_step = _closing(context, walk, outcome, count)
+    total = sum(s.totals.items for s in context.plan.steps if not isinstance(s.action, Verify))
+    return RunFinished(
+        run=context.run.id,
+        outcome=outcome,
+        exit_code=_EXIT[outcome],
+        done=done.items,
+        failed=failed,
+        drifted=count[ItemState.DRIFTED],
+        skipped=total - done.items - failed - count[ItemState.DRIFTED] - count[ItemState.KEPT],
+        kept=count[ItemState.KEPT],
+        bytes=moved,
+        seconds=seconds,
+        message=message,
+        next_step=next_step,
+        verbs=verbs,
+        failed_names=tuple(
+            problem.key
+            for problem, _ in zip(context.state.problems.values(), range(NAMES), strict=False)
+        ),
+    )
+
+
+_EXIT: dict[RunOutcome, int] = {
+    "done": 0,
+    "superseded": 0,
+    "failed": 1,
+    "incomplete": 3,
+    "held": 4,
+    "kept": 7,
+    "interrupted": 130,
+}
+
+
+def _outcome(context: Context, walk: _Walk, failed: int, drifted: int, kept: int) -> RunOutcome:
+    """Incomplete outranks held: a person must look at failures before approving anything."""
+    ended = [outcome for outcome, _ in walk.outcomes.values()]
+    if walk.interrupted:
+        return "interrupted"
+    if failed or drifted or "incomplete" in ended:
+        return "incomplete"
+    if "held" in ended:
+        return "held"
+    if kept:
+        return "kept"
+    return "done"
+
+
+def _closing(
+    context: Context, walk: _Walk, outcome: RunOutcome, count: dict[ItemState, int]
+) -> tuple[str, str | None]:
+    """The last sentence and the next command."""
+    match outcome:
+        case "done" if context.plan.header.rollback_of:
+            return "done", None
+        case "done":
+            return f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back", None
+        case "interrupted":
+            return "interrupted; the journal is consistent", context.retry_command()
+        case "incomplete":
+            reason = "; ".join(dict.fromkeys(str(error) for error in walk.errors))
+            if count[ItemState.DRIFTED] and not count[ItemState.FAILED]:
+                return (
+                    reason or "some objects are no longer as planned and were left alone",
+                    "s3plan plan again, and review what changed",
+                )
+            return reason or "some items failed", context.retry_command()
+        case "held":
+            held = [reason for result, reason in walk.outcomes.values() if result == "held"]
+            subjects = {
+                step.subject for step in context.plan.steps
+                if step.id in walk.outcomes and walk.outcomes[step.id][0] == "held"
+            }  # fmt: skip
+            command = " ".join(_merged(walk.next_steps)) if walk.next_steps else None
+            return (
+                f"held: {held[0]}; remaining: {len(subjects)}",
+                command or context.retry_command(),
+            )
+        case "kept":
+            return (
+                "some things are no longer as the run left them, or the last copy: left alone",
+                None,
+            )
+        case _:
+            return outcome, None
+
+
+def _merged(commands: list[str]) -> list[str]:
+    """One command with every approval, where several gates wait."""
+    first, *rest = commands
+    options = [part for command in rest for part in [command[command.index("--approve-delete") :]]]
+    return [first, *options]

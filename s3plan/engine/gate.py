@@ -1,0 +1,162 @@
+"""The verification gate's comparison: a fresh listing, the plan and the local tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3plan.engine.context import Context, Destination
+from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.inventory.local import observe_tree
+from s3plan.inventory.s3 import observe_bucket
+from s3plan.inventory.selection import narrow
+from s3plan.model.steps import Step, Verify
+from s3plan.tables import ITEMS, Database
+
+SHOWN = 10
+"""Names that a finding lists; the figures count all."""
+
+_BATCH = 10_000
+
+# Each query gives the keys (or paths) that break one promise. They see one bucket: the database is
+# made for one comparison. A path that ends in "/" is a folder marker, looked at one by one.
+_FINDINGS = {
+    "gone": """
+        SELECT i.key FROM items i ANTI JOIN listing l USING (key) ORDER BY i.n""",
+    "changed": """
+        SELECT i.key FROM items i JOIN listing l USING (key)
+        WHERE (i.size, i.etag, i.modified) IS DISTINCT FROM (l.size, l.etag, l.modified)
+        ORDER BY i.n""",
+    "appeared": """
+        SELECT l.key FROM listing l ANTI JOIN items i USING (key) ORDER BY l.key""",
+    "missing": """
+        SELECT i.key FROM items i
+        LEFT JOIN tree t ON t.path = i.path LEFT JOIN catalogue c ON c.key = i.key
+        WHERE c.key IS NULL OR c.path IS DISTINCT FROM i.path
+           OR (c.size, c.etag, c.modified) IS DISTINCT FROM (i.size, i.etag, i.modified)
+           OR (t.path IS NULL AND NOT ends_with(i.path, '/'))
+        ORDER BY i.n""",
+    "retained_missing": """
+        SELECT c.key FROM catalogue c ANTI JOIN items i USING (key)
+        LEFT JOIN tree t ON t.path = c.path
+        WHERE t.path IS NULL AND NOT ends_with(c.path, '/') ORDER BY c.key""",
+}
+
+_EXTRA = """
+    SELECT t.path FROM tree t ANTI JOIN catalogue c ON c.path = t.path
+    WHERE NOT ends_with(t.path, '/')
+      AND NOT list_contains(?::VARCHAR[], regexp_extract(t.path, '[^/]*$'))
+      AND NOT EXISTS (
+        SELECT 1 FROM (SELECT unnest(?::VARCHAR[]) AS prefix) AS p
+        WHERE starts_with(regexp_extract(t.path, '[^/]*$'), p.prefix))
+      AND NOT EXISTS (
+        SELECT 1 FROM (SELECT unnest(?::VARCHAR[]) AS folder) AS f
+        WHERE contains('/' || t.path, '/' || f.folder || '/'))
+    ORDER BY t.path"""
+
+_WORDS = {
+    "gone": "gone from S3 since the plan",
+    "changed": "changed in S3 since the plan",
+    "appeared": "in S3 but not in the plan",
+    "missing": "not in the destination as downloaded",
+    "retained_missing": "in the catalogue but not on disk",
+    "extra": "in the destination but of no object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the comparison found: counts by kind, and the first names of each as sentences."""
+
+    figures: dict[str, int]
+    problems: tuple[str, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is missing, extra or changed."""
+        return not self.problems
+
+
+async def look(context: Context, step: Step, action: Verify, database: Database) -> Findings:
+    """Fill ``database`` with a fresh listing, the local tree, the catalogue and the worklist of a
+    verify step, and compare them. A listing that fails anywhere raises: it is no listing.
+    """
+    destination = context.destination(action.destination)
+    bucket = context.bucket(step)
+    prefix = action.select.prefix if action.select else ""
+    await observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None)
+    return await context.in_thread(_compare, context, step, action, database, destination)
+
+
+def _compare(
+    context: Context, step: Step, action: Verify, database: Database, destination: Destination
+) -> Findings:
+    narrow(database, step.subject, action.select)
+    observe_tree(destination.tree, action.root, database)
+    observe_catalogue(destination.tree, step.subject, database)
+    load_items(context, step, database)
+    figures: dict[str, int] = {}
+    problems: list[str] = []
+    for name, query in _FINDINGS.items():
+        _find(database, name, query, [], figures, problems)
+    if action.inventory == "exact":
+        _find(database, "extra", _EXTRA, _ignored(action.ignore), figures, problems)
+    lost = [
+        path
+        for (path,) in database.rows("SELECT path FROM items WHERE ends_with(path, '/')")
+        if not destination.tree.is_marker(path)
+    ]
+    if lost:
+        figures["missing"] += len(lost)
+        problems.append(_sentence(len(lost), "missing", lost))
+    return Findings(figures, tuple(problems))
+
+
+def _find(
+    database: Database,
+    name: str,
+    query: str,
+    values: list[object],
+    figures: dict[str, int],
+    problems: list[str],
+) -> None:
+    count = 0
+    first: list[str] = []
+    for (text,) in database.rows(query, values):
+        count += 1
+        if len(first) < SHOWN:
+            first.append(text)
+    figures[name] = count
+    if count:
+        problems.append(_sentence(count, name, first))
+
+
+def _sentence(count: int, name: str, first: list[str]) -> str:
+    more = f", and {count - len(first):,} more" if count > len(first) else ""
+    return f"{count:,} {_WORDS[name]}: {', '.join(first[:SHOWN])}{more}"
+
+
+def _ignored(patterns: tuple[str, ...]) -> list[object]:
+    """Names, name prefixes (``._*``) and folders whose content is a system's, not a person's."""
+    names = [pattern for pattern in patterns if not pattern.endswith("*")]
+    prefixes = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
+    return [names, prefixes, names]
+
+
+def load_items(context: Context, step: Step, database: Database) -> None:
+    """The worklist of a step as rows of ``items``."""
+    columns: dict[str, list[str | int | float | bool | None]] = {
+        name: [] for name in ("n", "key", "path", "size", "etag", "modified")
+    }
+    for item in context.plan.items(step.id):
+        columns["n"].append(item.n)
+        columns["key"].append(item.key)
+        columns["path"].append(item.path)
+        columns["size"].append(item.size)
+        columns["etag"].append(item.etag)
+        columns["modified"].append(item.modified)
+        if len(columns["n"]) >= _BATCH:
+            database.append(ITEMS, columns, {"step": step.id})
+            for values in columns.values():
+                values.clear()
+    if columns["n"]:
+        database.append(ITEMS, columns, {"step": step.id})

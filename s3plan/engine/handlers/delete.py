@@ -1,0 +1,290 @@
+"""``delete``: exactly the verified objects, each looked at again right before, in S3 and on disk.
+
+A fresh listing drives it: every page is a look at up to 1,000 keys, and those of them that are in
+the worklist, unchanged and verified go in one DeleteObjects that carries each one's ETag, after an
+intent that is durable. What is not in the worklist is passed by. Between a page and its request is
+the window that the plan names; where the endpoint honours the ETag there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os.path import commonprefix
+from typing import Any
+
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.evidence import EvidenceLine, read_evidence
+from s3plan.engine.gate import load_items
+from s3plan.engine.handlers.verify import read_digest
+from s3plan.engine.state import SETTLED
+from s3plan.errors import (
+    NoSuchBucketError,
+    NoSuchKeyError,
+    OutcomeUnknownError,
+    PreconditionFailedError,
+    StoreError,
+)
+from s3plan.inventory.local import recorded_stat, signed
+from s3plan.model.journal import GateRecord, Intent
+from s3plan.model.local import FileStat
+from s3plan.model.objects import Checksum
+from s3plan.model.steps import Delete, Step
+from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage
+from s3plan.tables import EVIDENCE, Database
+
+IN_FLIGHT = 4
+"""Pages whose deletion is under way at once."""
+
+LOOKS = 16
+"""Objects looked at one by one at once, where an answer was lost."""
+
+_LOAD = 10_000
+
+_BOUNDS = "SELECT min(key), max(key) FROM items"
+
+_MEANT = """
+    SELECT i.n, i.key, i.path, i.size, i.etag, i.modified,
+           e.algorithm, e.value, e.device, e.inode, e.size, e.mtime_ns
+    FROM items i JOIN evidence e USING (n)
+    WHERE e.verdict = 'verified' AND i.key IN (SELECT unnest(?::VARCHAR[]))
+    ORDER BY i.n"""
+
+_REST = """
+    SELECT i.n, i.key, i.path, i.size FROM items i JOIN evidence e USING (n)
+    WHERE e.verdict = 'verified' ORDER BY i.n"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """An item with the evidence that lets it be deleted."""
+
+    n: int
+    key: str
+    path: str
+    size: int
+    etag: str
+    modified: str
+    checksum: Checksum
+    file: FileStat
+
+
+class _Deleter:
+    """One delete step."""
+
+    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+        self.context = context
+        self.step = step
+        self.destination = destination
+        self.bucket: Bucket = context.bucket(step)
+        self.state = context.step_state(step)
+        self.seen = bytearray(step.totals.items)
+
+    async def run(self, gate: GateRecord) -> None:
+        with Database(self.context.scratch) as database:
+            await self.context.in_thread(self._load, database, gate)
+            first, last = database.row(_BOUNDS)
+            # Keys are compared by character, not by path component: that is what is wanted.
+            prefix = commonprefix([first or "", last or ""])  # noqa: RUF071
+            under_way: set[asyncio.Task[None]] = set()
+            try:
+                async for page in self.bucket.pages(prefix=prefix):
+                    doomed = await self.context.in_thread(self._meant, database, page)
+                    while len(under_way) >= IN_FLIGHT:
+                        under_way = await _some(under_way)
+                    if self.context.stopping:
+                        break
+                    for item in doomed:
+                        self.seen[item.n] = True
+                    under_way.add(asyncio.create_task(self._page(page, doomed)))
+                else:
+                    await self._gone(database)
+            except NoSuchBucketError:
+                await self._gone(database)
+            finally:
+                # A request that was sent is awaited, so that its answer is known.
+                while under_way:
+                    under_way = await _some(under_way)
+
+    def _load(self, database: Database, gate: GateRecord) -> None:
+        load_items(self.context, self.step, database)
+        lines = read_evidence(
+            self.context.run.evidence(gate.step),
+            self.context.plan.digest,
+            gate.subject,
+            gate.evidence,
+        )
+        while batch := list(islice(lines, _LOAD)):
+            database.append(EVIDENCE, _columns(batch))
+
+    def _meant(self, database: Database, page: ListPage) -> list[_Doomed]:
+        """The items among a page's keys that are still to be deleted."""
+        rows = database.rows(_MEANT, [list(page.keys)])
+        return [doomed for doomed in map(_doomed, rows) if self.state.of(doomed.n) not in SETTLED]
+
+    async def _gone(self, database: Database) -> None:
+        """A whole listing has ended: what was in no page of it is not there any more.
+
+        Ours if an earlier session began it; if not, somebody else's doing. Either way the object
+        is gone and its verified copy is here.
+        """
+        rows: Iterator[Sequence[Any]] = database.rows(_REST)
+        while batch := list(islice(rows, _LOAD)):
+            absent = [
+                row
+                for row in batch
+                if not self.seen[row[0]] and self.state.of(row[0]) not in SETTLED
+            ]
+            self._done([(n, key, size) for n, key, _, size in absent])
+
+    async def _page(self, page: ListPage, meant: list[_Doomed]) -> None:
+        live = {
+            key: (size, etag, modified)
+            for key, size, etag, modified in zip(
+                page.keys, page.sizes, page.etags, page.modified, strict=True
+            )
+        }
+        changed_files = set(await self.context.in_thread(self._changed_files, meant))
+        ready: list[_Doomed] = []
+        for item in meant:
+            self.context.began(self.step, item.key)
+            if live[item.key] != (item.size, item.etag, item.modified):
+                self._drifted(item, "source-changed", "the object was changed after the plan")
+            elif item.n in changed_files:
+                self._drifted(item, "copy-changed", "its local copy is no longer what was verified")
+            else:
+                ready.append(item)
+        if not ready or self.context.stopping:
+            return
+        await self.context.journal.commit(
+            Intent(step=self.step.id, first=ready[0].n, last=ready[-1].n)
+        )
+        await self._send(ready)
+
+    async def _send(self, ready: list[_Doomed]) -> None:
+        try:
+            results = await self.bucket.delete_many(
+                [DeleteTarget(item.key, item.etag) for item in ready]
+            )
+        except StoreError as error:
+            results = tuple(DeleteResult(item.key, error) for item in ready)
+        errors = {result.key: result.error for result in results}
+        self._done([(i.n, i.key, i.size) for i in ready if errors[i.key] is None])
+        lost = []
+        for item in ready:
+            refused = errors[item.key]
+            if isinstance(refused, PreconditionFailedError):
+                self._drifted(item, "source-changed", "the object was changed meanwhile")
+            elif isinstance(refused, OutcomeUnknownError):
+                lost.append(item)
+            elif refused is not None:
+                self._failed(item, refused)
+        if lost:
+            await self._settle(lost)
+
+    async def _settle(self, lost: list[_Doomed]) -> None:
+        """The answer was lost: what is gone was deleted, what is there was not."""
+        gate = asyncio.Semaphore(LOOKS)
+
+        async def look(item: _Doomed) -> None:
+            async with gate:
+                try:
+                    await self.bucket.head(item.key)
+                except (NoSuchKeyError, NoSuchBucketError):
+                    self._done([(item.n, item.key, item.size)])
+                except StoreError as error:
+                    self._failed(item, error)
+                else:
+                    self._failed(item, OutcomeUnknownError("it is still there"))
+
+        await asyncio.gather(*map(look, lost))
+
+    def _changed_files(self, batch: list[_Doomed]) -> list[int]:
+        """Items whose local copy is not the verified one any more; runs on a disk thread.
+
+        A file whose stat differs is read again: equal bytes are as good as before.
+        """
+        changed: list[int] = []
+        tree = self.destination.tree
+        for item in batch:
+            if item.path.endswith("/"):
+                if not tree.is_marker(item.path):
+                    changed.append(item.n)
+            elif tree.stat(item.path) != item.file:
+                found, _ = read_digest(self.destination, item.path, item.checksum)
+                if found != item.checksum:
+                    changed.append(item.n)
+        return changed
+
+    def _done(self, items: list[tuple[int, str, int]]) -> None:
+        """Items by number, key and size."""
+        self.context.receive(
+            self.step,
+            "done",
+            [n for n, _, _ in items],
+            sum(size for _, _, size in items),
+            [key for _, key, _ in items] if self.context.item_log else (),
+        )
+
+    def _drifted(self, item: _Doomed, reason: str, message: str) -> None:
+        self.context.problem(
+            self.step,
+            item.n,
+            item.key,
+            item.path,
+            "drifted",
+            reason,
+            f"{item.key}: {message}; it was not deleted",
+            "s3plan plan again, and review what changed",
+        )
+
+    def _failed(self, item: _Doomed, error: StoreError) -> None:
+        self.context.problem(
+            self.step, item.n, item.key, item.path, "failed", error.code, str(error)
+        )
+
+
+async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait for any of the tasks; those left. Raises what one raised."""
+    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return left
+
+
+def _doomed(row: Sequence[Any]) -> _Doomed:
+    n, key, path, size, etag, modified, algorithm, value, device, inode, length, mtime_ns = row
+    return _Doomed(
+        n=n,
+        key=key,
+        path=path,
+        size=size,
+        etag=etag,
+        modified=modified,
+        checksum=Checksum(algorithm, value),
+        file=recorded_stat(device, inode, length, mtime_ns),
+    )
+
+
+def _columns(lines: list[EvidenceLine]) -> dict[str, list[str | int | float | bool | None]]:
+    return {
+        "n": [line.n for line in lines],
+        "verdict": [line.verdict for line in lines],
+        "algorithm": [line.checksum.algorithm for line in lines],
+        "value": [line.checksum.value for line in lines],
+        "device": [signed(line.file.device) for line in lines],
+        "inode": [signed(line.file.inode) for line in lines],
+        "size": [line.file.size for line in lines],
+        "mtime_ns": [line.file.mtime_ns for line in lines],
+    }
+
+
+async def delete(context: Context, step: Step, action: Delete) -> None:
+    """Run a delete step whose gate is open."""
+    assert step.gate is not None, "a delete step without a gate is never run"
+    gate = context.state.gates[step.gate.evidence]
+    destination = context.destination(action.destination)
+    await _Deleter(context, step, destination).run(gate)
+    context.check_stop()

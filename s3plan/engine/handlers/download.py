@@ -1,0 +1,481 @@
+"""``download``: objects to local files, hashed while written, renamed without replacing.
+
+Small bodies are fetched on the loop and finished in batches on a disk thread; larger ones stream in
+a thread of their own. A download repeats harmlessly, so its intents are noted, not awaited. Content
+that does not match what S3 stored never gets its final name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from msgspec import structs
+
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.state import SETTLED, ItemState
+from s3plan.errors import (
+    ArchivedObjectError,
+    DestinationError,
+    NoSuchKeyError,
+    PreconditionFailedError,
+    S3PlanError,
+    StoreError,
+)
+from s3plan.localfs.tree import Occupied
+from s3plan.model.journal import Intent, Outcome
+from s3plan.model.local import CatalogueRow, FileStat
+from s3plan.model.objects import Checksum, ObjectHead, Verdict
+from s3plan.model.steps import Download, Item, Step
+from s3plan.rules.hashing import digest, hasher
+from s3plan.rules.integrity import compare, evidence_of, fallback_algorithm
+from s3plan.store import Bucket
+
+SMALL = 1 << 20
+"""Bytes up to which a body is kept in memory and fetched on the loop."""
+
+BATCH = 64
+"""Small bodies finished by one trip to a disk thread."""
+
+STREAMS = 8
+"""Large bodies in flight at once, each in a thread of its own."""
+
+BUFFER = 256 << 10
+"""Bytes of a stream that are hashed and written at once."""
+
+INTENT_RANGE = 1000
+"""Items that one intent covers."""
+
+ATTEMPTS = 2
+"""Downloads of an object whose content did not match, before it is called mismatched."""
+
+GIVE_UP = 50
+"""Failures in a row, without one success, after which the step stops asking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A small body with the answer's headers."""
+
+    item: Item
+    head: ObjectHead
+    body: bytes
+    tags: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a disk thread made of a body."""
+
+    item: Item
+    verdict: Verdict | None
+    problem: tuple[Outcome, str, str] | None = None
+
+
+class _Drifted(Exception):
+    """The object is not the one that was planned."""
+
+
+class _Downloader:
+    """One download step."""
+
+    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+        self.context = context
+        self.step = step
+        self.destination = destination
+        self.bucket: Bucket = context.bucket(step)
+        self.state = context.step_state(step)
+        self.ready: asyncio.Queue[Fetched | None] = asyncio.Queue(maxsize=4 * BATCH)
+        self.memory = asyncio.Semaphore(
+            max(1, context.plan.header.connection.limits.memory // SMALL)
+        )
+        self.streams = asyncio.Semaphore(STREAMS)
+        self.failures = 0
+        self.stopped: S3PlanError | None = None
+
+    async def run(self) -> None:
+        await self.context.catalogue(self.destination, self.step.subject)
+        items = self._items()
+        finishers = [asyncio.create_task(self._finish_batches()) for _ in range(2)]
+        connections = self.context.plan.header.connection.limits.connections
+        workers = [asyncio.create_task(self._work(items)) for _ in range(max(1, connections))]
+        feeding = asyncio.ensure_future(asyncio.gather(*workers))
+        try:
+            # A finisher ends before its end mark only by an error that nobody expected.
+            tasks: list[asyncio.Future[Any]] = [feeding, *finishers]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                await feeding
+                for _ in finishers:
+                    await self.ready.put(None)
+            await asyncio.gather(*finishers)
+        finally:
+            feeding.cancel()
+            for finisher in finishers:
+                finisher.cancel()
+            await asyncio.gather(feeding, *finishers, return_exceptions=True)
+        if self.stopped is not None:
+            raise self.stopped
+
+    def _items(self) -> Iterator[Item]:
+        """What is left of the worklist. A range's intent is written before its first item."""
+        first: int | None = None
+        for item in self.context.plan.items(self.step.id):
+            if self.state.of(item.n) in SETTLED:
+                continue
+            if first is None or item.n >= first + INTENT_RANGE:
+                first = item.n
+                last = min(first + INTENT_RANGE, self.step.totals.items) - 1
+                self.context.journal.note(Intent(step=self.step.id, first=first, last=last))
+            yield item
+
+    async def _work(self, items: Iterator[Item]) -> None:
+        for item in items:
+            if self.context.stopping or self.stopped is not None:
+                return
+            self.context.began(self.step, item.key)
+            try:
+                await self._one(item)
+            except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
+                self._problem(item, "drifted", "source-changed", _drift_text(item, error))
+            except ArchivedObjectError as error:
+                self._problem(item, "failed", error.code, str(error))
+            except DestinationError as error:
+                # Every other item would fail alike; a full or missing disk is for a person.
+                self.stopped = error
+                return
+            except StoreError as error:
+                self._problem(item, "failed", error.code, str(error))
+                self.failures += 1
+                if self.failures >= GIVE_UP:
+                    self.stopped = error
+                    return
+            else:
+                self.failures = 0
+
+    async def _one(self, item: Item) -> None:
+        if self.state.of(item.n) is not ItemState.PENDING and await self._adopted(item):
+            return
+        if item.size > SMALL:
+            async with self.streams:
+                await self._stream(item)
+            return
+        await self.memory.acquire()
+        try:
+            head, body = await self.bucket.get(item.key, if_match=item.etag)
+            _check_same(item, head)
+            tags = await self._tags(item.key, head)
+        except BaseException:
+            self.memory.release()
+            raise
+        await self.ready.put(Fetched(item, head, body, tags))
+
+    async def _tags(self, key: str, head: ObjectHead) -> dict[str, str] | None:
+        """The tags, or None where only asking for each object could tell that there are none."""
+        if head.tag_count:
+            return await self.bucket.tags(key)
+        return None
+
+    # -- small bodies --------------------------------------------------------------------------
+
+    async def _finish_batches(self) -> None:
+        ended = False
+        while not ended:
+            batch = [await self.ready.get()]
+            while len(batch) < BATCH and not self.ready.empty():
+                batch.append(self.ready.get_nowait())
+            fetched = [entry for entry in batch if entry is not None]
+            # Each finisher takes one end mark; a second one is for the other.
+            marks = len(batch) - len(fetched)
+            ended = marks > 0
+            for _ in range(marks - 1):
+                await self.ready.put(None)
+            if fetched:
+                try:
+                    finished = await self.context.in_thread(self._finish, fetched)
+                except DestinationError as error:
+                    self.stopped = error
+                    continue
+                finally:
+                    for _ in fetched:
+                        self.memory.release()
+                self._report(finished)
+                await self._again(finished)
+
+    def _finish(self, batch: list[Fetched]) -> list[Finished]:
+        """Hash, write and record a batch; runs on a disk thread."""
+        rows: list[CatalogueRow] = []
+        results: list[Finished] = []
+        for entry in batch:
+            expected = evidence_of(entry.head)
+            actual = digest(expected.algorithm if expected else fallback_algorithm(), entry.body)
+            verdict = compare(expected, actual)
+            if verdict == "mismatched":
+                results.append(Finished(entry.item, verdict))
+                continue
+            try:
+                stat, adopted = self._placed(entry.item, actual, partial(self._write_small, entry))
+            except Occupied as error:
+                results.append(Finished(entry.item, None, ("failed", "occupied", str(error))))
+                continue
+            rows.append(
+                self._row(entry.item, entry.head, entry.tags, actual, verdict, stat, adopted)
+            )
+            results.append(Finished(entry.item, verdict))
+        self.destination.record(self.step.subject, rows)
+        return results
+
+    def _write_small(self, entry: Fetched) -> FileStat:
+        tree = self.destination.tree
+        if entry.item.path.endswith("/"):
+            return tree.make_marker(entry.item.path)
+        return tree.write_new(entry.item.path, entry.body, mtime_of(entry.item))
+
+    async def _again(self, finished: list[Finished]) -> None:
+        """A body that did not match is fetched once more before it is called mismatched."""
+        for result in finished:
+            if result.verdict != "mismatched":
+                continue
+            try:
+                async with self.streams:
+                    await self._stream(result.item, attempts=ATTEMPTS - 1)
+            except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
+                self._problem(
+                    result.item, "drifted", "source-changed", _drift_text(result.item, error)
+                )
+            except StoreError as error:
+                self._problem(result.item, "failed", error.code, str(error))
+
+    # -- large bodies --------------------------------------------------------------------------
+
+    async def _stream(self, item: Item, attempts: int = ATTEMPTS) -> None:
+        for attempt in range(attempts):
+            sink = _FileSink(self, item)
+            try:
+                head = await self.bucket.get_to(item.key, sink, if_match=item.etag)
+                _check_same(item, head)
+                tags = await self._tags(item.key, head)
+                finished = await self.context.in_thread(self._finish_stream, sink, head, tags)
+            finally:
+                await self.context.in_thread(sink.close)
+            if finished.verdict == "mismatched" and attempt + 1 < attempts:
+                continue
+            if finished.verdict == "mismatched":
+                self._problem(
+                    item,
+                    "mismatched",
+                    "content-differs",
+                    f"the content of {self._address(item)} is not what S3 stored, "
+                    f"{ATTEMPTS} times; nothing was written to {item.path}",
+                )
+            else:
+                self._report([finished])
+            return
+
+    def _finish_stream(
+        self, sink: _FileSink, head: ObjectHead, tags: dict[str, str] | None
+    ) -> Finished:
+        item = sink.item
+        actual = sink.finish()
+        verdict = compare(sink.expected, actual)
+        if verdict == "mismatched":
+            return Finished(item, verdict)
+        try:
+            stat, adopted = self._placed(item, actual, partial(sink.partial.commit, mtime_of(item)))
+        except Occupied as error:
+            return Finished(item, None, ("failed", "occupied", str(error)))
+        self.destination.record(
+            self.step.subject, [self._row(item, head, tags, actual, verdict, stat, adopted)]
+        )
+        return Finished(item, verdict)
+
+    # -- files that are there already ----------------------------------------------------------
+
+    async def _adopted(self, item: Item) -> bool:
+        """Whether the file of an item that may be done is there with the object's content."""
+        stat = await self.context.in_thread(self.destination.tree.stat, item.path)
+        if stat is None or stat.size != item.size or item.path.endswith("/"):
+            return False
+        head = await self.bucket.head(item.key, if_match=item.etag)
+        _check_same(item, head)
+        expected = evidence_of(head)
+        if expected is None:
+            return False
+        local = await self.context.in_thread(self._read, item.path, expected)
+        if local is None or local[0] != expected:
+            return False
+        tags = await self._tags(item.key, head)
+        row = self._row(
+            item, head, tags, expected, "verified", local[1], adopted=not self._ours(item, local[1])
+        )
+        await self.context.in_thread(self.destination.record, self.step.subject, [row])
+        self._report([Finished(item, "verified")])
+        return True
+
+    def _placed(
+        self, item: Item, actual: Checksum, place: Callable[[], FileStat]
+    ) -> tuple[FileStat, bool]:
+        """Give the content its name, or settle with the file that has it.
+
+        The file's stat, and whether it was there before us. Equal content is adopted. A file that
+        an earlier session of this run left broken (a power cut) is set aside, never removed, and
+        the content placed anew. Anything else is somebody's: Occupied.
+        """
+        try:
+            return place(), False
+        except Occupied:
+            local = None if item.path.endswith("/") else self._read(item.path, actual)
+            if local is None:
+                raise
+        found, stat = local
+        ours = self._ours(item, stat)
+        if found == actual:
+            return stat, not ours
+        if ours:
+            self.destination.tree.set_aside(item.path, self.context.run.id)
+        return place(), False
+
+    def _ours(self, item: Item, stat: FileStat) -> bool:
+        """Whether this run wrote the file: it began the item, and the file bears its time."""
+        return self.state.of(item.n) is ItemState.UNKNOWN and stat.mtime_ns == mtime_of(item)
+
+    def _read(self, path: str, like: Checksum) -> tuple[Checksum, FileStat] | None:
+        try:
+            with self.destination.tree.open_read(path, drop_cache=True) as file:
+                running = hasher(like.algorithm)
+                for chunk in file.chunks():
+                    running.update(chunk)
+                return running.checksum(), file.stat
+        except FileNotFoundError:
+            return None
+
+    # -- reporting -----------------------------------------------------------------------------
+
+    def _row(
+        self,
+        item: Item,
+        head: ObjectHead,
+        tags: dict[str, str] | None,
+        actual: Checksum,
+        verdict: Verdict,
+        stat: FileStat,
+        adopted: bool,
+    ) -> CatalogueRow:
+        attributes = head.attributes
+        if tags:
+            attributes = structs.replace(attributes, tags=tags)
+        return CatalogueRow(
+            key=item.key,
+            path=item.path,
+            size=item.size,
+            etag=item.etag,
+            modified=item.modified,
+            evidence=actual,
+            verdict=verdict,
+            file=stat,
+            run=self.context.run.id,
+            adopted=adopted,
+            attributes=attributes,
+            tags_known=tags is not None,
+            checksums=head.checksums,
+            missing_metadata=head.missing_metadata,
+            version_id=head.version_id,
+        )
+
+    def _report(self, finished: list[Finished]) -> None:
+        for verdict in ("verified", "unverifiable"):
+            items = [f.item for f in finished if f.verdict == verdict and f.problem is None]
+            self.context.receive(
+                self.step,
+                verdict,
+                [item.n for item in items],
+                sum(item.size for item in items),
+                [item.key for item in items] if self.context.item_log else (),
+            )
+        for result in finished:
+            if result.problem is not None:
+                self._problem(result.item, *result.problem)
+
+    def _problem(self, item: Item, outcome: Outcome, reason: str, message: str) -> None:
+        next_step = None
+        if outcome == "drifted":
+            next_step = "s3plan plan again: the object changed after the plan was made"
+        elif reason == "occupied":
+            next_step = (
+                f"move {item.path} out of the destination, then {self.context.retry_command()}"
+            )
+        self.context.problem(
+            self.step, item.n, item.key, item.path, outcome, reason, message, next_step
+        )
+
+    def _address(self, item: Item) -> str:
+        return f"s3://{self.step.subject}/{item.key}"
+
+
+class _FileSink:
+    """A large body on its way to disk: hashed and written in the transfer's thread."""
+
+    def __init__(self, downloader: _Downloader, item: Item) -> None:
+        self.item = item
+        self.partial = downloader.destination.tree.partial(item.path, item.size)
+        self.expected: Checksum | None = None
+        self._chunks: list[bytes] = []
+        self._held = 0
+
+    def start(self, head: ObjectHead) -> None:
+        _check_same(self.item, head)
+        self.expected = evidence_of(head)
+        self._hasher = hasher(self.expected.algorithm if self.expected else fallback_algorithm())
+        self._chunks.clear()
+        self._held = 0
+        self.partial.restart()
+
+    def feed(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._held += len(chunk)
+        if self._held >= BUFFER:
+            self._flush()
+
+    def finish(self) -> Checksum:
+        """Write what is held and give the digest of all of it."""
+        self._flush()
+        return self._hasher.checksum()
+
+    def close(self) -> None:
+        """Remove the temporary file if it was not committed."""
+        self.partial.abort()
+
+    def _flush(self) -> None:
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self._held = 0
+        self._hasher.update(data)
+        self.partial.write(data)
+
+
+async def download(context: Context, step: Step, action: Download) -> None:
+    """Run a download step. Raises DestinationError when the disk stops it."""
+    destination = context.destination(action.destination)
+    await _Downloader(context, step, destination).run()
+    context.check_stop()
+
+
+def mtime_of(item: Item) -> int:
+    """The object's last-modified time in nanoseconds, for the file."""
+    return round(datetime.fromisoformat(item.modified).timestamp() * 1000) * 1_000_000
+
+
+def _check_same(item: Item, head: ObjectHead) -> None:
+    """An endpoint that ignores If-Match on GET must not slip us another object."""
+    if head.etag != item.etag or head.size != item.size:
+        raise _Drifted
+
+
+def _drift_text(item: Item, error: Exception) -> str:
+    if isinstance(error, NoSuchKeyError):
+        return f"{item.key} is gone from S3 since the plan was made"
+    return f"{item.key} was changed in S3 since the plan was made"

@@ -1,0 +1,194 @@
+"""``remove-file``: local copies taken away again, each only if it is ours and not the last copy.
+
+A file is removed when it is still exactly as the run left it and the object it came from is in S3
+with the same fingerprint or, failing that, the same content. Everything else is kept and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.gate import load_items
+from s3plan.engine.handlers.upload import content_verdict
+from s3plan.engine.handlers.verify import read_digest
+from s3plan.engine.state import SETTLED
+from s3plan.errors import NoSuchBucketError, NoSuchKeyError, StoreError
+from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.inventory.local import recorded_stat
+from s3plan.inventory.s3 import observe_bucket
+from s3plan.localfs.tree import Changed
+from s3plan.model.journal import Intent
+from s3plan.model.local import CatalogueRemoved, FileStat
+from s3plan.model.objects import Checksum
+from s3plan.model.steps import RemoveFile, Step
+from s3plan.tables import Database
+
+BATCH = 500
+"""Files that one intent covers."""
+
+LOOKS = 16
+"""Originals looked at at once."""
+
+_ROWS = """
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.device, c.inode, c.mtime_ns,
+           c.key IS NOT NULL,
+           (l.size, l.etag, l.modified) IS NOT DISTINCT FROM (i.size, i.etag, i.modified),
+           l.key IS NOT NULL
+    FROM items i LEFT JOIN catalogue c USING (key) LEFT JOIN listing l ON l.key = i.key
+    ORDER BY i.n"""
+
+Row = tuple[Any, ...]
+"""A row of the query above; DuckDB's own types are not known to the type checker."""
+
+
+class _Remover:
+    """One remove-file step."""
+
+    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+        self.context = context
+        self.step = step
+        self.destination = destination
+        self.bucket = context.bucket(step)
+        self.state = context.step_state(step)
+
+    async def run(self) -> None:
+        await self.context.catalogue(self.destination, self.step.subject)
+        with Database(self.context.scratch) as database:
+            await self._load(database)
+            rows = database.rows(_ROWS)
+            while batch := await self.context.in_thread(self._take, rows):
+                self.context.check_stop()
+                await self._batch(batch)
+
+    async def _load(self, database: Database) -> None:
+        # Without a bucket every file is the last copy, and is kept.
+        with suppress(NoSuchBucketError):
+            await observe_bucket(self.bucket, database, prefix="", observer=lambda _: None)
+        await self.context.in_thread(
+            observe_catalogue, self.destination.tree, self.step.subject, database
+        )
+        await self.context.in_thread(load_items, self.context, self.step, database)
+
+    def _take(self, rows: Iterator[Row]) -> list[Row]:
+        batch: list[Row] = []
+        for row in rows:
+            if self.state.of(row[0]) not in SETTLED:
+                batch.append(row)
+            if len(batch) == BATCH:
+                break
+        return batch
+
+    async def _batch(self, batch: list[Row]) -> None:
+        await self.context.journal.commit(
+            Intent(step=self.step.id, first=batch[0][0], last=batch[-1][0])
+        )
+        gate = asyncio.Semaphore(LOOKS)
+
+        async def matches(row: Row) -> bool:
+            async with gate:
+                self.context.began(self.step, row[1])
+                return not self.context.stopping and await self._original_matches(row)
+
+        matching = await asyncio.gather(*map(matches, batch))
+        ours = [row for row, matched in zip(batch, matching, strict=True) if matched]
+        removed, changed = await self.context.in_thread(self._remove, ours)
+        self.context.receive(
+            self.step,
+            "done",
+            [row[0] for row in removed],
+            sum(row[3] for row in removed),
+            [row[1] for row in removed] if self.context.item_log else (),
+        )
+        for row in changed:
+            self._kept(row, "not-ours", f"{row[2]} was changed since the run; it was kept")
+
+    async def _original_matches(self, row: Row) -> bool:
+        """Whether S3 holds what the file holds."""
+        _, key, path, size, algorithm, value, _, _, _, known, same, listed = row
+        if not known:
+            # An earlier session removed it and said so in the catalogue.
+            stat = await self.context.in_thread(self.destination.tree.stat, path)
+            if stat is None:
+                self.context.receive(self.step, "done", [row[0]], size, [key])
+            else:
+                self._kept(row, "not-ours", f"{path} is not a file that this run left")
+            return False
+        if same:
+            return True
+        if not listed:
+            self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
+            return False
+        try:
+            verdict = await content_verdict(
+                self.bucket, key, size, Checksum(algorithm, value), None
+            )
+        except NoSuchKeyError:
+            self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
+            return False
+        except StoreError as error:
+            self.context.problem(self.step, row[0], key, path, "failed", error.code, str(error))
+            return False
+        if verdict != "verified":
+            self._kept(
+                row, "original-changed", f"{key} has other content in S3 now, so {path} was kept"
+            )
+            return False
+        return True
+
+    def _remove(self, rows: list[Row]) -> tuple[list[Row], list[Row]]:
+        """Remove files that are as the run left them; those gone, and those that were changed.
+
+        Runs on a disk thread.
+        """
+        tree = self.destination.tree
+        removed: list[Row] = []
+        changed: list[Row] = []
+        for row in rows:
+            path, size, device, inode, mtime_ns = row[2], row[3], *row[6:9]
+            try:
+                # A folder marker is pruned below, if nothing is in it.
+                if not path.endswith("/"):
+                    recorded = recorded_stat(device, inode, size, mtime_ns)
+                    tree.remove(path, self._expected(row, recorded))
+            except Changed as error:
+                # Gone already: removed before the process died, or by its owner.
+                if error.actual is not None:
+                    changed.append(row)
+                    continue
+            removed.append(row)
+            tree.prune_empty(path)
+        run = self.context.run.id
+        self.destination.record(
+            self.step.subject, [CatalogueRemoved(key=row[1], run=run) for row in removed]
+        )
+        return removed, changed
+
+    def _expected(self, row: Row, recorded: FileStat) -> FileStat:
+        """The stat to hold the file against: its record, or today's if the bytes are the same."""
+        path, like = row[2], Checksum(row[4], row[5])
+        if self.destination.tree.stat(path) == recorded:
+            return recorded
+        found, stat = read_digest(self.destination, path, like)
+        return stat if stat is not None and found == like else recorded
+
+    def _kept(self, row: Row, reason: str, message: str) -> None:
+        self.context.problem(
+            self.step,
+            row[0],
+            row[1],
+            row[2],
+            "kept",
+            reason,
+            message,
+            "look at it yourself; s3plan will not touch it",
+        )
+
+
+async def remove_file(context: Context, step: Step, action: RemoveFile) -> None:
+    """Run a remove-file step."""
+    await _Remover(context, step, context.destination(action.destination)).run()
+    context.check_stop()

@@ -1,0 +1,305 @@
+"""``upload``: local files to keys that must not exist, as they were, verified by content.
+
+Each copy is hashed against the catalogue before it is sent, so that a file that rotted on disk
+never becomes the object. A key that somebody took meanwhile is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.gate import load_items
+from s3plan.engine.state import SETTLED
+from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
+from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.localfs.tree import Tree
+from s3plan.model.journal import Intent
+from s3plan.model.objects import Checksum, ObjectAttributes, Verdict
+from s3plan.model.steps import Step, Upload
+from s3plan.rules.hashing import Hasher, hasher
+from s3plan.rules.integrity import compare, evidence_of
+from s3plan.store import Bucket, PutResult
+from s3plan.tables import Database
+
+SMALL = 8 << 20
+"""Bytes up to which a file is held in memory between hashing and sending."""
+
+RANGE = 200
+"""Items that one intent covers."""
+
+WORKERS = 16
+"""Uploads in flight."""
+
+_ROWS = """
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.attributes, c.tags
+    FROM items i LEFT JOIN catalogue c USING (key) ORDER BY i.n"""
+
+_attributes = msgspec.json.Decoder(ObjectAttributes)
+_tags = msgspec.json.Decoder(dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One file to put back."""
+
+    n: int
+    key: str
+    path: str
+    size: int
+    evidence: Checksum | None
+    attributes: ObjectAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """A file's digests, and its bytes where they are few."""
+
+    evidence: Checksum
+    md5: Checksum
+    data: bytes | None
+
+
+class _FileSource:
+    """A large file read again by the transfer's thread, from the start at each attempt."""
+
+    def __init__(self, tree: Tree, path: str) -> None:
+        self._tree = tree
+        self._path = path
+        self._chunks: Iterator[bytes] = iter(())
+        self._rest = b""
+
+    def start(self) -> None:
+        self._chunks = self._read()
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = chunk
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def _read(self) -> Iterator[bytes]:
+        with self._tree.open_read(self._path, drop_cache=False) as file:
+            for chunk in file.chunks():
+                yield bytes(chunk)
+
+
+class _Uploader:
+    """One upload step."""
+
+    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+        self.context = context
+        self.step = step
+        self.destination = destination
+        self.bucket: Bucket = context.bucket(step)
+        self.state = context.step_state(step)
+
+    async def run(self) -> None:
+        with Database(self.context.scratch) as database:
+            await self.context.in_thread(self._load, database)
+            batches = database.batches(_ROWS)
+            while rows := await self.context.in_thread(next, batches, None):
+                jobs = [job for job in map(_job, rows) if self.state.of(job.n) not in SETTLED]
+                for start in range(0, len(jobs), RANGE):
+                    self.context.check_stop()
+                    await self._range(jobs[start : start + RANGE])
+
+    def _load(self, database: Database) -> None:
+        observe_catalogue(self.destination.tree, self.step.subject, database)
+        load_items(self.context, self.step, database)
+
+    async def _range(self, jobs: list[_Job]) -> None:
+        await self.context.journal.commit(
+            Intent(step=self.step.id, first=jobs[0].n, last=jobs[-1].n)
+        )
+        pending = iter(jobs)
+        await asyncio.gather(*[self._work(pending) for _ in range(min(WORKERS, len(jobs)))])
+
+    async def _work(self, jobs: Iterator[_Job]) -> None:
+        for job in jobs:
+            if self.context.stopping:
+                return
+            self.context.began(self.step, job.key)
+            try:
+                await self._one(job)
+            except StoreError as error:
+                self._problem(job, "failed", error.code, str(error))
+
+    async def _one(self, job: _Job) -> None:
+        if job.evidence is None:
+            self._problem(
+                job,
+                "failed",
+                "not-in-catalogue",
+                f"the catalogue has no {job.key}, so nothing tells what {job.path} must be",
+            )
+            return
+        local = await self.context.in_thread(self._read, job, job.evidence)
+        if local is None or local.evidence != job.evidence:
+            self._problem(
+                job,
+                "failed",
+                "copy-differs",
+                f"{job.path} is not what was downloaded, so it was not put back as {job.key}",
+            )
+            return
+        try:
+            result = await self._put(job, local, if_none_match=True)
+        except PreconditionFailedError:
+            # Somebody has the key: an earlier try of ours whose answer was lost, or a stranger.
+            if await self._settled(job, local):
+                return
+            # Refused although nothing is there: SeaweedFS says so of `a` once `a/b` exists. We have
+            # just looked, the bucket is locked against other runs, and the answer is checked.
+            try:
+                result = await self._put(job, local, if_none_match=False)
+            except OutcomeUnknownError:
+                await self._look(job, local)
+                return
+        except OutcomeUnknownError:
+            await self._look(job, local)
+            return
+        if self._agrees(result, local):
+            self._uploaded(job)
+        else:
+            await self._look(job, local)
+
+    async def _put(self, job: _Job, local: _Local, *, if_none_match: bool) -> PutResult:
+        body = (
+            local.data if local.data is not None else _FileSource(self.destination.tree, job.path)
+        )
+        return await self.bucket.put(
+            job.key,
+            body,
+            size=job.size,
+            attributes=job.attributes,
+            content_md5=bytes.fromhex(local.md5.value),
+            checksum=local.evidence if local.evidence.algorithm != "MD5" else None,
+            if_none_match=if_none_match,
+        )
+
+    def _agrees(self, result: PutResult, local: _Local) -> bool:
+        """Whether the answer proves the content: an ETag that is its MD5, or its checksum."""
+        return result.etag == local.md5.value or local.evidence in result.checksums
+
+    async def _look(self, job: _Job, local: _Local) -> None:
+        """Settle an upload whose answer does not tell by looking; nothing there is a failure."""
+        if not await self._settled(job, local):
+            self._problem(job, "failed", "outcome-unknown", f"{job.key} is not in S3")
+
+    async def _settled(self, job: _Job, local: _Local) -> bool:
+        """Compare the object under the key, by what it offers or by reading it.
+
+        False where there is none.
+        """
+        try:
+            verdict = await content_verdict(
+                self.bucket, job.key, job.size, local.evidence, local.md5
+            )
+        except NoSuchKeyError:
+            return False
+        if verdict == "verified":
+            self._uploaded(job)
+        else:
+            self._problem(
+                job,
+                "kept",
+                "key-taken",
+                f"{job.key} has other content in S3; it was left alone, and so was its copy",
+            )
+        return True
+
+    def _read(self, job: _Job, expected: Checksum) -> _Local | None:
+        """Hash the file, and hold it if it is small; runs on a disk thread."""
+        evidence, md5 = hasher(expected.algorithm), hasher("MD5")
+        held: list[bytes] = []
+        try:
+            if not job.path.endswith("/"):
+                self._feed(job, evidence, md5, held)
+        except OSError:
+            return None
+        data = b"".join(held) if job.size <= SMALL else None
+        return _Local(evidence.checksum(), md5.checksum(), data)
+
+    def _feed(self, job: _Job, evidence: Hasher, md5: Hasher, held: list[bytes]) -> None:
+        with self.destination.tree.open_read(job.path, drop_cache=True) as file:
+            for chunk in file.chunks():
+                evidence.update(chunk)
+                md5.update(chunk)
+                if job.size <= SMALL:
+                    held.append(bytes(chunk))
+
+    def _uploaded(self, job: _Job) -> None:
+        self.context.receive(self.step, "verified", [job.n], job.size, [job.key])
+
+    def _problem(self, job: _Job, outcome: str, reason: str, message: str) -> None:
+        self.context.problem(
+            self.step,
+            job.n,
+            job.key,
+            job.path,
+            "kept" if outcome == "kept" else "failed",
+            reason,
+            message,
+        )
+
+
+class _HashSink:
+    """A body that is only hashed."""
+
+    def __init__(self, algorithm: Checksum) -> None:
+        self._algorithm = algorithm.algorithm
+
+    def start(self, head: object) -> None:
+        self._hasher = hasher(self._algorithm)
+
+    def feed(self, chunk: bytes) -> None:
+        self._hasher.update(chunk)
+
+    def checksum(self) -> Checksum:
+        """The digest of all of it."""
+        return self._hasher.checksum()
+
+
+async def content_verdict(
+    bucket: Bucket, key: str, size: int, evidence: Checksum, md5: Checksum | None
+) -> Verdict:
+    """Whether the object under ``key`` has the content of those digests.
+
+    By what S3 offers of it where that can be compared, else by reading it. Raises NoSuchKeyError.
+    """
+    head = await bucket.head(key)
+    if head.size != size:
+        return "mismatched"
+    offered = evidence_of(head)
+    for local in (evidence, md5):
+        if offered is not None and local is not None and offered.algorithm == local.algorithm:
+            return compare(offered, local)
+    sink = _HashSink(evidence)
+    await bucket.get_to(key, sink, if_match=head.etag)
+    return compare(evidence, sink.checksum())
+
+
+def _job(row: tuple[Any, ...]) -> _Job:
+    n, key, path, size, algorithm, value, attributes, tags = row
+    if algorithm is None:
+        return _Job(n, key, path, size, None, ObjectAttributes())
+    known = _attributes.decode(attributes)
+    if tags is not None:
+        known = msgspec.structs.replace(known, tags=_tags.decode(tags))
+    return _Job(n, key, path, size, Checksum(algorithm, value), known)
+
+
+async def upload(context: Context, step: Step, action: Upload) -> None:
+    """Run an upload step."""
+    await _Uploader(context, step, context.destination(action.destination)).run()
+    context.check_stop()

@@ -1,0 +1,254 @@
+"""``verify``: compare everything, read back where deletion follows, and make the evidence.
+
+It changes nothing in S3 and no file; it may add what it learnt (tags) to the catalogue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, read_evidence
+from s3plan.engine.gate import SHOWN, Findings, look
+from s3plan.errors import S3PlanError, StoreError
+from s3plan.inventory.local import recorded_stat
+from s3plan.model.events import GateReached
+from s3plan.model.journal import GateRecord
+from s3plan.model.local import CatalogueTags, FileStat
+from s3plan.model.objects import Checksum, Verdict
+from s3plan.model.steps import Step, Totals, Verify
+from s3plan.rules.hashing import hasher
+from s3plan.tables import Database
+
+CHUNK_ITEMS = 256
+"""Items whose files are read back by one trip to the disk threads."""
+
+VERDICTS: tuple[Verdict, ...] = ("verified", "unverifiable", "mismatched")
+
+TAG_REQUESTS = 16
+"""GetObjectTagging requests in flight."""
+
+Row = tuple[Any, ...]
+"""A row of the query below; DuckDB's own types are not known to the type checker."""
+
+_ROWS = """
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.verdict,
+           c.device, c.inode, c.mtime_ns
+    FROM items i JOIN catalogue c USING (key) ORDER BY i.n"""
+
+_TAGS_UNKNOWN = """
+    SELECT i.key FROM items i JOIN catalogue c USING (key) WHERE NOT c.tags_known ORDER BY i.n"""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts by verdict, and the first names of what is not verified."""
+
+    verified: int = 0
+    mismatched: int = 0
+    unverifiable: int = 0
+    bytes: int = 0
+    names: list[str] | None = None
+
+    def add(self, key: str, size: int, verdict: Verdict) -> None:
+        match verdict:
+            case "verified":
+                self.verified += 1
+                self.bytes += size
+            case "mismatched":
+                self.mismatched += 1
+            case "unverifiable":
+                self.unverifiable += 1
+        if verdict != "verified":
+            self.names = self.names or []
+            if len(self.names) < SHOWN:
+                self.names.append(key)
+
+
+async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
+    """Run a verify step and record its gate, durable when this returns."""
+    await context.sync()
+    with Database(context.scratch) as database:
+        findings = await look(context, step, action, database)
+        tags_problem = None
+        if findings.passes and action.read_back:
+            tags_problem = await _know_tags(context, step, action, database)
+        tally, evidence = await _make_evidence(context, step, action, database)
+    await context.sync()
+    return await _record(context, step, findings, tally, evidence, tags_problem)
+
+
+async def _make_evidence(
+    context: Context, step: Step, action: Verify, database: Database
+) -> tuple[_Tally, str]:
+    destination = context.destination(action.destination)
+    tally = _Tally()
+    state = context.step_state(step)
+    path = context.run.evidence(step.id)
+    with EvidenceWriter(path, context.plan.digest, step.subject) as writer:
+        rows = database.rows(_ROWS)
+        while chunk := await context.in_thread(_take, rows):
+            context.check_stop()
+            half = (len(chunk) + 1) // 2
+            parts = await asyncio.gather(
+                context.in_thread(_examine, destination, action, chunk[:half]),
+                context.in_thread(_examine, destination, action, chunk[half:]),
+            )
+            lines = [line for part in parts for line in part]
+            sizes = {row[0]: row[3] for row in chunk}
+            for line in lines:
+                writer.add(line)
+                tally.add(line.key, sizes[line.n], line.verdict)
+            for verdict in VERDICTS:
+                fresh = [line for line in lines if line.verdict == verdict and not state.of(line.n)]
+                context.receive(
+                    step,
+                    verdict,
+                    [line.n for line in fresh],
+                    sum(sizes[line.n] for line in fresh),
+                    (),
+                )
+        evidence = writer.seal()
+    return tally, evidence
+
+
+def _take(rows: Iterator[Row]) -> list[Row]:
+    chunk: list[Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == CHUNK_ITEMS:
+            break
+    return chunk
+
+
+def _examine(destination: Destination, action: Verify, rows: list[Row]) -> list[EvidenceLine]:
+    """Compare each file with its catalogue row; runs on a disk thread.
+
+    A file whose stat differs from its row is always read again; with ``read_back`` every file is.
+    """
+    lines: list[EvidenceLine] = []
+    for n, key, path, size, algorithm, value, verdict, device, inode, mtime_ns in rows:
+        expected = Checksum(algorithm, value)
+        recorded = recorded_stat(device, inode, size, mtime_ns)
+        if path.endswith("/"):
+            lines.append(EvidenceLine(n, key, verdict, expected, recorded))
+            continue
+        stat = None if action.read_back else destination.tree.stat(path)
+        if stat == recorded:
+            lines.append(EvidenceLine(n, key, verdict, expected, recorded))
+            continue
+        found, stat = read_digest(destination, path, expected)
+        now: Verdict = verdict if found == expected else "mismatched"
+        lines.append(EvidenceLine(n, key, now, found, stat or recorded))
+    return lines
+
+
+def read_digest(
+    destination: Destination, path: str, like: Checksum
+) -> tuple[Checksum, FileStat | None]:
+    """The digest of a file's bytes as they are on disk now, and its stat; a file that is gone or
+    cannot be read has an empty digest that equals nothing.
+    """
+    try:
+        with destination.tree.open_read(path, drop_cache=True) as file:
+            running = hasher(like.algorithm)
+            for chunk in file.chunks():
+                running.update(chunk)
+            return running.checksum(), file.stat
+    except (OSError, S3PlanError):
+        return Checksum(like.algorithm, ""), None
+
+
+async def _know_tags(
+    context: Context, step: Step, action: Verify, database: Database
+) -> str | None:
+    """Read the tags of every object whose answer did not tell whether it has any.
+
+    A missing x-amz-tagging-count is not "none": the caller may lack s3:GetObjectTagging, and not
+    every endpoint sends it. Deletion loses what nobody read.
+    """
+    destination = context.destination(action.destination)
+    await context.catalogue(destination, step.subject)
+    bucket = context.bucket(step)
+    keys = database.batches(_TAGS_UNKNOWN)
+    gate = asyncio.Semaphore(TAG_REQUESTS)
+
+    async def ask(key: str) -> CatalogueTags:
+        async with gate:
+            return CatalogueTags(key=key, tags=await bucket.tags(key), run=context.run.id)
+
+    while batch := await context.in_thread(next, keys, None):
+        context.check_stop()
+        try:
+            records = await asyncio.gather(*[ask(key) for (key,) in batch])
+        except StoreError as error:
+            return f"the tags of objects cannot be read, so deletion would lose them: {error}"
+        await context.in_thread(destination.record, step.subject, records)
+    return None
+
+
+async def _record(
+    context: Context,
+    step: Step,
+    findings: Findings,
+    tally: _Tally,
+    evidence: str,
+    tags_problem: str | None,
+) -> GateRecord:
+    problems = list(findings.problems)
+    if tally.names:
+        problems.append(
+            f"{tally.mismatched + tally.unverifiable:,} not verified by content: "
+            + ", ".join(tally.names)
+        )
+    if tags_problem:
+        problems.append(tags_problem)
+    figures = {
+        **findings.figures,
+        "verified": tally.verified,
+        "mismatched": tally.mismatched,
+        "unverifiable": tally.unverifiable,
+    }
+    # Content that offers nothing to compare with stops deletion, and nothing else.
+    strict = any(s.gate is not None and s.gate.evidence == step.id for s in context.plan.steps)
+    passes = (
+        findings.passes
+        and not tally.mismatched
+        and tags_problem is None
+        and (not strict or not tally.unverifiable)
+    )
+    record = GateRecord(
+        step=step.id,
+        subject=step.subject,
+        evidence=evidence,
+        passes=passes,
+        totals=Totals(tally.verified, tally.bytes),
+        figures=figures,
+        time=context.now(),
+    )
+    await context.journal.commit(record)
+    context.state.apply(context.journal.seq, record)
+    context.observer(
+        GateReached(step.subject, evidence, passes, figures, step.totals, tuple(problems))
+    )
+    return record
+
+
+async def still_there(context: Context, step: Step, action: Verify, gate: GateRecord) -> bool:
+    """Whether every verified file is, by its stat, the one that the evidence is about."""
+    return await context.in_thread(_still_there, context, step, action, gate)
+
+
+def _still_there(context: Context, step: Step, action: Verify, gate: GateRecord) -> bool:
+    tree = context.destination(action.destination).tree
+    lines = read_evidence(
+        context.run.evidence(step.id), context.plan.digest, gate.subject, gate.evidence
+    )
+    items = context.plan.items(step.id)
+    return all(
+        line.key == item.key and (item.path.endswith("/") or tree.stat(item.path) == line.file)
+        for item, line in zip(items, lines, strict=True)
+    )

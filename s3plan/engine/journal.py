@@ -1,0 +1,182 @@
+"""Writing and reading a run's journal: group commit on one thread, typed records when read.
+
+An intent is durable before any request it covers is sent: :meth:`JournalWriter.commit` returns
+after fdatasync, and everything that waits at that moment shares one. What may be lost without harm
+goes through :meth:`JournalWriter.note`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from s3plan.errors import JournalError
+from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
+from s3plan.model.journal import JOURNAL_FORMAT, JournalRecord, RunStarted
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)
+
+
+class _Waiter:
+    """A coroutine that waits until its record is durable."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+
+    def settle(self, error: Exception | None) -> None:
+        self.loop.call_soon_threadsafe(self._set, error)
+
+    def _set(self, error: Exception | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+
+class JournalWriter:
+    """The one writer of a journal. Owns the log; use as a context manager.
+
+    An error while writing (a full disk) is final: it is raised by every later call, so that
+    nothing is sent that the journal does not know.
+    """
+
+    def __init__(self, log: AppendLog) -> None:
+        self._log = log
+        self._queue: queue.SimpleQueue[tuple[bytes, _Waiter | None] | None] = queue.SimpleQueue()
+        self._error: JournalError | None = None
+        self._seq = log.seq
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last line handed to the kernel."""
+        return self._seq
+
+    def note(self, record: JournalRecord) -> None:
+        """Write soon, durable at the next commit. Losing it only makes items unknown."""
+        self._raise()
+        self._queue.put((_encoder.encode(record), None))
+
+    async def commit(self, record: JournalRecord) -> None:
+        """Write and return once it is durable, together with all that was noted before."""
+        self._raise()
+        waiter = _Waiter()
+        self._queue.put((_encoder.encode(record), waiter))
+        await waiter.future
+
+    def close(self) -> None:
+        """Write what is queued, make it durable, and stop the thread."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+            self._log.close()
+
+    def __enter__(self) -> JournalWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            closing = None in batch
+            entries = [entry for entry in batch if entry is not None]
+            waiters = [waiter for _, waiter in entries if waiter is not None]
+            error = self._write([body for body, _ in entries], durable=closing or bool(waiters))
+            for waiter in waiters:
+                waiter.settle(error)
+
+    def _write(self, bodies: list[bytes], *, durable: bool) -> JournalError | None:
+        if self._error is None:
+            try:
+                if bodies:
+                    self._seq = self._log.append(bodies)
+                if durable:
+                    self._log.sync()
+            except OSError as error:
+                self._error = JournalError(
+                    f"the journal cannot be written: {error.strerror}",
+                    address=str(self._log.path),
+                    next_step="make room on its disk, then run the same command again",
+                )
+                self._error.__cause__ = error
+        return self._error
+
+
+def read_journal(path: Path) -> Iterator[tuple[int, JournalRecord]]:
+    """The records of a journal with their sequence numbers, checked line by line.
+
+    A torn last line is dropped. Raises JournalError for a broken line in the middle (naming it),
+    a file that is no journal, or a format this version does not read.
+    """
+    try:
+        for seq, body in read_log(path):
+            record = _decode(path, seq, body)
+            if seq == 1:
+                _check_header(path, record)
+            yield seq, record
+    except BrokenLine as error:
+        raise JournalError(
+            f"line {error.line} of the journal is damaged",
+            address=f"{path}:{error.line}",
+            expected="a line with its sequence number and checksum intact",
+            next_step="restore the run folder from a copy; never edit a journal",
+        ) from error
+    except FileNotFoundError as error:
+        raise JournalError(
+            "there is no journal here",
+            address=str(path),
+            next_step="name the journal, or run `s3plan apply` first",
+        ) from error
+
+
+def _decode(path: Path, seq: int, body: bytes) -> JournalRecord:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise JournalError(
+            "this line is not a journal record that this version knows",
+            address=f"{path}:{seq}",
+            expected=f"a record of {JOURNAL_FORMAT}",
+            found=str(error),
+            next_step="use the version of s3plan that wrote it, or a newer one",
+        ) from error
+
+
+def _check_header(path: Path, record: JournalRecord) -> None:
+    if isinstance(record, RunStarted) and record.format == JOURNAL_FORMAT:
+        return
+    found = record.format if isinstance(record, RunStarted) else "another record"
+    raise JournalError(
+        "this is not a journal that this version reads",
+        address=f"{path}:1",
+        expected=f"a header of format {JOURNAL_FORMAT}",
+        found=found,
+        next_step="use the version of s3plan that wrote it, or a newer one",
+    )

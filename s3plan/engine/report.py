@@ -1,0 +1,173 @@
+"""A run's status, from its journal and its plan alone: no request, no lock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from s3plan.engine import runs
+from s3plan.engine.journal import read_journal
+from s3plan.engine.state import GOOD, ItemState, RunState, StepState, fold
+from s3plan.localfs.locks import holder_of
+from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
+from s3plan.model.steps import Delete, DeleteBucket, Download, Step, Totals, Verify
+from s3plan.plan.reading import PlanFile
+from s3plan.rules.commands import apply_command, approve_delete_option, rollback_command
+
+NAMES = 100
+"""Failed names in a status."""
+
+
+def run_status(journal: Path) -> RunStatus:
+    """The status of the run that ``journal`` belongs to; of its rollback if one has begun."""
+    run = runs.run_of(journal)
+    rolling = run.rollback_journal.exists()
+    plan = PlanFile.open(run.rollback_plan if rolling else run.plan)
+    path = run.rollback_journal if rolling else run.journal
+    state = fold(read_journal(path))
+    holder = holder_of(run.lock)
+    by_bucket: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        by_bucket.setdefault(step.subject, []).append(step)
+    running = holder is not None
+    buckets = tuple(
+        _bucket(name, steps, state, running=running) for name, steps in by_bucket.items()
+    )
+    command = state.started.command
+    return RunStatus(
+        run=run.id,
+        command=command,
+        journal=str(path),
+        digest=state.started.digest,
+        outcome=_outcome(state, running=running),
+        phase=_phase(state, running=running),
+        running=f"{holder.host}, pid {holder.pid}, since {holder.since}" if holder else None,
+        started=state.started.time,
+        updated=state.updated,
+        totals=plan.header.totals,
+        buckets=buckets,
+        failures=tuple(
+            problem.message
+            for problem, _ in zip(state.problems.values(), range(NAMES), strict=False)
+        ),
+        next_step=_next_step(run, plan, state, buckets, running=running),
+    )
+
+
+def _outcome(state: RunState, *, running: bool) -> str:
+    if state.rolled_back is not None:
+        return "rolled back"
+    if running:
+        return "running"
+    # A journal that just stops was killed: the same command goes on.
+    return state.outcome or "interrupted"
+
+
+def _phase(state: RunState, *, running: bool) -> Phase:
+    if state.outcome in ("done", "kept") or state.rolled_back is not None:
+        return "complete"
+    return "migrate" if state.steps or running else "scanning"
+
+
+def _next_step(
+    run: runs.Run,
+    plan: PlanFile,
+    state: RunState,
+    buckets: tuple[BucketStatus, ...],
+    *,
+    running: bool,
+) -> str | None:
+    if running or state.finished:
+        return None
+    approvals = [bucket.approve for bucket in buckets if bucket.approve]
+    if state.started.command == "rollback":
+        return rollback_command(os.path.relpath(run.journal))
+    return " ".join([apply_command(os.path.relpath(run.plan), plan.digest), *approvals])
+
+
+def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> BucketStatus:
+    largest = max((step.totals for step in steps), key=lambda totals: totals.items)
+    reports = tuple(_step(step, state, running=running) for step in steps)
+    by_kind = {type(step.action): report for step, report in zip(steps, reports, strict=True)}
+    gates = [state.gates[step.id] for step in steps if step.id in state.gates]
+    gate = gates[-1] if gates else None
+    synced = Download not in by_kind or by_kind[Download].state == "done"
+    verified = gate is not None and gate.passes
+    deleted = Delete in by_kind and by_kind[Delete].state == "done"
+    held = any(report.state == "held" for report in reports)
+    waits = held and gate is not None and gate.passes and _gated(steps)
+    return BucketStatus(
+        bucket=name,
+        state=_state_of(reports, by_kind, running=running),
+        totals=largest,
+        synced=synced,
+        verified=verified,
+        deleted=deleted,
+        steps=reports,
+        figures=gate.figures if gate else {},
+        approve=approve_delete_option(name, gate.evidence) if waits and gate else None,
+    )
+
+
+def _gated(steps: list[Step]) -> bool:
+    return any(step.gate is not None for step in steps)
+
+
+def _state_of(
+    reports: tuple[StepStatus, ...], by_kind: dict[type, StepStatus], *, running: bool
+) -> BucketState:
+    """One word for a bucket, from the first of its steps that is not done."""
+    states = [report.state for report in reports]
+    if all(state == "done" for state in states):
+        return "completed"
+    if "held" in states:
+        return "held"
+    if any(r.state == "incomplete" and r.reason not in ("", "interrupted") for r in reports):
+        return "failed"
+    if not any(state in ("running", "done") for state in states):
+        return "skipped" if "skipped" in states else "pending"
+    current = next(
+        kind for kind, report in by_kind.items() if report.state not in ("done", "skipped")
+    )
+    if current is Verify:
+        return "verifying"
+    if current in (Delete, DeleteBucket):
+        return "deleting"
+    return "syncing"
+
+
+def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
+    known = state.step(step.id)
+    return StepStatus(
+        id=step.id,
+        verb=step.verb,
+        state=_step_state(known, running=running),
+        totals=step.totals,
+        counts=_counts(step.totals, known),
+        done_bytes=known.done_bytes,
+        reason=known.ended.reason if known.ended else "",
+    )
+
+
+def _step_state(known: StepState, *, running: bool) -> str:
+    if known.ended is not None:
+        return known.ended.outcome
+    if known.started:
+        return "running" if running else "incomplete"
+    return "pending"
+
+
+def _counts(totals: Totals, known: StepState) -> Counts:
+    count: dict[ItemState, int] = {code: known.count(code) for code in ItemState}
+    del count[ItemState.PENDING]
+    return Counts(
+        done=sum(known.count(code) for code in GOOD),
+        verified=count[ItemState.VERIFIED],
+        unverifiable=count[ItemState.UNVERIFIABLE],
+        mismatched=count[ItemState.MISMATCHED],
+        failed=count[ItemState.FAILED],
+        drifted=count[ItemState.DRIFTED],
+        kept=count[ItemState.KEPT],
+        unknown=count[ItemState.UNKNOWN],
+        pending=totals.items - sum(count.values()),
+    )

@@ -1,0 +1,262 @@
+"""What it takes to take a run back: a plan of its own, made by looking at what is there now.
+
+The journal says what the run began; the bucket, the catalogue and the local tree say what became of
+it. Whatever is no longer as the run left it is not in the plan, or is kept when its turn comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from s3plan.engine.runs import Run
+from s3plan.engine.state import ItemState, RunState
+from s3plan.errors import NoSuchBucketError
+from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.inventory.s3 import observe_bucket
+from s3plan.localfs.tree import Tree
+from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.steps import (
+    CreateBucket,
+    Delete,
+    DeleteBucket,
+    Download,
+    Need,
+    RemoveFile,
+    Step,
+    Totals,
+    Upload,
+)
+from s3plan.plan.drafts import StepDraft
+from s3plan.plan.estimate import transfer_seconds
+from s3plan.plan.reading import PlanFile
+from s3plan.plan.seal import seal
+from s3plan.store import Store
+from s3plan.tables import ITEMS, Database
+
+_BATCH = 10_000
+
+_LEFT = (ItemState.DONE, ItemState.UNKNOWN, ItemState.FAILED)
+"""States of a delete item whose object may be gone; only the bucket can tell."""
+
+_WRITTEN = (ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.UNKNOWN)
+"""States of a download item whose file may be there."""
+
+_ABSENT = """
+    DELETE FROM items WHERE step = ? AND key IN (SELECT key FROM listing)"""
+
+_NOT_OURS = """
+    DELETE FROM items WHERE step = ? AND key NOT IN (
+        SELECT key FROM catalogue WHERE run = ? AND NOT adopted)"""
+
+_RENUMBER = """
+    UPDATE items SET n = numbered.n FROM (
+        SELECT key, row_number() OVER (ORDER BY key) - 1 AS n FROM items WHERE step = ?
+    ) AS numbered WHERE items.step = ? AND items.key = numbered.key"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The steps of the run that are about one bucket."""
+
+    bucket: str
+    download: Step | None
+    delete: Step | None
+    delete_bucket: Step | None
+
+    @property
+    def destination(self) -> str:
+        """Where the copies are."""
+        for step in (self.download, self.delete, self.delete_bucket):
+            if step is not None:
+                assert isinstance(step.action, Download | Delete | DeleteBucket)
+                return step.action.destination
+        raise AssertionError("a subject without steps")
+
+
+async def plan_rollback(
+    run: Run,
+    plan: PlanFile,
+    state: RunState,
+    store: Store,
+    scratch: Path,
+    *,
+    created: str,
+    tool: str,
+) -> PlanFile | None:
+    """Write ``rollback-plan.json`` into the run's folder; None where nothing is to be taken back.
+
+    ``created`` is the time for the header, RFC 3339.
+    """
+    drafts: list[StepDraft] = []
+    with Database(scratch) as database:
+        for subject in _subjects(plan.steps):
+            drafts += await _subject(run, plan, state, store, database, subject)
+        if not drafts:
+            return None
+        header = PlanHeader(
+            format=PLAN_FORMAT,
+            tool=tool,
+            created=created,
+            host=plan.header.host,
+            target=plan.header.target,
+            connection=plan.header.connection,
+            manifests=tuple(
+                ManifestRef(m.path, m.kind, m.name, m.sha256) for m in plan.header.manifests
+            ),
+            rollback_of=run.id,
+        )
+        return await asyncio.to_thread(seal, drafts, database, header, run.rollback_plan)
+
+
+def _subjects(steps: Iterable[Step]) -> list[_Subject]:
+    found: dict[str, dict[str, Step]] = {}
+    for step in steps:
+        if isinstance(step.action, Download | Delete | DeleteBucket):
+            found.setdefault(step.subject, {})[step.verb] = step
+    return [
+        _Subject(bucket, by.get("download"), by.get("delete"), by.get("delete-bucket"))
+        for bucket, by in found.items()
+    ]
+
+
+async def _subject(
+    run: Run, plan: PlanFile, state: RunState, store: Store, database: Database, subject: _Subject
+) -> list[StepDraft]:
+    bucket = store.bucket(subject.bucket)
+    there = await bucket.exists()
+    database.execute("DELETE FROM listing")
+    database.execute("DELETE FROM catalogue")
+    if there:
+        try:
+            await observe_bucket(bucket, database, prefix="", observer=lambda _: None)
+        except NoSuchBucketError:
+            there = False
+    tree = Tree.open(Path(subject.destination), create=False)
+    try:
+        await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
+    finally:
+        tree.close()
+    drafts: list[StepDraft] = []
+    if subject.delete_bucket is not None and not there:
+        assert isinstance(subject.delete_bucket.action, DeleteBucket)
+        if any(state.step(subject.delete_bucket.id).items):
+            drafts.append(
+                _create(subject.bucket, subject.delete_bucket.action, subject.destination)
+            )
+    if subject.delete is not None:
+        drafts += _upload(plan, state, database, subject, subject.delete, drafts)
+    if subject.download is not None:
+        drafts += _remove(run, plan, state, database, subject, subject.download, drafts)
+    return drafts
+
+
+def _create(bucket: str, action: DeleteBucket, destination: str) -> StepDraft:
+    return StepDraft(
+        action=CreateBucket(region=action.region, destination=destination),
+        subject=bucket,
+        reversibility="free",
+        undo="delete the bucket if it is empty",
+        reason="the run deleted the bucket",
+        warnings=tuple(f"not put back: {name}" for name in action.unsaved),
+    )
+
+
+def _upload(
+    plan: PlanFile,
+    state: RunState,
+    database: Database,
+    subject: _Subject,
+    deleted: Step,
+    before: list[StepDraft],
+) -> list[StepDraft]:
+    draft = StepDraft(
+        action=Upload(destination=subject.destination),
+        subject=subject.bucket,
+        reversibility="free",
+        undo="delete the objects again",
+        reason="the run deleted these objects; their verified copies are on disk",
+        needs=tuple(Need(earlier.id) for earlier in before),
+    )
+    _items(plan, state, database, deleted, draft, _LEFT)
+    database.execute(_ABSENT, [draft.id])
+    return _kept_if_any(database, draft)
+
+
+def _remove(
+    run: Run,
+    plan: PlanFile,
+    state: RunState,
+    database: Database,
+    subject: _Subject,
+    downloaded: Step,
+    before: list[StepDraft],
+) -> list[StepDraft]:
+    draft = StepDraft(
+        action=RemoveFile(destination=subject.destination),
+        subject=subject.bucket,
+        reversibility="free",
+        undo="download the objects again",
+        reason="the run wrote these files; each goes only if its object is in S3 and matches",
+        needs=tuple(Need(earlier.id) for earlier in before),
+    )
+    _items(plan, state, database, downloaded, draft, _WRITTEN)
+    database.execute(_NOT_OURS, [draft.id, run.id])
+    return _kept_if_any(database, draft)
+
+
+def _items(
+    plan: PlanFile,
+    state: RunState,
+    database: Database,
+    step: Step,
+    draft: StepDraft,
+    states: tuple[ItemState, ...],
+) -> None:
+    """The items of a run's step in one of ``states``, as rows under the draft's id."""
+    known = state.step(step.id)
+    rows: list[tuple[str, str, int, str, str, str, str | None]] = []
+
+    def flush() -> None:
+        columns = list(zip(*rows, strict=True)) if rows else []
+        if columns:
+            names = ("key", "path", "size", "etag", "modified", "storage_class", "checksum")
+            database.append(
+                ITEMS,
+                {name: list(values) for name, values in zip(names, columns, strict=True)},
+                {"step": draft.id},
+            )
+            rows.clear()
+
+    for item in plan.items(step.id):
+        if known.of(item.n) in states:
+            rows.append(
+                (
+                    item.key,
+                    item.path,
+                    item.size,
+                    item.etag,
+                    item.modified,
+                    item.storage_class,
+                    item.checksum,
+                )
+            )
+            if len(rows) == _BATCH:
+                flush()
+    flush()
+
+
+def _kept_if_any(database: Database, draft: StepDraft) -> list[StepDraft]:
+    database.execute(_RENUMBER, [draft.id, draft.id])
+    items, size = database.row(
+        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?",
+        [draft.id],
+    )
+    if not items:
+        return []
+    seconds = transfer_seconds(Totals(items, size))
+    return [msgspec.structs.replace(draft, worklist=draft.id, seconds=seconds)]

@@ -1,0 +1,165 @@
+"""Run folders: ``.s3plan/runs/<id>/`` below the working directory, and the link to the latest.
+
+A folder never moves and nothing in it is overwritten. ``journal.json`` in the working directory is
+a link to the journal of the latest apply.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from s3plan.engine.journal import read_journal
+from s3plan.engine.state import RunState, fold
+from s3plan.errors import JournalError
+from s3plan.localfs.appendlog import AppendLog
+
+STATE_DIRECTORY = ".s3plan"
+JOURNAL_LINK = "journal.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run's folder and the names in it."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """Time of start and four random bytes, sortable by time."""
+        return self.folder.name
+
+    @property
+    def plan(self) -> Path:
+        """The plan as it was approved."""
+        return self.folder / "plan.json"
+
+    @property
+    def journal(self) -> Path:
+        """The journal of the apply."""
+        return self.folder / "journal.json"
+
+    @property
+    def rollback_plan(self) -> Path:
+        """What the rollback of this run does."""
+        return self.folder / "rollback-plan.json"
+
+    @property
+    def rollback_journal(self) -> Path:
+        """The journal of the rollback of this run."""
+        return self.folder / "rollback.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on this run."""
+        return self.folder / "lock"
+
+    def evidence(self, step: str) -> Path:
+        """Where a verification step writes what it found, item by item."""
+        return self.folder / "evidence" / f"{step}.jsonl"
+
+    def state(self) -> RunState:
+        """The fold of the journal."""
+        return fold(read_journal(self.journal))
+
+
+def timestamp(now: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+
+
+def new_run(directory: Path, plan: Path, now: datetime) -> Run:
+    """Make a folder with a copy of ``plan`` in it. Raises JournalError if that fails."""
+    run = Run(
+        directory
+        / STATE_DIRECTORY
+        / "runs"
+        / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    )
+    try:
+        (run.folder / "evidence").mkdir(parents=True)
+        with plan.open("rb") as source, run.plan.open("xb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        _sync_directory(run.folder)
+        _sync_directory(run.folder.parent)
+    except OSError as error:
+        raise JournalError(
+            f"the run folder cannot be made: {error.strerror}",
+            address=str(run.folder),
+            next_step="make the working directory writable",
+        ) from error
+    return run
+
+
+def runs_in(directory: Path) -> Iterator[Run]:
+    """All runs below ``directory``, oldest first; folders without a journal are not runs yet."""
+    folder = directory / STATE_DIRECTORY / "runs"
+    if folder.is_dir():
+        for entry in sorted(folder.iterdir()):
+            run = Run(entry)
+            if run.journal.is_file():
+                yield run
+
+
+def run_of(journal: Path) -> Run:
+    """The run that a journal (or a link to it, or its folder) belongs to."""
+    try:
+        path = journal.resolve(strict=True)
+    except OSError as error:
+        raise JournalError(
+            "there is no journal here",
+            address=str(journal),
+            next_step="name the journal of a run, or run `s3plan apply` first",
+        ) from error
+    run = Run(path if path.is_dir() else path.parent)
+    if not run.journal.is_file():
+        raise JournalError(
+            "this file is not in a run folder",
+            address=str(journal),
+            expected="journal.json in a folder below .s3plan/runs",
+            next_step="name the journal where s3plan wrote it; run folders never move",
+        )
+    return run
+
+
+def link_latest(directory: Path, run: Run) -> None:
+    """Point ``journal.json`` at the run's journal. A file of that name that is ours by no sign
+    is left alone and refused.
+    """
+    link = directory / JOURNAL_LINK
+    if link.exists() and not link.is_symlink():
+        raise JournalError(
+            "a file named journal.json is in the way of the link to the run's journal",
+            address=str(link),
+            next_step="move it elsewhere, then run the same command again",
+        )
+    temporary = directory / f".{JOURNAL_LINK}.{secrets.token_hex(4)}"
+    temporary.symlink_to(os.path.relpath(run.journal, directory))
+    temporary.replace(link)
+
+
+def create_journal(path: Path) -> AppendLog:
+    """A new journal; durable with its directory. Raises JournalError if it cannot be made."""
+    try:
+        return AppendLog.create(path)
+    except OSError as error:
+        raise JournalError(
+            f"the journal cannot be made: {error.strerror}",
+            address=str(path),
+            next_step="make the working directory writable",
+        ) from error
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

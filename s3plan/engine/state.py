@@ -1,0 +1,222 @@
+"""The state of a run: a pure fold over its journal, one byte an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import assert_never
+
+from s3plan.errors import JournalError
+from s3plan.model.journal import (
+    Approved,
+    Declined,
+    GateRecord,
+    Intent,
+    ItemFailed,
+    JournalRecord,
+    Outcome,
+    Receipts,
+    Resumed,
+    RolledBack,
+    RunEnded,
+    RunOutcome,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+    SyncPoint,
+)
+
+
+class ItemState(IntEnum):
+    """Where an item stands. ``UNKNOWN``: something may have happened; only looking can tell."""
+
+    PENDING = 0
+    UNKNOWN = 1
+    VERIFIED = 2
+    UNVERIFIABLE = 3
+    MISMATCHED = 4
+    DONE = 5
+    FAILED = 6
+    DRIFTED = 7
+    KEPT = 8
+
+
+_STATE_OF: dict[Outcome, ItemState] = {
+    "verified": ItemState.VERIFIED,
+    "unverifiable": ItemState.UNVERIFIABLE,
+    "mismatched": ItemState.MISMATCHED,
+    "done": ItemState.DONE,
+    "failed": ItemState.FAILED,
+    "drifted": ItemState.DRIFTED,
+    "kept": ItemState.KEPT,
+}
+
+SETTLED = frozenset(
+    {ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE, ItemState.DRIFTED, ItemState.KEPT}
+)
+"""States that a resumed run does not touch again. Failures are tried again."""
+
+GOOD = frozenset({ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE})
+
+
+class StepState:
+    """One step: the state of each item, and how the step ended in the last session that ran it."""
+
+    __slots__ = ("done_bytes", "ended", "items", "started")
+
+    def __init__(self) -> None:
+        self.items = bytearray()
+        self.done_bytes = 0
+        self.started = False
+        self.ended: StepEnded | None = None
+
+    def of(self, n: int) -> ItemState:
+        """State of item ``n``."""
+        return ItemState(self.items[n]) if n < len(self.items) else ItemState.PENDING
+
+    def set(self, n: int, state: ItemState) -> None:
+        """Note item ``n``, growing as needed."""
+        if n >= len(self.items):
+            self.items.extend(bytes(max(n + 1 - len(self.items), len(self.items), 1024)))
+        self.items[n] = state
+
+    def count(self, state: ItemState) -> int:
+        """How many items are in ``state`` (PENDING counts only items that were touched around)."""
+        return self.items.count(bytes([state]))
+
+    @property
+    def done(self) -> bool:
+        """Whether the step came to its end."""
+        return self.ended is not None and self.ended.outcome == "done"
+
+
+class RunState:
+    """Everything a journal says, folded record by record with :meth:`apply`."""
+
+    def __init__(self) -> None:
+        self.header: RunStarted | None = None
+        self.sessions = 0
+        self.steps: dict[str, StepState] = {}
+        self.gates: dict[str, GateRecord] = {}
+        self.approvals: dict[str, Approved] = {}
+        self.declined: dict[str, Declined] = {}
+        self.problems: dict[tuple[str, int], ItemFailed] = {}
+        self.outcome: RunOutcome | None = None
+        self.ended: RunEnded | None = None
+        self.rolled_back: RolledBack | None = None
+        self.updated = ""
+        # Receipts that no sync point covers yet: their files may be lost by a power cut.
+        self._unsynced: list[tuple[int, Receipts]] = []
+
+    def step(self, step: str) -> StepState:
+        """The state of a step, empty if the journal does not name it."""
+        return self.steps.setdefault(step, StepState())
+
+    @property
+    def started(self) -> RunStarted:
+        """The header. Raises JournalError for an empty journal."""
+        if self.header is None:
+            raise JournalError(
+                "the journal is empty", next_step="remove the run folder and apply the plan again"
+            )
+        return self.header
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end; such a run is never resumed."""
+        return self.rolled_back is not None or self.outcome in ("done", "kept", "superseded")
+
+    def apply(self, seq: int, record: JournalRecord) -> None:
+        """Fold one record; ``seq`` is its number in the journal."""
+        match record:
+            case RunStarted() | Resumed() | RunEnded() | RolledBack():
+                self._apply_to_run(record)
+            case GateRecord() | Approved() | Declined():
+                self._apply_to_gate(record)
+            case StepStarted() | StepEnded() | Intent() | ItemFailed():
+                self._apply_to_step(record)
+            case Receipts():
+                self._receive(seq, record)
+            case SyncPoint():
+                self._unsynced = [r for r in self._unsynced if r[0] > record.through]
+            case _:
+                assert_never(record)
+
+    def _apply_to_run(self, record: RunStarted | Resumed | RunEnded | RolledBack) -> None:
+        self.updated = record.time
+        match record:
+            case RunStarted():
+                self.header = record
+                self.sessions = 1
+            case Resumed():
+                self.sessions += 1
+                self.outcome = None
+                self.declined.clear()
+                self._doubt(frozenset(record.doubted))
+            case RunEnded():
+                self.outcome = record.outcome
+                self.ended = record
+            case RolledBack():
+                self.rolled_back = record
+
+    def _apply_to_gate(self, record: GateRecord | Approved | Declined) -> None:
+        self.updated = record.time
+        match record:
+            case GateRecord():
+                self.gates[record.step] = record
+            case Approved():
+                self.approvals[record.subject] = record
+            case Declined():
+                self.declined[record.subject] = record
+
+    def _apply_to_step(self, record: StepStarted | StepEnded | Intent | ItemFailed) -> None:
+        state = self.step(record.step)
+        match record:
+            case StepStarted():
+                state.started = True
+                state.ended = None
+                self.updated = record.time
+            case StepEnded():
+                state.ended = record
+                self.updated = record.time
+            case Intent():
+                for n in range(record.first, record.last + 1):
+                    if state.of(n) not in SETTLED:
+                        state.set(n, ItemState.UNKNOWN)
+            case ItemFailed():
+                state.set(record.n, _STATE_OF[record.outcome])
+                self.problems[record.step, record.n] = record
+
+    def _receive(self, seq: int, record: Receipts) -> None:
+        state = self.step(record.step)
+        code = _STATE_OF[record.outcome]
+        for n in record.items:
+            state.set(n, code)
+            self.problems.pop((record.step, n), None)
+        state.done_bytes += record.bytes
+        self._unsynced.append((seq, record))
+
+    def _doubt(self, downloads: frozenset[str]) -> None:
+        """Make receipts of ``downloads`` that no sync point covers unknown, as a run is resumed.
+
+        The files of these steps may have been lost by a power cut although their names are there.
+        Said in the journal, and not only to this process: the sync points that follow have larger
+        numbers, and must not vouch for these files.
+        """
+        for _, receipts in self._unsynced:
+            if receipts.step not in downloads:
+                continue
+            state = self.step(receipts.step)
+            state.ended = None
+            state.done_bytes -= receipts.bytes
+            for n in receipts.items:
+                state.set(n, ItemState.UNKNOWN)
+        self._unsynced.clear()
+
+
+def fold(records: Iterable[tuple[int, JournalRecord]]) -> RunState:
+    """The state after all ``records``."""
+    state = RunState()
+    for seq, record in records:
+        state.apply(seq, record)
+    return state

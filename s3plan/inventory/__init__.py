@@ -1,0 +1,1 @@
+"""Looking at what is there: observers that fill the tables; nothing here changes anything."""

@@ -1,0 +1,90 @@
+"""A bucket's listing into the ``listing`` table, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from s3plan.model.events import AnyEvent, Scanning
+from s3plan.model.steps import Totals
+from s3plan.tables import LISTING, Database
+from s3plan.tables.database import Value
+
+_BATCH = 10_000
+
+Observer = Callable[[AnyEvent], None]
+
+
+class Page(Protocol):
+    """Columns of equal length, one entry per object, as ``store.listing.ListPage``."""
+
+    @property
+    def keys(self) -> Sequence[str]: ...
+    @property
+    def sizes(self) -> Sequence[int]: ...
+    @property
+    def etags(self) -> Sequence[str]: ...
+    @property
+    def modified(self) -> Sequence[str]: ...
+    @property
+    def storage_classes(self) -> Sequence[str]: ...
+    @property
+    def checksums(self) -> Sequence[str | None]: ...
+
+
+class Listable(Protocol):
+    """As much of a bucket as a listing needs; ``pages`` raises when any page fails."""
+
+    @property
+    def name(self) -> str: ...
+    def pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
+
+
+async def observe_bucket(
+    bucket: Listable, database: Database, *, prefix: str, observer: Observer
+) -> Totals:
+    """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 10,000.
+
+    An error of the store passes through: a listing that failed anywhere is no listing, and the
+    rows that are already there must not be used.
+    """
+    totals = Totals()
+    batch = _Columns()
+    async for page in bucket.pages(prefix=prefix):
+        batch.add(page)
+        if batch.rows >= _BATCH:
+            totals += await _append(database, bucket.name, batch)
+            batch = _Columns()
+            observer(Scanning(bucket.name, totals.items, totals.bytes))
+    totals += await _append(database, bucket.name, batch)
+    observer(Scanning(bucket.name, totals.items, totals.bytes, finished=True))
+    return totals
+
+
+class _Columns:
+    """Pages gathered until they are worth an insert."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bytes = 0
+        self.values: dict[str, list[Value]] = {
+            column.name: [] for column in LISTING.columns if column.name != "bucket"
+        }
+
+    def add(self, page: Page) -> None:
+        self.rows += len(page.keys)
+        self.bytes += sum(page.sizes)
+        self.values["key"] += page.keys
+        self.values["size"] += page.sizes
+        self.values["etag"] += page.etags
+        self.values["modified"] += page.modified
+        self.values["storage_class"] += page.storage_classes
+        self.values["checksum"] += page.checksums
+
+
+async def _append(database: Database, bucket: str, batch: _Columns) -> Totals:
+    if batch.rows:
+        # In a thread: DuckDB must not hold up the requests in flight.
+        await asyncio.to_thread(database.append, LISTING, batch.values, {"bucket": bucket})
+    return Totals(batch.rows, batch.bytes)

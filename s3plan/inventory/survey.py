@@ -1,0 +1,109 @@
+"""Looking at everything that manifests name, before a plan: buckets, listings, local trees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
+from s3plan.inventory.local import observe_tree
+from s3plan.inventory.s3 import observe_bucket
+from s3plan.localfs.catalogue import list_catalogues
+from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.events import AnyEvent
+from s3plan.rules.classes import is_directory_bucket
+from s3plan.store import Store
+from s3plan.tables import Database
+
+Observer = Callable[[AnyEvent], None]
+
+
+class Claim(Protocol):
+    """What one manifest wants to be looked at."""
+
+    @property
+    def destination(self) -> str: ...
+    @property
+    def prefix(self) -> str: ...
+    @property
+    def literals(self) -> tuple[str, ...]: ...
+    @property
+    def has_globs(self) -> bool: ...
+    def buckets(self, names: Iterable[str]) -> tuple[str, ...]: ...
+    def root(self, bucket: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found besides the rows of ``listing``, ``tree`` and ``catalogue``.
+
+    ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket.
+    """
+
+    facts: Mapping[str, BucketFacts]
+    catalogues: Mapping[str, Mapping[str, CatalogueState]]
+
+
+async def survey(
+    claims: Sequence[Claim], store: Store, database: Database, observer: Observer
+) -> Survey:
+    """Fill the tables with all that the claims mean. Only reads.
+
+    Listings that are known to be refused or useless (directory buckets, requester-pays buckets that
+    nobody agreed to pay for) are left out; the facts tell the planner why.
+    """
+    facts = await _facts(claims, store)
+    catalogues: dict[str, dict[str, CatalogueState]] = {}
+    for claim in claims:
+        meant = claim.buckets(facts)
+        for name in meant:
+            if _can_list(facts[name], store):
+                await observe_bucket(
+                    store.bucket(name), database, prefix=claim.prefix, observer=observer
+                )
+        found = await asyncio.to_thread(_look_at_disk, claim, meant, database)
+        catalogues.setdefault(claim.destination, {}).update(found)
+    return Survey(facts, catalogues)
+
+
+async def _facts(claims: Sequence[Claim], store: Store) -> dict[str, BucketFacts]:
+    names = {name for claim in claims for name in claim.literals}
+    if any(claim.has_globs for claim in claims):
+        everything = await store.list_buckets()
+        names |= {name for claim in claims for name in claim.buckets(everything)}
+    facts: dict[str, BucketFacts] = {}
+    for name in sorted(names):
+        if is_directory_bucket(name):
+            facts[name] = BucketFacts(name, store.target.region, "never")
+        elif await store.bucket(name).exists():
+            facts[name] = await asyncio.to_thread(store.control.facts, name)
+    return facts
+
+
+def _can_list(facts: BucketFacts, store: Store) -> bool:
+    if is_directory_bucket(facts.name):
+        return False
+    return store.connection.requester_pays or not facts.requester_pays
+
+
+def _look_at_disk(
+    claim: Claim, meant: Sequence[str], database: Database
+) -> dict[str, CatalogueState]:
+    """The catalogues and files of the buckets that are, or were, in the claim."""
+    found: dict[str, CatalogueState] = {}
+    try:
+        tree = Tree.open(Path(claim.destination), create=False)
+    except RootMissingError:
+        return found  # nothing was evacuated there yet
+    with tree:
+        buckets = {*meant, *claim.buckets(list_catalogues(tree))}
+        for bucket in sorted(buckets):
+            state = observe_catalogue(tree, bucket, database)
+            if state is not None:
+                found[bucket] = state
+            observe_tree(tree, claim.root(bucket), database)
+    return found

@@ -1,0 +1,23 @@
+"""What users declare: manifests are read here, checked, and compiled into steps over tables.
+
+One folder per kind, one line per kind in ``registry``. Kinds decide; they neither act nor ask S3.
+"""
+
+from s3plan.kinds.documents import read_variables
+from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.kinds.loading import Loaded, load, load_connection
+from s3plan.kinds.planning import plan_all, scopes
+from s3plan.kinds.schemas import json_schemas
+
+__all__ = [
+    "Loaded",
+    "Manifest",
+    "Observed",
+    "Scope",
+    "json_schemas",
+    "load",
+    "load_connection",
+    "plan_all",
+    "read_variables",
+    "scopes",
+]

@@ -1,0 +1,96 @@
+"""``kind: Connection``: which S3, which credentials, how hard it may be pushed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from s3plan.kinds.fields import Account, Duration, Fields, Frame, Size
+from s3plan.model import connection as model
+
+
+class LimitFields(Fields):
+    """Ceilings on what one s3plan process asks of the endpoint and of this machine."""
+
+    connections: int = Field(32, ge=1, le=1024, description="Requests in flight at once.")
+    requests: float | None = Field(None, gt=0, description="Requests started in a second.")
+    bandwidth: Size | None = Field(
+        None, gt=0, description="Bytes moved in a second, down and up together."
+    )
+    memory: Size = Field(
+        256 * 1024 * 1024,
+        ge=64 * 1024 * 1024,
+        description="Bytes that tables and bodies in flight may take, roughly.",
+    )
+    object_timeout: Duration = Field(
+        0.0, ge=0, description="Seconds that one object may take; 0 is no limit."
+    )
+
+
+class ConnectionSpec(Fields):
+    """Everything may be left out: what is not said comes from the usual AWS chain."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+/?$",
+        description="The endpoint's URL, such as http://localhost:8333; without it, AWS's own.",
+    )
+    region: str | None = Field(
+        None, min_length=1, description="The region requests are signed for."
+    )
+    profile: str | None = Field(
+        None, min_length=1, description="A profile of the AWS configuration files."
+    )
+    role_arn: str | None = Field(
+        None, pattern=r"^arn:[^:]+:iam::[0-9]{12}:role/.+$", description="A role to assume."
+    )
+    expect_account: Account | None = Field(
+        None, description="The account that the credentials must belong to; any other stops s3plan."
+    )
+    addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Whether the bucket stands in the URL's path or in its host name."
+    )
+    ca_bundle: str | None = Field(
+        None,
+        min_length=1,
+        description="A PEM file of certificate authorities, relative to this file.",
+    )
+    requester_pays: bool = Field(
+        False, description="Whether you accept to pay for requests to requester-pays buckets."
+    )
+    limits: LimitFields = Field(
+        default_factory=LimitFields, description="Ceilings on requests, bandwidth and memory."
+    )
+
+
+class ConnectionDocument(Frame):
+    """How to reach an S3 endpoint. It holds no secrets: credentials come from the AWS chain."""
+
+    kind: Literal["Connection"] = Field(description="This kind.")
+    spec: ConnectionSpec = Field(description="Endpoint, credentials and limits.")
+
+    def connection(self, directory: Path) -> model.Connection:
+        """The value; ``directory`` is that of the manifest, for relative paths."""
+        spec = self.spec
+        limits = spec.limits
+        return model.Connection(
+            name=self.metadata.name,
+            endpoint=spec.endpoint.rstrip("/") if spec.endpoint else None,
+            region=spec.region,
+            profile=spec.profile,
+            role_arn=spec.role_arn,
+            expect_account=spec.expect_account,
+            addressing=spec.addressing,
+            ca_bundle=os.path.normpath(directory / spec.ca_bundle) if spec.ca_bundle else None,
+            requester_pays=spec.requester_pays,
+            limits=model.Limits(
+                connections=limits.connections,
+                requests=limits.requests,
+                bandwidth=limits.bandwidth,
+                memory=limits.memory,
+                object_timeout=limits.object_timeout,
+            ),
+        )

@@ -1,0 +1,170 @@
+"""``kind: BucketEvacuation`` as people write it: buckets that shall live on a disk of yours."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from s3plan.errors import ManifestError
+from s3plan.kinds.fields import Fields, Frame, Size
+from s3plan.kinds.quantities import parse_moment
+from s3plan.model import steps as model
+from s3plan.rules.layout import DEFAULT_LAYOUT, check_layout
+
+SYSTEM_FILES = (
+    ".DS_Store",
+    "._*",
+    "Thumbs.db",
+    "desktop.ini",
+    ".Spotlight-V100",
+    ".TemporaryItems",
+    ".Trashes",
+)
+"""What desktop systems leave in every directory they look at."""
+
+
+def _moment_checked(text: str) -> str:
+    # Only its shape: what it means depends on the clock, which planning passes in.
+    parse_moment(text, datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+    return text
+
+
+def _layout_checked(text: str) -> str:
+    try:
+        check_layout(text)
+    except ManifestError as error:
+        raise PydanticCustomError(
+            "layout",
+            "{what}: expected {expected}",
+            {"what": error.what, "expected": error.expected or ""},
+        ) from error
+    return text
+
+
+Moment = Annotated[
+    str,
+    Field(min_length=2, examples=["30d", "12h", "2026-01-31", "2026-01-31T12:00:00Z"]),
+    AfterValidator(_moment_checked),
+]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class BucketFields(Fields):
+    """Which buckets: names, or globs in which ``*`` is any text and ``?`` one character."""
+
+    include: tuple[Text, ...] = Field(
+        min_length=1,
+        description="Names or globs. A name must exist; a glob may match nothing.",
+    )
+    exclude: tuple[Text, ...] = Field((), description="Names or globs to leave out.")
+
+
+class DestinationFields(Fields):
+    """Where the files go."""
+
+    path: Text = Field(
+        description="A directory; relative to this file. It is made if only it is missing."
+    )
+    layout: Annotated[str, AfterValidator(_layout_checked)] = Field(
+        DEFAULT_LAYOUT,
+        description="How files lie in it: directories, {bucket} at most once, {key} last.",
+    )
+
+
+class SelectFields(Fields):
+    """Which objects; every condition that is given must hold. Others are left where they are."""
+
+    prefix: str = Field("", description="Keys start with it, literally.")
+    keys: tuple[Text, ...] = Field(
+        (), description="Globs, one of which matches the whole key; * is any text, / included."
+    )
+    older_than: Moment | None = Field(
+        None,
+        description="Modified before: a date, a time, or a duration back from the start of the "
+        "current day (30d, 4w), hour (12h) or minute (90m), UTC.",
+    )
+    newer_than: Moment | None = Field(None, description="Modified after; as olderThan.")
+    min_size: Size | None = Field(None, description="At least so many bytes.")
+    max_size: Size | None = Field(None, description="At most so many bytes.")
+
+
+class VerifyFields(Fields):
+    """What the verification gate compares besides the content of every file."""
+
+    inventory: Literal["exact", "superset"] = Field(
+        "exact",
+        description="exact: the bucket's directory holds nothing else; superset: it may.",
+    )
+    ignore: tuple[Text, ...] = Field(
+        SYSTEM_FILES,
+        description="File names that do not count as something else: names, or a start and *.",
+    )
+
+
+class EvacuationSpec(Fields):
+    """What shall be true of the buckets, and how far s3plan may go for it."""
+
+    buckets: BucketFields = Field(description="Which buckets.")
+    destination: DestinationFields = Field(description="Where the files go.")
+    select: SelectFields | None = Field(
+        None, description="Which objects of the buckets; without it, all."
+    )
+    verify: VerifyFields = Field(
+        default_factory=VerifyFields, description="What is compared before anything is deleted."
+    )
+    delete: Literal["never", "afterVerification"] = Field(
+        "never", description="Whether verified objects are deleted from S3, behind an approval."
+    )
+    delete_bucket: bool = Field(
+        False,
+        description="Whether the bucket goes too once it is empty; needs delete: "
+        "afterVerification and no select.",
+    )
+    connection: Text | None = Field(
+        None, description="The name of a Connection; without it, the only one or 'default'."
+    )
+
+    @model_validator(mode="after")
+    def _bucket_deletion_is_for_whole_buckets(self) -> EvacuationSpec:
+        if self.delete_bucket and self.delete == "never":
+            raise PydanticCustomError(
+                "delete_bucket", "deleteBucket: true needs delete: afterVerification"
+            )
+        if self.delete_bucket and self.select is not None:
+            raise PydanticCustomError(
+                "delete_bucket", "deleteBucket: true is for whole buckets, without select"
+            )
+        return self
+
+
+class EvacuationDocument(Frame):
+    """Buckets evacuated to a local directory: copied, verified and, if asked for, deleted."""
+
+    kind: Literal["BucketEvacuation"] = Field(description="This kind.")
+    spec: EvacuationSpec = Field(description="What shall be true.")
+
+
+def destination_path(spec: EvacuationSpec, directory: Path) -> str:
+    """The absolute destination; a relative one starts at ``directory``, that of the manifest."""
+    return os.path.normpath(directory.absolute() / spec.destination.path)
+
+
+def selection(spec: EvacuationSpec, now: datetime) -> model.Select | None:
+    """What ``select`` means at ``now``; None for whole buckets."""
+    select = spec.select
+    if select is None:
+        return None
+    resolved = model.Select(
+        prefix=select.prefix,
+        keys=select.keys,
+        older_than=parse_moment(select.older_than, now) if select.older_than else None,
+        newer_than=parse_moment(select.newer_than, now) if select.newer_than else None,
+        min_size=select.min_size,
+        max_size=select.max_size,
+    )
+    return None if resolved == model.Select() else resolved

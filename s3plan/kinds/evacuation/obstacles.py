@@ -1,0 +1,197 @@
+"""Everything that keeps a bucket from being planned, found together and said all at once.
+
+First what is known of the bucket as a whole, then what the tables show of its objects and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s3plan.errors import PlanningError
+from s3plan.kinds.evacuation.workspace import Workspace
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.connection import Connection
+from s3plan.model.local import CatalogueHeader
+from s3plan.model.plan import Target
+from s3plan.rules.classes import ARCHIVED_CLASSES, is_directory_bucket
+
+NAMED = 10
+"""Keys that one problem names; it counts all."""
+
+LARGEST_PUT = 5 * 1024**3
+"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html)."""
+
+
+def bucket_obstacles(
+    facts: BucketFacts, connection: Connection, *, delete: bool
+) -> Iterator[PlanningError]:
+    """What the bucket's own settings forbid."""
+    address = f"s3://{facts.name}"
+    if is_directory_bucket(facts.name):
+        yield PlanningError(
+            "directory buckets are not served",
+            address=address,
+            expected="a general purpose bucket",
+            next_step="leave the bucket out with buckets.exclude",
+        )
+    if facts.requester_pays and not connection.requester_pays:
+        yield PlanningError(
+            "the bucket charges whoever asks",
+            address=address,
+            expected="requesterPays: true in the Connection, to accept the charges",
+            found="a requester-pays bucket",
+            next_step="set it, or leave the bucket out with buckets.exclude",
+        )
+    if delete and facts.versioning != "never":
+        yield PlanningError(
+            "a bucket with versions cannot be emptied by this version of s3plan",
+            address=address,
+            expected="a bucket whose versioning was never enabled",
+            found=f"versioning {facts.versioning}: deleting hides objects or leaves old versions",
+            next_step="use delete: never for it, or leave it out with buckets.exclude",
+        )
+
+
+def catalogue_obstacles(
+    header: CatalogueHeader, target: Target, destination: str
+) -> Iterator[PlanningError]:
+    """The catalogue must be of this bucket, not of one of the same name elsewhere."""
+    found = (header.endpoint, header.account)
+    expected = (target.endpoint, target.account)
+    if found != expected:
+        yield PlanningError(
+            "the destination holds a bucket of the same name from another S3",
+            address=destination,
+            expected=_identity(expected),
+            found=f"{_identity(found)} in the catalogue of {header.bucket}",
+            next_step="use another destination.path, or the connection it was made with",
+        )
+
+
+def retained_obstacles(work: Workspace) -> Iterator[PlanningError]:
+    """Files whose key has left S3 are the only copies: each must be as it was left."""
+    yield from _found(
+        work,
+        "SELECT path || CASE WHEN found THEN ' (changed)' ELSE ' (missing)' END"
+        " FROM evacuation_retained WHERE NOT present ORDER BY key",
+        what="files of the catalogue are missing or changed, and their objects are gone from S3",
+        address=work.destination,
+        expected="every file as its download left it",
+        next_step="mount the disk or bring these files back, then plan again",
+    )
+
+
+def object_obstacles(work: Workspace, *, delete: bool) -> Iterator[PlanningError]:
+    """What single objects, and files in their way, forbid."""
+    address = f"s3://{work.bucket}"
+    yield from _found(
+        work,
+        "SELECT key || ' (' || storage_class || ')' FROM evacuation_objects"
+        " WHERE state = 'download' AND list_contains($archived, storage_class) ORDER BY key",
+        values={"archived": sorted(ARCHIVED_CLASSES)},
+        what="objects are archived and must be restored first",
+        address=address,
+        expected="objects that can be read",
+        next_step="restore them, or leave them out with select; a later version restores them",
+    )
+    if delete:
+        yield from _found(
+            work,
+            "SELECT key || ' (' || size || ' bytes)' FROM evacuation_objects"
+            " WHERE size > $largest ORDER BY key",
+            values={"largest": LARGEST_PUT},
+            what="objects are too large to be put back in one piece, so they are not deleted",
+            address=address,
+            expected=f"at most {LARGEST_PUT} bytes where delete is afterVerification",
+            next_step="use delete: never, or leave them out with select.maxSize",
+        )
+    yield from _found(
+        work,
+        "SELECT key FROM evacuation_objects WHERE state = 'changed' ORDER BY key",
+        what="objects changed since they were evacuated",
+        address=address,
+        expected="the object that the file in the destination is of",
+        next_step=f"move their files in {work.destination} away, then plan again",
+    )
+    yield from _found(
+        work,
+        "SELECT key || ' (' || size || ' bytes) at ' || path || CASE WHEN found_size < 0"
+        " THEN ' (a link or special file)' ELSE ' (' || found_size || ' bytes)' END"
+        " FROM evacuation_objects WHERE state = 'occupied' ORDER BY key",
+        what="other files stand where objects are to go",
+        address=work.destination,
+        expected="nothing there, or a file of the object's size",
+        next_step="move these files away, then plan again",
+    )
+    yield from _found(
+        work,
+        "SELECT t.path FROM tree t JOIN evacuation_directories d"
+        " ON d.source = 'name' AND d.path = t.path || '/'"
+        " WHERE t.destination = $destination ORDER BY t.path",
+        what="files stand where directories must be",
+        address=work.destination,
+        expected="a directory, or nothing",
+        next_step="move these files away, then plan again",
+    )
+    yield from _found(
+        work,
+        "SELECT o.path FROM evacuation_objects o JOIN evacuation_directories d"
+        " ON d.source = 'tree' AND d.path = o.path || '/' ORDER BY o.path",
+        what="directories stand where files must be",
+        address=work.destination,
+        expected="nothing there",
+        next_step="move these directories away, then plan again",
+    )
+    yield from _found(
+        work,
+        "SELECT path FROM catalogue WHERE destination = $destination AND bucket = $bucket"
+        " AND NOT starts_with(path, $root) ORDER BY path",
+        what="the catalogue has files of this bucket elsewhere",
+        address=work.destination,
+        expected=f"files below {work.root or 'the destination'}, as destination.layout says",
+        next_step="keep the layout that the bucket was first evacuated with",
+    )
+
+
+def no_such_bucket(bucket: str, target: Target, destination: str) -> PlanningError:
+    """A bucket that is named as such, or was evacuated in part, and is not there."""
+    return PlanningError(
+        "there is no such bucket, and no catalogue says that s3plan deleted it",
+        address=f"s3://{bucket}",
+        expected=f"the bucket at {_identity((target.endpoint, target.account))},"
+        f" or its catalogue in {destination}",
+        next_step="check its name, the region and the credentials (s3plan whoami)",
+    )
+
+
+def _found(
+    work: Workspace,
+    query: str,
+    *,
+    what: str,
+    address: str,
+    expected: str,
+    next_step: str,
+    values: dict[str, object] | None = None,
+) -> Iterator[PlanningError]:
+    """A problem if the query has rows; it names the first and counts all."""
+    names: list[str] = []
+    count = 0
+    for (name,) in work.rows(query, **(values or {})):
+        count += 1
+        if len(names) < NAMED:
+            names.append(name)
+    if count:
+        more = f", and {count - len(names):,} more" if count > len(names) else ""
+        yield PlanningError(
+            f"{count:,} {what}",
+            address=address,
+            expected=expected,
+            found=", ".join(names) + more,
+            next_step=next_step,
+        )
+
+
+def _identity(identity: tuple[str, str | None]) -> str:
+    endpoint, account = identity
+    return f"{endpoint}, account {account}" if account else endpoint

@@ -1,0 +1,113 @@
+"""The kind as the rest of s3plan sees it: what to look at, and bucket by bucket what follows."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from s3plan.errors import PlanningError, ProblemsError
+from s3plan.kinds.evacuation.difference import find_differences, find_retained
+from s3plan.kinds.evacuation.manifest import (
+    EvacuationDocument,
+    EvacuationSpec,
+    destination_path,
+    selection,
+)
+from s3plan.kinds.evacuation.obstacles import (
+    bucket_obstacles,
+    catalogue_obstacles,
+    no_such_bucket,
+    object_obstacles,
+    retained_obstacles,
+)
+from s3plan.kinds.evacuation.steps import steps_of
+from s3plan.kinds.evacuation.workspace import Workspace
+from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.plan import StepDraft
+
+
+class Evacuation:
+    """``kind: BucketEvacuation``; see kind.Kind."""
+
+    document = EvacuationDocument
+
+    def connection(self, manifest: Manifest) -> str | None:
+        """The name of the connection that the manifest asks for."""
+        return _spec(manifest).connection
+
+    def scope(self, manifest: Manifest) -> Scope:
+        """The buckets, the listing's prefix, and the destination."""
+        spec = _spec(manifest)
+        return Scope(
+            include=spec.buckets.include,
+            exclude=spec.buckets.exclude,
+            destination=destination_path(spec, manifest.directory),
+            layout=spec.destination.layout,
+            prefix=spec.select.prefix if spec.select else "",
+            filters=manifest.filters,
+        )
+
+    def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
+        """Buckets one after the other in byte order; every problem of every bucket together."""
+        scope = self.scope(manifest)
+        catalogued = observed.catalogues.get(scope.destination, {})
+        buckets = scope.buckets({*observed.facts, *catalogued, *scope.literals})
+        problems: list[PlanningError] = []
+        drafts: list[StepDraft] = []
+        for bucket in buckets:
+            try:
+                drafts += self._plan_bucket(_spec(manifest), scope, bucket, observed)
+            except ProblemsError as error:
+                problems += cast("tuple[PlanningError, ...]", error.problems)
+        if problems:
+            raise ProblemsError(
+                f"{manifest.kind} {manifest.name} cannot be planned",
+                problems,
+                next_step="nothing was changed; settle these and plan again",
+            )
+        return drafts
+
+    def _plan_bucket(
+        self, spec: EvacuationSpec, scope: Scope, bucket: str, observed: Observed
+    ) -> list[StepDraft]:
+        work = Workspace(
+            observed.database, scope.destination, scope.root(bucket), bucket, scope.prefix
+        )
+        facts = observed.facts.get(bucket)
+        catalogue = observed.catalogues.get(scope.destination, {}).get(bucket)
+        foreign = (
+            list(catalogue_obstacles(catalogue.header, observed.target, scope.destination))
+            if catalogue
+            else []
+        )
+        if facts is None:
+            if foreign and bucket not in scope.literals:
+                return []  # a glob met the catalogue of a bucket at another endpoint
+            problems = foreign
+            if catalogue is None or catalogue.bucket != "deleted":
+                problems.append(no_such_bucket(bucket, observed.target, scope.destination))
+            find_retained(work)
+            _refuse(bucket, [*problems, *retained_obstacles(work)])
+            return []
+        delete = spec.delete == "afterVerification"
+        problems = [*foreign, *bucket_obstacles(facts, observed.connection, delete=delete)]
+        # Retained rows first: narrowing forgets which keys are in S3 but not selected.
+        find_retained(work)
+        problems += retained_obstacles(work)
+        select = selection(spec, observed.now)
+        try:
+            find_differences(work, select)
+            problems += object_obstacles(work, delete=delete)
+        except PlanningError as error:
+            problems.append(error)
+        _refuse(bucket, problems)
+        return steps_of(work, spec, select, facts)
+
+
+def _refuse(bucket: str, problems: list[PlanningError]) -> None:
+    if problems:
+        raise ProblemsError(f"s3://{bucket} cannot be planned", problems)
+
+
+def _spec(manifest: Manifest) -> EvacuationSpec:
+    assert isinstance(manifest.document, EvacuationDocument)
+    return manifest.document.spec

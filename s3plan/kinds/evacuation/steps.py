@@ -1,0 +1,184 @@
+"""The steps of one bucket: which there are, in which order, and why in that order."""
+
+from __future__ import annotations
+
+from s3plan.kinds.evacuation.manifest import EvacuationSpec
+from s3plan.kinds.evacuation.workspace import Workspace
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.steps import (
+    AnyAction,
+    Delete,
+    DeleteBucket,
+    Download,
+    Gate,
+    Need,
+    Select,
+    Totals,
+    Verify,
+)
+from s3plan.plan import StepDraft, step_id
+from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
+
+# row_number() over nothing counts rows as they come, without gathering them: a third of the time
+# and of the memory. They come as the subquery orders them (DuckDB's preserve_insertion_order); a
+# test holds that for more rows than one thread takes.
+_ITEMS = """
+    INSERT INTO items
+    SELECT $step, row_number() OVER () - 1, * FROM (
+        SELECT key, path, size, etag, modified, storage_class, checksum
+        FROM evacuation_objects WHERE state = 'download' OR NOT $missing_only
+        ORDER BY key
+    )
+"""
+
+
+def steps_of(
+    work: Workspace, spec: EvacuationSpec, select: Select | None, facts: BucketFacts
+) -> list[StepDraft]:
+    """Steps that make the manifest true of one bucket, their worklists in ``items``."""
+    all_objects = _totals(work, missing_only=False)
+    missing = _totals(work, missing_only=True)
+    delete = spec.delete == "afterVerification"
+    drafts: list[StepDraft] = []
+    if missing.items:
+        drafts.append(_download(work, missing, facts, delete=delete))
+    if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
+        verify = _verify(work, spec, select, all_objects, drafts)
+        drafts.append(verify)
+        if delete:
+            drafts += _deletions(work, spec, facts, all_objects, verify)
+    return drafts
+
+
+def _download(work: Workspace, totals: Totals, facts: BucketFacts, *, delete: bool) -> StepDraft:
+    action = Download(work.destination)
+    identity = _fill(work, action, missing_only=True)
+    warnings: tuple[str, ...] = ()
+    if facts.versioning != "never" and not delete:
+        warnings = (
+            f"The bucket has versioning {facts.versioning}: only current versions are downloaded.",
+        )
+    return StepDraft(
+        action,
+        work.bucket,
+        reversibility="free",
+        undo="Files that are still as written are removed, where their objects are still in S3.",
+        reason=f"{_objects(totals)} of {work.bucket} not yet in {work.destination}.",
+        worklist=identity,
+        seconds=transfer_seconds(totals),
+        warnings=warnings,
+    )
+
+
+def _verify(
+    work: Workspace,
+    spec: EvacuationSpec,
+    select: Select | None,
+    totals: Totals,
+    before: list[StepDraft],
+) -> StepDraft:
+    delete = spec.delete == "afterVerification"
+    action = Verify(
+        work.destination,
+        work.root,
+        inventory=spec.verify.inventory,
+        ignore=spec.verify.ignore,
+        read_back=delete,
+        select=select,
+    )
+    shared = before[0].worklist if before and _same_worklist(work) else None
+    return StepDraft(
+        action,
+        work.bucket,
+        reversibility="free",
+        undo="Nothing to undo: it only reads.",
+        reason="Nothing is deleted whose copy was not read back from disk and found the same."
+        if delete
+        else "What was downloaded is compared with a fresh listing and with what S3 stored.",
+        # The whole download first: the gate compares the bucket and the tree as wholes.
+        needs=tuple(Need(draft.id) for draft in before),
+        worklist=shared or _fill(work, action, missing_only=False),
+        seconds=verify_seconds(totals, read_back=delete),
+    )
+
+
+def _deletions(
+    work: Workspace,
+    spec: EvacuationSpec,
+    facts: BucketFacts,
+    totals: Totals,
+    verify: StepDraft,
+) -> list[StepDraft]:
+    gate = Gate("approve-delete", work.bucket, verify.id)
+    drafts: list[StepDraft] = []
+    if totals.items:
+        drafts.append(
+            StepDraft(
+                Delete(work.destination),
+                work.bucket,
+                reversibility="costs",
+                undo="Objects are uploaded again from the verified files, with their metadata,"
+                " tags and class; their dates are new.",
+                reason="The manifest says delete: afterVerification.",
+                needs=(Need(verify.id),),
+                gate=gate,
+                worklist=verify.worklist,
+                seconds=delete_seconds(totals),
+                warnings=(
+                    "Where the endpoint does not honour conditional deletes, an object written"
+                    " between the last look and its deletion is lost.",
+                ),
+            )
+        )
+    if spec.delete_bucket:
+        drafts.append(
+            StepDraft(
+                DeleteBucket(facts.region, work.destination, _unsaved(facts)),
+                work.bucket,
+                reversibility="until",
+                undo="The bucket is created again, until somebody else takes its name.",
+                reason="The manifest says deleteBucket: true.",
+                # Last, and only when it is empty: S3 refuses to delete a bucket that is not.
+                needs=(Need((drafts[-1] if drafts else verify).id),),
+                gate=gate,
+                seconds=1.0,
+                warnings=(
+                    "After the deletion anybody may take the name, and receive what is still"
+                    " sent to it.",
+                ),
+            )
+        )
+    return drafts
+
+
+def _fill(work: Workspace, action: AnyAction, *, missing_only: bool) -> str:
+    """Write the rows of a step's own worklist; its id."""
+    identity = step_id(action, work.bucket)
+    work.execute(_ITEMS, step=identity, missing_only=missing_only)
+    return identity
+
+
+def _same_worklist(work: Workspace) -> bool:
+    """Whether everything selected is still to be downloaded."""
+    (here,) = work.row("SELECT count(*) FROM evacuation_objects WHERE state <> 'download'")
+    return not here
+
+
+def _totals(work: Workspace, *, missing_only: bool) -> Totals:
+    items, size = work.row(
+        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM evacuation_objects"
+        " WHERE state = 'download' OR NOT $missing_only",
+        missing_only=missing_only,
+    )
+    return Totals(items, size)
+
+
+def _unsaved(facts: BucketFacts) -> tuple[str, ...]:
+    """Configuration that goes with the bucket, by name; what may not be read may be there too."""
+    unreadable = facts.configuration.get("unreadable")
+    hidden = [f"{name} (unreadable)" for name in unreadable] if isinstance(unreadable, list) else []
+    return tuple(sorted([name for name in facts.configuration if name != "unreadable"] + hidden))
+
+
+def _objects(totals: Totals) -> str:
+    return "1 object" if totals.items == 1 else f"{totals.items:,} objects"

@@ -1,0 +1,98 @@
+"""What manifest models are made of: the strict base, quantities as fields, a document's frame."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from s3plan.kinds.quantities import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+
+API_VERSION = "s3plan/v1"
+
+
+class Fields(BaseModel):
+    """A mapping of a manifest: camelCase, nothing unknown, nothing converted, never changed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+    )
+
+
+class Metadata(Fields):
+    """What identifies a document."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+        description="The document's name: up to 63 letters, digits, dots, dashes, underscores.",
+    )
+
+
+class Frame(Fields):
+    """What every document has besides its kind and spec."""
+
+    api_version: Literal["s3plan/v1"] = Field(description="The version of the manifest format.")
+    metadata: Metadata = Field(description="What identifies the document.")
+
+
+def _digits(value: object) -> object:
+    """YAML reads twelve digits as a number; an account is text."""
+    return str(value) if type(value) is int else value
+
+
+def _seconds(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str | int | float) else value
+
+
+def _bytes(value: object) -> object:
+    return parse_size(value) if isinstance(value, str | int) else value
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": SIZE_PATTERN},
+            ],
+            "examples": ["256MiB", "5GB", 1048576],
+        }
+    ),
+]
+"""Bytes, as a number or with a unit."""
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": DURATION_PATTERN},
+            ],
+            "examples": ["30s", "5m", 0],
+        }
+    ),
+]
+"""Seconds, as a number or with a unit."""
+
+Account = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Field(pattern=r"^[0-9]{12}$"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]{12}$"},
+                {"type": "integer", "minimum": 100000000000, "maximum": 999999999999},
+            ]
+        }
+    ),
+]
+"""An AWS account: 12 digits."""

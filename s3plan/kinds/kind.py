@@ -1,0 +1,132 @@
+"""What a kind is to the rest of s3plan: what it must look at, and what follows from what it saw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from s3plan.inventory.catalogue import CatalogueState
+from s3plan.inventory.selection import glob_pattern
+from s3plan.kinds.fields import Frame
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.connection import Connection
+from s3plan.model.plan import Target
+from s3plan.plan import StepDraft
+from s3plan.rules.layout import root_of
+from s3plan.tables import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which buckets a plan is narrowed to: globs of ``--only`` (if given) and ``--exclude``."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def keeps(self, name: str) -> bool:
+        """Whether a bucket of that name is planned for."""
+        return (not self.only or _any_matches(self.only, name)) and not _any_matches(
+            self.exclude, name
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One checked document: its kind, name, model, and the place for error messages."""
+
+    kind: str
+    name: str
+    document: Frame
+    directory: Path
+    address: str
+    filters: Filters = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What must be looked at before a manifest can be planned.
+
+    ``include`` and ``exclude`` are bucket names or globs; listings start with ``prefix``.
+    ``destination`` is the absolute path of the tree whose files and catalogues count, ``layout``
+    says which directory of it is a bucket's.
+    """
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    destination: str
+    layout: str
+    prefix: str
+    filters: Filters = Filters()
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The buckets that are named as such and not excluded: each of them must exist."""
+        return tuple(name for name in self.include if not _is_glob(name) and self._means(name))
+
+    @property
+    def has_globs(self) -> bool:
+        """Whether the endpoint's buckets must be listed to know which are meant."""
+        return any(map(_is_glob, self.include))
+
+    def buckets(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of ``names`` that are meant, in byte order."""
+        return tuple(sorted({name for name in names if self._means(name)}))
+
+    def root(self, bucket: str) -> str:
+        """The directory of ``bucket`` below the destination; empty where it is all of it."""
+        return root_of(self.layout, bucket)
+
+    def _means(self, name: str) -> bool:
+        return (
+            _any_matches(self.include, name)
+            and not _any_matches(self.exclude, name)
+            and self.filters.keeps(name)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen, besides the tables ``listing``, ``tree`` and ``catalogue`` in ``database``.
+
+    ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
+    by bucket, every catalogue that is in a destination in scope.
+    """
+
+    database: Database
+    target: Target
+    connection: Connection
+    facts: Mapping[str, BucketFacts]
+    catalogues: Mapping[str, Mapping[str, CatalogueState]]
+    now: datetime
+
+
+def _is_glob(text: str) -> bool:
+    return "*" in text or "?" in text
+
+
+def _any_matches(globs: Iterable[str], name: str) -> bool:
+    return any(re.fullmatch(glob_pattern(glob), name, re.DOTALL) for glob in globs)
+
+
+class Kind(Protocol):
+    """A kind of manifest: a folder of ``s3plan.kinds`` that offers this as ``KIND``."""
+
+    @property
+    def document(self) -> type[Frame]:
+        """The pydantic model of a whole document."""
+
+    def connection(self, manifest: Manifest) -> str | None:
+        """The name of the connection that the manifest asks for."""
+
+    def scope(self, manifest: Manifest) -> Scope:
+        """What must be looked at."""
+
+    def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
+        """The difference as steps, their worklists in ``items``; none when nothing differs.
+
+        Raises ProblemsError with everything that cannot be planned for.
+        """

@@ -1,0 +1,35 @@
+"""How to reach an S3 endpoint, as a manifest's ``kind: Connection`` says; holds no secrets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, omit_defaults=True):
+    """Ceilings. ``requests`` a second, ``bandwidth`` and ``memory`` in bytes (a second).
+
+    ``object_timeout`` is seconds for one object, 0 is none.
+    """
+
+    connections: int = 32
+    requests: float | None = None
+    bandwidth: int | None = None
+    memory: int = 256 * 1024 * 1024
+    object_timeout: float = 0
+
+
+class Connection(Struct, frozen=True, omit_defaults=True):
+    """Endpoint, region and where credentials come from. Empty means the usual AWS chain."""
+
+    name: str = "default"
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    expect_account: str | None = None
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    ca_bundle: str | None = None
+    requester_pays: bool = False
+    limits: Limits = Limits()

@@ -1,0 +1,144 @@
+"""What the library tells while it works; views render these, ``--json`` prints them as they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from s3plan.model.journal import Outcome, RunOutcome, StepOutcome
+from s3plan.model.steps import Totals
+
+
+class Event(Struct, frozen=True, tag_field="type"):
+    """One thing that happened. The variants below are all there are."""
+
+
+class Scanning(Event, frozen=True, tag="scanning"):
+    """Looking at a subject (a bucket or a directory) before a plan is made."""
+
+    subject: str
+    objects: int
+    bytes: int
+    finished: bool = False
+
+
+class RunBegan(Event, frozen=True, tag="run-began"):
+    """A run starts or resumes. ``done`` is what earlier sessions of it did already."""
+
+    run: str
+    command: str
+    resumed: bool
+    totals: Totals
+    done: Totals
+
+
+class StepBegan(Event, frozen=True, tag="step-began"):
+    """A step starts; ``done`` of ``totals`` is behind it."""
+
+    step: str
+    verb: str
+    subject: str
+    totals: Totals
+    done: Totals
+
+
+class ItemBegan(Event, frozen=True, tag="item-began"):
+    """One item is being worked on (emitted only when a log asks for items)."""
+
+    step: str
+    key: str
+
+
+class Progressed(Event, frozen=True, tag="progress"):
+    """Items of a step ended. ``items`` and ``bytes`` are the increase since the last event."""
+
+    step: str
+    outcome: Outcome
+    items: int
+    bytes: int
+    keys: tuple[str, ...] = ()
+
+
+class ItemProblem(Event, frozen=True, tag="item-problem"):
+    """One item did not end well: what, why, and the command that tries it again."""
+
+    step: str
+    key: str
+    path: str
+    outcome: Outcome
+    reason: str
+    message: str
+    next_step: str
+
+
+class StepFinished(Event, frozen=True, tag="step-finished"):
+    """A step ended."""
+
+    step: str
+    verb: str
+    subject: str
+    outcome: StepOutcome
+    reason: str
+    seconds: float
+
+
+class GateReached(Event, frozen=True, tag="gate"):
+    """A verification gate shows its figures."""
+
+    subject: str
+    evidence: str
+    passes: bool
+    figures: dict[str, int]
+    totals: Totals
+    problems: tuple[str, ...] = ()
+
+
+class Warned(Event, frozen=True, tag="warning"):
+    """Something a person should know; nothing stopped."""
+
+    message: str
+
+
+class Stopping(Event, frozen=True, tag="stopping"):
+    """A signal arrived: nothing new is started, what is in flight is drained."""
+
+    signal: Literal["SIGINT", "SIGTERM"]
+
+
+class RunFinished(Event, frozen=True, tag="run-finished"):
+    """The process leaves the run. Counts are of the whole run, all sessions together.
+
+    ``verbs`` says what was done of each verb, ``done`` is the sum of its items. ``bytes`` were
+    moved over the network in this session, which took ``seconds``.
+    """
+
+    run: str
+    outcome: RunOutcome
+    exit_code: int
+    done: int
+    failed: int
+    drifted: int
+    skipped: int
+    kept: int
+    bytes: int
+    seconds: float
+    message: str
+    next_step: str | None
+    failed_names: tuple[str, ...] = ()
+    verbs: dict[str, Totals] = {}
+
+
+AnyEvent = (
+    Scanning
+    | RunBegan
+    | StepBegan
+    | ItemBegan
+    | Progressed
+    | ItemProblem
+    | StepFinished
+    | GateReached
+    | Warned
+    | Stopping
+    | RunFinished
+)

@@ -1,0 +1,174 @@
+"""The records of a journal (``s3plan.journal/1``). A run's state is a pure fold over them.
+
+Each stored line is framed with ``seq`` and ``crc`` by the append log; the records here are what
+stands between.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from s3plan.model.plan import Target
+from s3plan.model.steps import Totals
+
+JOURNAL_FORMAT = "s3plan.journal/1"
+
+Outcome = Literal["verified", "mismatched", "unverifiable", "done", "failed", "drifted", "kept"]
+"""How one item ended. The first three are downloads and verifications (done, with a verdict);
+``done`` is an effect without content to compare; ``drifted`` was not as planned and left alone;
+``kept`` is a rollback leaving alone what is no longer ours or is the last copy."""
+
+StepOutcome = Literal["done", "incomplete", "held", "skipped"]
+
+RunOutcome = Literal["done", "incomplete", "held", "kept", "interrupted", "superseded", "failed"]
+
+
+class Record(Struct, frozen=True, tag_field="type"):
+    """One journal record. The variants below are all there are."""
+
+
+class RunStarted(Record, frozen=True, tag="run"):
+    """First record: which plan, by whom, where. ``rollback_of`` names the run taken back."""
+
+    format: str
+    run: str
+    digest: str
+    command: Literal["apply", "rollback"]
+    target: Target
+    approver: str
+    host: str
+    pid: int
+    time: str
+    tool: str
+    rollback_of: str | None = None
+
+
+class Resumed(Record, frozen=True, tag="resumed"):
+    """The same run goes on in another process.
+
+    ``doubted`` names the steps of which every item whose receipt no sync point covers is unknown
+    from here on: a power cut may have taken its file, and a later sync point says nothing of it.
+    """
+
+    approver: str
+    host: str
+    pid: int
+    time: str
+    tool: str
+    doubted: tuple[str, ...] = ()
+
+
+class StepStarted(Record, frozen=True, tag="step"):
+    """A step begins or goes on."""
+
+    step: str
+    time: str
+
+
+class Intent(Record, frozen=True, tag="intent"):
+    """Requests for items ``first`` to ``last`` (inclusive) of a step may be sent from now on."""
+
+    step: str
+    first: int
+    last: int
+
+
+class Receipts(Record, frozen=True, tag="receipts"):
+    """Items that ended with one outcome, as numbers in their worklist, and their bytes."""
+
+    step: str
+    outcome: Outcome
+    items: tuple[int, ...]
+    bytes: int = 0
+
+
+class ItemFailed(Record, frozen=True, tag="item-failed"):
+    """One item that did not end well, with the reason a person needs."""
+
+    step: str
+    n: int
+    key: str
+    path: str
+    outcome: Outcome
+    reason: str
+    message: str
+
+
+class SyncPoint(Record, frozen=True, tag="sync"):
+    """Every file whose receipt has a sequence number up to ``through`` is durable."""
+
+    through: int
+    device: int
+
+
+class GateRecord(Record, frozen=True, tag="gate"):
+    """A verification ended: its evidence and figures, and whether it passes."""
+
+    step: str
+    subject: str
+    evidence: str
+    passes: bool
+    totals: Totals
+    figures: dict[str, int]
+    time: str
+
+
+class Approved(Record, frozen=True, tag="approved"):
+    """A person approved deletions of ``subject`` on that evidence. ``how``: prompt or option."""
+
+    subject: str
+    evidence: str
+    approver: str
+    how: Literal["prompt", "option"]
+    time: str
+
+
+class Declined(Record, frozen=True, tag="declined"):
+    """A person said no at the prompt; the subject is skipped in this session."""
+
+    subject: str
+    evidence: str
+    time: str
+
+
+class StepEnded(Record, frozen=True, tag="step-ended"):
+    """A step ended with an outcome and, unless done, the reason."""
+
+    step: str
+    outcome: StepOutcome
+    reason: str
+    time: str
+
+
+class RunEnded(Record, frozen=True, tag="run-ended"):
+    """The process leaves the run. Only ``done``, ``kept`` and ``superseded`` are final."""
+
+    outcome: RunOutcome
+    time: str
+    detail: str = ""
+
+
+class RolledBack(Record, frozen=True, tag="rolled-back"):
+    """This run has been taken back by a rollback; it is never resumed."""
+
+    time: str
+    outcome: RunOutcome
+
+
+JournalRecord = (
+    RunStarted
+    | Resumed
+    | StepStarted
+    | Intent
+    | Receipts
+    | ItemFailed
+    | SyncPoint
+    | GateRecord
+    | Approved
+    | Declined
+    | StepEnded
+    | RunEnded
+    | RolledBack
+)

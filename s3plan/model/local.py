@@ -1,0 +1,100 @@
+"""What is known about a local file, and about an evacuated object in the catalogue."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from s3plan.model.objects import Checksum, ObjectAttributes, Verdict
+
+CATALOGUE_FORMAT = "s3plan.catalogue/1"
+
+
+class FileStat(Struct, frozen=True, gc=False):
+    """What tells whether a file is still the one we left: any difference means read it again."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+class LocalFile(Struct, frozen=True, gc=False):
+    """One file of a tree; ``path`` is relative to the root and uses ``/``.
+
+    A ``path`` ending in ``/`` is a directory that holds no file.
+    """
+
+    path: str
+    stat: FileStat
+
+
+class Space(Struct, frozen=True):
+    """Free bytes and inodes for an ordinary user; ``inodes`` is None where there is no limit."""
+
+    bytes: int
+    inodes: int | None
+
+
+class CatalogueHeader(Struct, frozen=True, tag_field="type", tag="header"):
+    """First line of a catalogue: which bucket of which S3 the rows are of."""
+
+    format: str
+    endpoint: str
+    region: str
+    account: str | None
+    bucket: str
+    created: str
+
+
+class CatalogueRow(Struct, frozen=True, tag_field="type", tag="object", omit_defaults=True):
+    """An object that is on disk: enough to verify it offline and to put it back.
+
+    The last row of a key counts. ``evidence`` is the digest of the local bytes; ``verdict`` says
+    how it compared with what S3 stored. ``tags_known`` is False where the tags could not be read
+    or counted. ``run`` is the id of the run that wrote the file; with ``adopted`` the file was
+    there before, with equal content, and no run may remove it.
+    """
+
+    key: str
+    path: str
+    size: int
+    etag: str
+    modified: str
+    evidence: Checksum
+    verdict: Verdict
+    file: FileStat
+    run: str
+    attributes: ObjectAttributes
+    adopted: bool = False
+    tags_known: bool = False
+    checksums: tuple[Checksum, ...] = ()
+    missing_metadata: int = 0
+    version_id: str | None = None
+
+
+class CatalogueTags(Struct, frozen=True, tag_field="type", tag="tags"):
+    """The tags of ``key``, asked for by themselves; they complete the row before."""
+
+    key: str
+    tags: dict[str, str]
+    run: str
+
+
+class CatalogueRemoved(Struct, frozen=True, tag_field="type", tag="removed"):
+    """The local copy of ``key`` was removed (by a rollback) or set aside; earlier rows are void."""
+
+    key: str
+    run: str
+
+
+class CatalogueBucket(Struct, frozen=True, tag_field="type", tag="bucket"):
+    """The bucket itself came to ``state``: ``deleted`` from S3, or ``restored`` by a rollback."""
+
+    state: str
+    run: str
+    time: str
+
+
+CatalogueRecord = (
+    CatalogueHeader | CatalogueRow | CatalogueTags | CatalogueRemoved | CatalogueBucket
+)

@@ -1,0 +1,75 @@
+"""What is known about an object: its listing entry, its attributes, its checksums."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+ChecksumAlgorithm = Literal["CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1", "MD5"]
+"""Algorithms s3plan computes. MD5 is only the ETag of a plain or SSE-S3 single-part object."""
+
+Verdict = Literal["verified", "mismatched", "unverifiable"]
+"""The outcome of comparing content; only ``verified`` passes a delete gate."""
+
+
+class Checksum(Struct, frozen=True):
+    """A digest of whole content. ``value`` is base64 as S3 spells it; hex for MD5 (an ETag)."""
+
+    algorithm: ChecksumAlgorithm
+    value: str
+
+
+class ListedObject(Struct, frozen=True, gc=False):
+    """One entry of a listing, as ListObjectsV2 gives it.
+
+    ``etag`` is without quotes. ``modified`` is RFC 3339 in UTC with milliseconds
+    (``2026-11-20T04:23:11.000Z``), so that text order is time order. A class that S3 does not
+    name is STANDARD. ``checksum`` is ``ALGORITHM/TYPE`` (``CRC64NVME/FULL_OBJECT``) where told.
+    """
+
+    key: str
+    size: int
+    etag: str
+    modified: str
+    storage_class: str = "STANDARD"
+    checksum: str | None = None
+
+
+class ObjectAttributes(Struct, frozen=True, omit_defaults=True):
+    """What a PUT must send so that the object is as it was, besides its bytes.
+
+    ``headers`` holds Content-Type, Cache-Control, Content-Disposition, Content-Encoding,
+    Content-Language and Expires by lower-case name; ``metadata`` holds user metadata by name
+    without ``x-amz-meta-``.
+    """
+
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    storage_class: str = "STANDARD"
+    encryption: str | None = None
+    kms_key: str | None = None
+    website_redirect: str | None = None
+
+
+class ObjectHead(Struct, frozen=True):
+    """The answer headers of HEAD or GET.
+
+    ``modified`` has whole seconds (HTTP dates have no more). ``checksums`` holds only full-object
+    values that s3plan can compute. ``tag_count`` is None where the answer did not tell, which is
+    not the same as none. ``missing_metadata`` is x-amz-missing-meta: entries S3 could not send.
+    """
+
+    key: str
+    size: int
+    etag: str
+    modified: str
+    attributes: ObjectAttributes
+    checksums: tuple[Checksum, ...] = ()
+    tag_count: int | None = None
+    missing_metadata: int = 0
+    version_id: str | None = None
+    restore: str | None = None
+    archive_status: str | None = None
+    part_count: int | None = None

@@ -1,0 +1,56 @@
+"""The records of a plan file (``s3plan.plan/1``): header, steps, items, end."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from s3plan.model.connection import Connection
+from s3plan.model.steps import Item, Step, Totals
+
+PLAN_FORMAT = "s3plan.plan/1"
+
+
+class Target(Struct, frozen=True):
+    """Which S3 a plan is for. ``account`` is None where the endpoint has no way to tell."""
+
+    endpoint: str
+    region: str
+    account: str | None = None
+
+
+class ManifestRef(Struct, frozen=True):
+    """Where a plan came from. ``sha256`` is of the file's bytes."""
+
+    path: str
+    kind: str
+    name: str
+    sha256: str
+
+
+class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
+    """First line of a plan file. Only ``target`` is covered by the digest.
+
+    ``host`` made the plan; a plan with a local destination is applied there. ``rollback_of`` is
+    the id of the run a rollback plan takes back.
+    """
+
+    format: str
+    tool: str
+    created: str
+    host: str
+    target: Target
+    connection: Connection
+    manifests: tuple[ManifestRef, ...] = ()
+    totals: Totals = Totals()
+    notes: tuple[str, ...] = ()
+    rollback_of: str | None = None
+
+
+class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):
+    """Last line: the count of all lines, this one included, and the digest ``sha256:<hex>``."""
+
+    lines: int
+    digest: str
+
+
+PlanRecord = PlanHeader | Step | Item | PlanEnd

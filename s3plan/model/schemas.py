@@ -1,0 +1,36 @@
+"""JSON Schemas of the records in plan, journal and catalogue files, for readers in any language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from s3plan.model.journal import JournalRecord
+from s3plan.model.local import CatalogueRecord
+from s3plan.model.plan import PlanRecord
+
+_RECORDS: dict[str, tuple[str, Any]] = {
+    "plan-record": ("One line of a plan file (s3plan.plan/1).", PlanRecord),
+    "journal-record": (
+        "One line of a journal (s3plan.journal/1), without its seq and crc.",
+        JournalRecord,
+    ),
+    "catalogue-record": (
+        "One line of a catalogue (s3plan.catalogue/1), without its seq and crc.",
+        CatalogueRecord,
+    ),
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Each schema by its file name."""
+    return {
+        f"{name}.schema.json": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": name,
+            "description": description,
+            **msgspec.json.schema(record),
+        }
+        for name, (description, record) in _RECORDS.items()
+    }

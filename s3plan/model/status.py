@@ -1,0 +1,77 @@
+"""What ``s3plan status`` tells: a run seen per bucket."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from s3plan.model.steps import Totals
+
+BucketState = Literal[
+    "pending", "syncing", "verifying", "deleting", "completed", "failed", "held", "skipped"
+]
+
+Phase = Literal["scanning", "glacier_restore", "glacier_wait", "migrate", "complete"]
+"""The phases of the replaced bucket migrator, kept for people who know them."""
+
+
+class Counts(Struct, frozen=True):
+    """Items by how they ended; ``unknown`` will be looked at when the run is resumed."""
+
+    done: int = 0
+    verified: int = 0
+    unverifiable: int = 0
+    mismatched: int = 0
+    failed: int = 0
+    drifted: int = 0
+    kept: int = 0
+    unknown: int = 0
+    pending: int = 0
+
+
+class StepStatus(Struct, frozen=True):
+    """One step: ``state`` is pending, running, done, incomplete, held or skipped."""
+
+    id: str
+    verb: str
+    state: str
+    totals: Totals
+    counts: Counts
+    done_bytes: int
+    reason: str = ""
+
+
+class BucketStatus(Struct, frozen=True):
+    """One bucket. The flags are the replaced tool's: all objects here, verified, gone from S3.
+
+    ``approve`` is the option that opens a held delete gate, None where nothing waits for it.
+    """
+
+    bucket: str
+    state: BucketState
+    totals: Totals
+    synced: bool
+    verified: bool
+    deleted: bool
+    steps: tuple[StepStatus, ...]
+    figures: dict[str, int]
+    approve: str | None = None
+
+
+class RunStatus(Struct, frozen=True):
+    """A whole run. ``running`` tells whether a process holds it now; ``next_step`` is a command."""
+
+    run: str
+    command: str
+    journal: str
+    digest: str
+    outcome: str
+    phase: Phase
+    running: str | None
+    started: str
+    updated: str
+    totals: Totals
+    buckets: tuple[BucketStatus, ...]
+    failures: tuple[str, ...]
+    next_step: str | None

@@ -1,0 +1,169 @@
+"""The action graph: steps, what they do, what they wait for, and how they can be taken back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Reversibility = Literal["free", "costs", "until", "never"]
+"""``free``: undo costs nothing; ``costs``: money or time; ``until``: works until something
+happens; ``never``: cannot be undone."""
+
+
+class Action(Struct, frozen=True, tag_field="verb"):
+    """One verb with its parameters. The variants below are all there are."""
+
+
+class Download(Action, frozen=True, tag="download"):
+    """Objects to local files under ``destination`` (an absolute path)."""
+
+    destination: str
+
+
+class Verify(Action, frozen=True, tag="verify"):
+    """Compare a fresh listing, the plan and the local tree; make evidence; change nothing.
+
+    ``root`` is the directory below ``destination`` that belongs to this bucket. With
+    ``read_back`` every file is read from disk again. ``select`` limits which listed keys count;
+    keys outside it belong to nobody. ``ignore`` are file names that are not counted as extra.
+    """
+
+    destination: str
+    root: str
+    inventory: Literal["exact", "superset"] = "exact"
+    ignore: tuple[str, ...] = ()
+    read_back: bool = False
+    select: Select | None = None
+
+
+class Delete(Action, frozen=True, tag="delete"):
+    """Exactly the worklist's objects, each only if still as planned and verified."""
+
+    destination: str
+
+
+class DeleteBucket(Action, frozen=True, tag="delete-bucket"):
+    """The empty bucket. ``unsaved`` names configuration that rollback cannot put back."""
+
+    region: str
+    destination: str
+    unsaved: tuple[str, ...] = ()
+
+
+class CreateBucket(Action, frozen=True, tag="create-bucket"):
+    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it."""
+
+    region: str
+    destination: str
+
+
+class Upload(Action, frozen=True, tag="upload"):
+    """Local files to keys that must not exist, with the attributes the catalogue keeps."""
+
+    destination: str
+
+
+class RemoveFile(Action, frozen=True, tag="remove-file"):
+    """Local files that are still as the run left them and whose object is there and matches."""
+
+    destination: str
+
+
+AnyAction = Download | Verify | Delete | DeleteBucket | CreateBucket | Upload | RemoveFile
+
+
+class Select(Struct, frozen=True, omit_defaults=True):
+    """Which keys of a bucket a step is about. Times are RFC 3339 in UTC with milliseconds.
+
+    ``prefix`` is literal; ``keys`` are globs (any of them; ``*`` crosses ``/``, as in S3
+    policies); sizes are bytes, inclusive.
+    """
+
+    prefix: str = ""
+    keys: tuple[str, ...] = ()
+    older_than: str | None = None
+    newer_than: str | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+
+
+class Need(Struct, frozen=True):
+    """Wait for ``step``: ``after`` is the whole step, ``each`` is the same item of it."""
+
+    step: str
+    mode: Literal["after", "each"] = "after"
+
+
+class Gate(Struct, frozen=True):
+    """What must be true before a step may start.
+
+    ``approve-delete`` opens when the evidence of step ``evidence`` is complete, passes, and a
+    person has approved that evidence for ``subject``.
+    """
+
+    kind: Literal["approve-delete"]
+    subject: str
+    evidence: str
+
+
+class Totals(Struct, frozen=True):
+    """Items and their bytes."""
+
+    items: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.items + other.items, self.bytes + other.bytes)
+
+
+class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_defaults=True):
+    """One object of a worklist, with the fingerprint it had when planned and its local path.
+
+    ``n`` counts from 0 within the worklist, in UTF-8 byte order of the keys. ``path`` is relative
+    to the destination and uses ``/``.
+    """
+
+    step: str
+    n: int
+    key: str
+    path: str
+    size: int
+    etag: str
+    modified: str
+    storage_class: str = "STANDARD"
+    checksum: str | None = None
+
+
+class Step(Struct, frozen=True, tag_field="type", tag="step"):
+    """One verb on one subject with a worklist.
+
+    ``id`` is made from content, so it is the same in every plan that says the same. ``subject`` is
+    a bucket name. ``worklist`` names the step whose items these are: itself, an earlier step, or
+    None for a step without items. ``seconds`` is an estimate, None where nothing is known.
+    """
+
+    id: str
+    action: AnyAction
+    subject: str
+    needs: tuple[Need, ...]
+    gate: Gate | None
+    reversibility: Reversibility
+    undo: str
+    reason: str
+    totals: Totals
+    worklist: str | None = None
+    seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def verb(self) -> str:
+        """The verb's name, as in plans and on the command line."""
+        return verb_of(self.action)
+
+
+def verb_of(action: Action) -> str:
+    """The tag under which an action is stored."""
+    tag = action.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag

@@ -1,0 +1,61 @@
+"""What makes two plans the same plan: the digest of a plan, and step ids made from content.
+
+Covered: which S3 it is for; of each step its id, action, subject, needs, gate, worklist and totals;
+and every item, byte by byte. Not covered, so that the same reality and the same manifests always
+give the same digest: the tool's version, wording, estimates, host and times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from s3plan.model.plan import Target
+from s3plan.model.steps import Action, Step, verb_of
+
+DIGEST_PREFIX = "sha256:"
+
+
+def step_id(action: Action, subject: str) -> str:
+    """The id of a step: its verb and 8 hex digits over verb, subject and parameters.
+
+    The same step has the same id in every plan.
+    """
+    content = msgspec.json.encode([subject, action], order="sorted")
+    return f"{verb_of(action)}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+class PlanDigest:
+    """Adds up the digest of a plan; feed it in the order of the file."""
+
+    def __init__(self, target: Target) -> None:
+        """Start with the identity of the S3 that the plan is for."""
+        self._hash = hashlib.sha256()
+        self._add(["target", target])
+
+    def step(self, step: Step) -> None:
+        """Add the next step."""
+        self._add(
+            [
+                "step",
+                step.id,
+                step.subject,
+                step.action,
+                step.needs,
+                step.gate,
+                step.worklist,
+                step.totals,
+            ]
+        )
+
+    def items(self, lines: bytes) -> None:
+        """Add complete item lines, as they stand in the file, newlines included."""
+        self._hash.update(lines)
+
+    def value(self) -> str:
+        """The digest as people write it: ``sha256:`` and 64 hex digits."""
+        return DIGEST_PREFIX + self._hash.hexdigest()
+
+    def _add(self, record: list[object]) -> None:
+        self._hash.update(msgspec.json.encode(record, order="sorted") + b"\n")

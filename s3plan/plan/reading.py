@@ -1,0 +1,346 @@
+"""Reading a plan file: one pass proves it whole and finds its worklists, which stream afterwards.
+
+A plan file is untrusted input: it may be cut, edited or made by another version. Whatever is wrong
+with it is a PlanFileError that names the line. Memory does not grow with the number of items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Never, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from s3plan.errors import PlanFileError
+from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader
+from s3plan.model.steps import Item, Step, Verify
+from s3plan.plan import compression
+from s3plan.plan.digest import PlanDigest, step_id
+
+_BLOCK = 1024 * 1024
+_LONGEST_LINE = 16 * 1024 * 1024
+_FORMAT_FAMILY = PLAN_FORMAT.rpartition("/")[0] + "/"
+
+T = TypeVar("T")
+
+
+class _AnyHeader(Struct):
+    """As much of a header as every version of the format has."""
+
+    type: str
+    format: str
+    tool: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Where the items of one step stand in the text: byte offset, first line, how many."""
+
+    offset: int
+    line: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A sealed plan whose digest has been checked: header and steps in memory, items on disk."""
+
+    path: Path
+    header: PlanHeader
+    steps: tuple[Step, ...]
+    digest: str
+    _sections: Mapping[str, _Section] = field(repr=False)
+    _stamp: tuple[int, int, int, int] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> PlanFile:
+        """Read and check a whole plan file. Raises PlanFileError."""
+        with compression.opened(path) as stream:
+            stamp = _stamp(path)
+            header, steps, sections, digest = _Reader(path, stream).read()
+            return cls(path, header, steps, digest, sections, stamp)
+
+    def step(self, step: str) -> Step:
+        """The step with that id. Raises PlanFileError when the plan has none."""
+        for known in self.steps:
+            if known.id == step:
+                return known
+        raise PlanFileError(
+            f"the plan has no step {step}",
+            address=str(self.path),
+            expected="one of " + ", ".join(known.id for known in self.steps),
+        )
+
+    def items(self, step: str, start: int = 0) -> Iterator[Item]:
+        """The worklist of a step from item ``start``, whichever step it is stored under.
+
+        Raises PlanFileError when the file changed since it was opened, or an item is damaged.
+        """
+        worklist = self.step(step).worklist
+        section = None if worklist is None else self._sections.get(worklist)
+        if worklist is None or section is None or start >= section.items:
+            return
+        with compression.opened(self.path) as stream:
+            if _stamp(self.path) != self._stamp:
+                raise PlanFileError(
+                    "the plan file changed while it was in use",
+                    address=str(self.path),
+                    next_step="look at it with s3plan show, then approve it again",
+                )
+            compression.skip(stream, section.offset)
+            lines = islice(_lines(self.path, stream, section.line), start, section.items)
+            yield from self._decoded(worklist, lines, start)
+
+    def _decoded(
+        self, worklist: str, lines: Iterator[tuple[int, bytes]], start: int
+    ) -> Iterator[Item]:
+        decoder = msgspec.json.Decoder(Item)
+        expected = start
+        for number, line in lines:
+            item = _decode(decoder, line, self.path, number)
+            if item.n != expected or item.step != worklist or item.size < 0:
+                _refuse(
+                    self.path,
+                    number,
+                    "an item is out of place",
+                    expected=f"item {expected} of {worklist}",
+                    found=f"item {item.n} of {item.step}",
+                )
+            expected += 1
+            yield item
+
+
+class _Reader:
+    """The one pass over a plan file; its methods follow the order of the file."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._blocks = _blocks(path, stream, 1)
+        self._sections: dict[str, _Section] = {}
+        self._steps: list[Step] = []
+        self._own_worklists: list[str] = []
+        self._end: PlanEnd | None = None
+        self._current: str | None = None
+        self._prefix = b""
+        self._header: PlanHeader | None = None
+        self._digest: PlanDigest | None = None
+
+    def read(self) -> tuple[PlanHeader, tuple[Step, ...], dict[str, _Section], str]:
+        last = 0
+        for offset, first, lines in self._blocks:
+            last = first + len(lines) - 1
+            self._block(offset, first, lines)
+        header, digest, end = self._header, self._digest, self._end
+        if header is None or digest is None:
+            _refuse(self._path, 1, "the plan file is empty", expected="a header line")
+        if end is None:
+            _refuse(self._path, last, "the plan file is cut off", expected="an end record")
+        if end.lines != last:
+            _refuse(
+                self._path,
+                last,
+                "lines are missing from the plan file, or were added",
+                expected=f"{end.lines} lines",
+                found=f"{last} lines",
+            )
+        for step in self._steps:
+            section = self._sections.get(step.worklist or "")
+            found = section.items if section else 0
+            if found != step.totals.items:
+                _refuse(
+                    self._path,
+                    section.line if section else last,
+                    f"items of step {step.id} are missing, or were added",
+                    expected=f"{step.totals.items} items",
+                    found=f"{found} items",
+                )
+        if digest.value() != end.digest:
+            _refuse(
+                self._path,
+                last,
+                "the plan file was edited or damaged: its content has another digest",
+                expected=end.digest,
+                found=digest.value(),
+            )
+        return header, tuple(self._steps), self._sections, end.digest
+
+    def _block(self, offset: int, first: int, lines: list[bytes]) -> None:
+        index = 0
+        while index < len(lines):
+            line = lines[index]
+            number = first + index
+            if self._end is not None:
+                _refuse(self._path, number, "something follows the end record")
+            if self._digest is None:
+                self._begin(line, number)
+                index += 1
+            elif line.startswith(b'{"type":"item"'):
+                run = self._items_from(lines, index)
+                where = offset + sum(map(len, lines[:index])) + index
+                self._add_items(lines[index:run], where, number, self._digest)
+                index = run
+            else:
+                self._step_or_end(line, number, self._digest)
+                index += 1
+
+    def _begin(self, line: bytes, number: int) -> None:
+        probe = _decode(msgspec.json.Decoder(_AnyHeader), line, self._path, number)
+        if probe.type != "header" or not probe.format.startswith(_FORMAT_FAMILY):
+            _refuse(
+                self._path,
+                number,
+                "this is not a plan file",
+                expected=f"a header with format {PLAN_FORMAT}",
+                found=f"type {probe.type!r}, format {probe.format!r}",
+            )
+        if probe.format != PLAN_FORMAT:
+            raise PlanFileError(
+                "the plan file has a format that this s3plan does not read",
+                address=f"{self._path}:{number}",
+                expected=PLAN_FORMAT,
+                found=f"{probe.format}, written by s3plan {probe.tool}",
+                next_step=f"use s3plan {probe.tool} or newer, or make a new plan",
+            )
+        self._header = _decode(msgspec.json.Decoder(PlanHeader), line, self._path, number)
+        self._digest = PlanDigest(self._header.target)
+
+    def _step_or_end(self, line: bytes, number: int, digest: PlanDigest) -> None:
+        record = _decode(_STEP_OR_END, line, self._path, number)
+        if isinstance(record, PlanEnd):
+            self._end = record
+            return
+        if self._current is not None:
+            _refuse(self._path, number, "a step stands among the items", found=record.id)
+        self._check(record, number)
+        digest.step(record)
+        self._steps.append(record)
+        if record.worklist == record.id:
+            self._own_worklists.append(record.id)
+
+    def _check(self, step: Step, number: int) -> None:
+        """Refuse a step that is not made from its content, or leans on what is not before it."""
+        earlier = {known.id for known in self._steps}
+        if step.id in earlier or step.id != step_id(step.action, step.subject):
+            _refuse(
+                self._path,
+                number,
+                "a step's id does not belong to it",
+                expected=step_id(step.action, step.subject),
+                found=step.id,
+            )
+        for named in (
+            *(need.step for need in step.needs),
+            *((step.gate.evidence,) if step.gate else ()),
+            *((step.worklist,) if step.worklist not in {None, step.id} else ()),
+        ):
+            if named not in earlier:
+                _refuse(
+                    self._path,
+                    number,
+                    f"step {step.id} leans on a step that does not come before it",
+                    found=str(named),
+                )
+        verifications = {known.id for known in self._steps if isinstance(known.action, Verify)}
+        if step.gate and step.gate.evidence not in verifications:
+            _refuse(
+                self._path,
+                number,
+                f"the gate of step {step.id} asks for evidence from a step that makes none",
+                found=step.gate.evidence,
+            )
+
+    def _items_from(self, lines: list[bytes], index: int) -> int:
+        """The index after the last line of the run of one step's items that starts at ``index``."""
+        if not (self._current and lines[index].startswith(self._prefix)):
+            self._current = None
+        if self._current is None:
+            for step in self._own_worklists:
+                prefix = b'{"type":"item","step":"' + step.encode() + b'",'
+                if step not in self._sections and lines[index].startswith(prefix):
+                    self._current, self._prefix = step, prefix
+        prefix = self._prefix
+        run = index
+        while run < len(lines) and lines[run].startswith(prefix):
+            run += 1
+        return run
+
+    def _add_items(self, lines: list[bytes], offset: int, number: int, digest: PlanDigest) -> None:
+        step = self._current
+        if step is None:
+            _refuse(self._path, number, "an item belongs to no step, or its step's items are apart")
+        known = self._sections.get(step, _Section(offset, number, 0))
+        self._sections[step] = _Section(known.offset, known.line, known.items + len(lines))
+        digest.items(b"\n".join(lines) + b"\n")
+
+
+_STEP_OR_END: msgspec.json.Decoder[Step | PlanEnd] = msgspec.json.Decoder(Step | PlanEnd)
+
+
+def is_plan(path: Path) -> bool:
+    """Whether ``path`` starts like a plan file of any version."""
+    try:
+        with compression.opened(path) as stream:
+            _, line = next(_lines(path, stream, 1))
+            return _decode(msgspec.json.Decoder(_AnyHeader), line, path, 1).format.startswith(
+                _FORMAT_FAMILY
+            )
+    except (PlanFileError, StopIteration):
+        return False
+
+
+def _blocks(path: Path, stream: BinaryIO, number: int) -> Iterator[tuple[int, int, list[bytes]]]:
+    """Complete lines in lists, each with the offset and number of its first line."""
+    offset = 0
+    rest = b""
+    while chunk := stream.read(_BLOCK):
+        data = rest + chunk
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            lines = data[: cut - 1].split(b"\n")
+            yield offset, number, lines
+            number += len(lines)
+            offset += cut
+        rest = data[cut:]
+        if len(rest) > _LONGEST_LINE:
+            _refuse(path, number, f"a line is longer than {_LONGEST_LINE} bytes")
+    if rest:
+        _refuse(path, number, "the last line is cut off", expected="a newline at its end")
+
+
+def _lines(path: Path, stream: BinaryIO, number: int) -> Iterator[tuple[int, bytes]]:
+    for _, first, lines in _blocks(path, stream, number):
+        yield from enumerate(lines, first)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], line: bytes, path: Path, number: int) -> T:
+    try:
+        return decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PlanFileError(
+            "a line of the plan file cannot be read",
+            address=f"{path}:{number}",
+            found=str(error),
+            next_step="copy the file again, or make a new plan with s3plan plan",
+        ) from error
+
+
+def _refuse(
+    path: Path, number: int, what: str, *, expected: str | None = None, found: str | None = None
+) -> Never:
+    raise PlanFileError(
+        what,
+        address=f"{path}:{number}",
+        expected=expected,
+        found=found,
+        next_step="copy the file again, or make a new plan with s3plan plan",
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int, int, int]:
+    """What differs when a file is replaced or edited."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,162 @@
+"""Sealing a plan: drafts and their worklists become a plan file that says what it is by its digest.
+
+Item lines are made by DuckDB as JSON text, byte for byte what msgspec writes for an ``Item``, so
+that ten million of them never become Python objects.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from s3plan.errors import DestinationError, PlanFileError
+from s3plan.model.plan import PlanEnd, PlanHeader
+from s3plan.model.steps import Step, Totals
+from s3plan.plan import compression
+from s3plan.plan.digest import PlanDigest
+from s3plan.plan.drafts import StepDraft
+from s3plan.plan.reading import PlanFile, is_plan
+from s3plan.tables import Database
+
+_SHORT_ESCAPES = {
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\f": "\\f",
+    "\r": "\\r",
+    '"': '\\"',
+}
+
+
+def seal(
+    drafts: Sequence[StepDraft], database: Database, header: PlanHeader, path: Path
+) -> PlanFile:
+    """Write the plan to ``path`` and read it back, checked.
+
+    Worklists are the rows of the ``items`` table by step id. ``header.totals`` is filled in. A
+    name ending in ``.zst`` or ``.gz`` is compressed. The file appears complete or not at all; an
+    older plan is replaced, anything else at ``path`` is not: PlanFileError. A directory that
+    cannot be written, or is full, is DestinationError.
+    """
+    if os.path.lexists(path) and not is_plan(path):
+        raise PlanFileError(
+            "the plan would replace a file that is not a plan",
+            address=str(path),
+            next_step="choose another name with --out, or move that file away",
+        )
+    steps = tuple(_step(draft, database) for draft in drafts)
+    header = msgspec.structs.replace(header, totals=_plan_totals(steps))
+    # In the same directory, so that the rename cannot be a copy.
+    temporary = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as raw:
+                with compression.compressed(raw, path.name) as stream:
+                    _write(stream, header, steps, database)
+                raw.flush()
+                os.fsync(raw.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(temporary.parent)
+    except OSError as error:
+        raise DestinationError(
+            "the plan file cannot be written",
+            address=str(path),
+            found=error.strerror or str(error),
+            next_step="choose another place with --out, or make room there",
+        ) from error
+    return PlanFile.open(path)
+
+
+def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database: Database) -> None:
+    digest = PlanDigest(header.target)
+    lines = 0
+    for record in (header, *steps):
+        stream.write(msgspec.json.encode(record) + b"\n")
+        lines += 1
+        if isinstance(record, Step):
+            digest.step(record)
+    for step in steps:
+        if step.worklist == step.id:
+            for batch in _item_lines(step.id, database):
+                text = ("\n".join(batch) + "\n").encode()
+                digest.items(text)
+                stream.write(text)
+                lines += len(batch)
+    stream.write(msgspec.json.encode(PlanEnd(lines + 1, digest.value())) + b"\n")
+
+
+def _step(draft: StepDraft, database: Database) -> Step:
+    items, size = database.row(
+        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?",
+        [draft.worklist],
+    )
+    return Step(
+        id=draft.id,
+        action=draft.action,
+        subject=draft.subject,
+        needs=draft.needs,
+        gate=draft.gate,
+        reversibility=draft.reversibility,
+        undo=draft.undo,
+        reason=draft.reason,
+        totals=Totals(items, size),
+        worklist=draft.worklist,
+        seconds=draft.seconds,
+        warnings=draft.warnings,
+    )
+
+
+def _plan_totals(steps: Sequence[Step]) -> Totals:
+    """Every object once: of each subject, the largest worklist holds all the others."""
+    largest: dict[str, Totals] = {}
+    for step in steps:
+        known = largest.get(step.subject, Totals())
+        if (step.totals.items, step.totals.bytes) > (known.items, known.bytes):
+            largest[step.subject] = step.totals
+    return sum(largest.values(), Totals())
+
+
+def _quoted(column: str) -> str:
+    """SQL for ``column`` as a JSON string, exactly as msgspec writes it.
+
+    DuckDB's own to_json differs: it writes control characters with upper-case hex digits.
+    """
+    escaped = f"replace({column}, '\\', '\\\\')"
+    for code in (*range(0x20), ord('"')):
+        escape = _SHORT_ESCAPES.get(chr(code), f"\\u{code:04x}")
+        escaped = f"replace({escaped}, chr({code}), '{escape}')"
+    plain = f"regexp_full_match({column}, '[^\\x00-\\x1f\"\\\\]*')"
+    return f"""'"' || CASE WHEN {plain} THEN {column} ELSE {escaped} END || '"'"""
+
+
+_ITEM_LINES = f"""
+    SELECT '{{"type":"item","step":' || {_quoted("step")} || ',"n":' || n
+        || ',"key":' || {_quoted("key")} || ',"path":' || {_quoted("path")} || ',"size":' || size
+        || ',"etag":' || {_quoted("etag")} || ',"modified":' || {_quoted("modified")}
+        || CASE WHEN storage_class = 'STANDARD' THEN ''
+                ELSE ',"storage_class":' || {_quoted("storage_class")} END
+        || CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || {_quoted("checksum")} END
+        || '}}'
+    FROM items WHERE step = ? ORDER BY n
+"""  # noqa: S608 - made of the constants above; the step's id is bound
+
+
+def _item_lines(step: str, database: Database) -> Iterator[list[str]]:
+    return database.lines(_ITEM_LINES, [step])
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename durable: without this, a power cut can bring the old name back."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,41 @@
+"""The commands that people are told to type, quoted so that a shell takes them as they are."""
+
+from __future__ import annotations
+
+import shlex
+
+DEFAULT_PLAN = "plan.json"
+"""The plan that ``s3plan apply`` runs when none is named."""
+
+SHORT_DIGEST = len("sha256:") + 12
+"""As much of a digest as ``--approve`` needs; 12 hex digits are what it takes at least."""
+
+SHORT_EVIDENCE = 16
+"""As many hex digits of evidence as ``--approve-delete`` is shown with."""
+
+
+def short(digest: str) -> str:
+    """The shortest form of a digest that ``--approve`` accepts."""
+    return digest[:SHORT_DIGEST]
+
+
+def apply_command(plan: str, digest: str) -> str:
+    """The command that approves exactly this plan and runs it."""
+    name = [] if plan == DEFAULT_PLAN else [plan]
+    return shlex.join(["s3plan", "apply", *name, "--approve", short(digest)])
+
+
+def rollback_command(journal: str, digest: str | None = None) -> str:
+    """The command that approves this rollback (or, without a digest, whatever it is now)."""
+    approved = [] if digest is None else [short(digest)]
+    return shlex.join(["s3plan", "rollback", journal, "--approve", *approved])
+
+
+def step_command(plan: str, step: str) -> str:
+    """The command that lists every item of a step."""
+    return shlex.join(["s3plan", "show", plan, "--step", step])
+
+
+def approve_delete_option(subject: str, evidence: str) -> str:
+    """The option that opens a delete gate, on that evidence only."""
+    return shlex.join(["--approve-delete", f"{subject}@{evidence[:SHORT_EVIDENCE]}"])

@@ -1,0 +1,30 @@
+"""S3 by two doors: the wire (libcurl, hot verbs) and the control plane (botocore, everything rare).
+
+What others need is here; the modules behind it are this package's own business.
+"""
+
+from s3plan.store.bucket import (
+    Bucket,
+    DeleteResult,
+    DeleteTarget,
+    PutResult,
+    Sink,
+)
+from s3plan.store.control import Control
+from s3plan.store.listing import ListPage
+from s3plan.store.retry import Patience
+from s3plan.store.store import Store
+from s3plan.store.transfer import Source
+
+__all__ = [
+    "Bucket",
+    "Control",
+    "DeleteResult",
+    "DeleteTarget",
+    "ListPage",
+    "Patience",
+    "PutResult",
+    "Sink",
+    "Source",
+    "Store",
+]

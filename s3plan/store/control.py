@@ -1,0 +1,256 @@
+"""The control plane over boto3: bucket configuration, creation and deletion, identity.
+
+Synchronous; callers run it in threads. A client is made at the first call, not before. Endpoint,
+region, credentials, certificates and proxy are the wire's.
+"""
+
+# ruff: noqa: PLC0415
+# botocore takes a tenth of a second to import, which only what talks to S3 should pay.
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from s3plan.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    NoSuchBucketError,
+    NoSuchKeyError,
+    NotSupportedError,
+    StoreError,
+)
+from s3plan.model.buckets import BucketFacts, Identity, Versioning
+from s3plan.store import failures
+from s3plan.store.configuration import DOCUMENTS
+from s3plan.store.credentials import CredentialSource
+from s3plan.store.egress import Egress
+from s3plan.store.endpoint import DEFAULT_REGION, EndpointResolver
+from s3plan.store.retry import Patience
+
+
+class Control:
+    """Rare calls. Thread-safe; every method may raise any `StoreError`."""
+
+    def __init__(
+        self,
+        source: CredentialSource,
+        resolver: EndpointResolver,
+        egress: Egress,
+        patience: Patience,
+        *,
+        user_agent: str,
+    ) -> None:
+        """Makes no client yet."""
+        self._source = source
+        self._resolver = resolver
+        self._egress = egress
+        self._patience = patience
+        self._user_agent = user_agent
+        self._clients: dict[tuple[str, str], tuple[object, Any]] = {}
+        self._factory: tuple[object, Any] | None = None
+        self._lock = threading.Lock()
+        self.account: str | None = None
+
+    def list_buckets(self) -> tuple[str, ...]:
+        """Names of all buckets of the account, in byte order."""
+        names: list[str] = []
+        token: dict[str, Any] = {}
+        while True:
+            answer = self._call("ListAllMyBuckets", None, "list_buckets", **token)
+            names += [bucket["Name"] for bucket in answer.get("Buckets", [])]
+            if not answer.get("ContinuationToken"):
+                return tuple(sorted(names))
+            token = {"ContinuationToken": answer["ContinuationToken"]}
+
+    def facts(self, bucket: str) -> BucketFacts:
+        """Everything about the bucket but its objects.
+
+        A document that may not be read is listed under ``unreadable``; versioning must be
+        readable, because deletion depends on it.
+        """
+        region = self._region(bucket)
+        configuration: dict[str, object] = {}
+        unreadable: list[str] = []
+        for name, method, extract in DOCUMENTS:
+            try:
+                answer = self._bucket_call(method, bucket, region)
+            except AccessDeniedError:
+                unreadable.append(name)
+                continue
+            if answer is not None and (found := extract(answer)) is not None:
+                configuration[name] = found
+        if unreadable:
+            configuration["unreadable"] = unreadable
+        payment = self._bucket_call("get_bucket_request_payment", bucket, region) or {}
+        try:
+            lock = self._bucket_call("get_object_lock_configuration", bucket, region) or {}
+        except AccessDeniedError:
+            lock = {}
+            configuration["unreadable"] = [*unreadable, "object-lock"]
+        return BucketFacts(
+            name=bucket,
+            region=region,
+            versioning=self._versioning(bucket, region),
+            requester_pays=payment.get("Payer") == "Requester",
+            object_lock=bool(lock.get("ObjectLockConfiguration")),
+            configuration=configuration,
+        )
+
+    def create_bucket(self, name: str, region: str) -> None:
+        """An empty bucket in ``region``; the account's defaults apply (public access blocked)."""
+        arguments: dict[str, Any] = {"Bucket": name}
+        if region != DEFAULT_REGION:
+            arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        self._call("CreateBucket", name, "create_bucket", region=region, owner=False, **arguments)
+
+    def delete_bucket(self, name: str) -> None:
+        """The empty bucket. Raises `NoSuchBucketError` when it is gone already."""
+        self._call("DeleteBucket", name, "delete_bucket", region=self._region(name), Bucket=name)
+
+    def identity(self) -> Identity:
+        """sts:GetCallerIdentity; at a custom endpoint, asked of that endpoint."""
+        answer = self._call("GetCallerIdentity", None, "get_caller_identity", service="sts")
+        return Identity(account=str(answer["Account"]), arn=str(answer["Arn"]))
+
+    def _region(self, bucket: str) -> str:
+        """Where the bucket is: HeadBucket's header, which needs no more than ListBucket."""
+        configured = self._resolver.settings.region
+        answer = self._call("ListBucket", bucket, "head_bucket", Bucket=bucket)
+        return str(answer.get("BucketRegion") or configured)
+
+    def _versioning(self, bucket: str, region: str) -> Versioning:
+        answer = self._bucket_call("get_bucket_versioning", bucket, region) or {}
+        status = answer.get("Status")
+        if status == "Enabled":
+            return "enabled"
+        return "suspended" if status == "Suspended" else "never"
+
+    def _bucket_call(self, method: str, bucket: str, region: str) -> dict[str, Any] | None:
+        """The answer without its envelope; None where there is no such document or operation."""
+        action = "".join(word.capitalize() for word in method.split("_"))
+        try:
+            answer = self._call(action, bucket, method, region=region, Bucket=bucket)
+        except NoSuchBucketError as error:
+            if error.s3_code == "NoSuchBucket":
+                raise
+            return None
+        except (NotSupportedError, NoSuchKeyError):
+            return None
+        except StoreError as error:
+            # NoSuchLifecycleConfiguration, NoSuchTagSet, ObjectLockConfigurationNotFoundError, ...
+            if error.status == 404:
+                return None
+            raise
+        return answer
+
+    def _call(
+        self,
+        action: str,
+        bucket: str | None,
+        method: str,
+        *,
+        service: str = "s3",
+        region: str | None = None,
+        owner: bool = True,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        subject = failures.Subject(bucket, None, f"{service}:{action}")
+        if bucket is not None:
+            # Refuses what is no name before boto3 makes a path of it.
+            self._resolver.bucket(bucket)
+            if owner and self.account is not None:
+                arguments["ExpectedBucketOwner"] = self.account
+        endpoint = self._resolver.service().origin
+        try:
+            client = self._client(service, region or self._resolver.settings.region)
+            answer: dict[str, Any] = getattr(client, method)(**arguments)
+        except ClientError as error:
+            raise _refused(error, subject, endpoint) from error
+        except BotoCoreError as error:
+            raise _failed(error, subject, endpoint) from error
+        headers = answer.pop("ResponseMetadata", {}).get("HTTPHeaders", {})
+        if method == "head_bucket":
+            answer.setdefault("BucketRegion", headers.get("x-amz-bucket-region"))
+        return answer
+
+    def _client(self, service: str, region: str) -> Any:
+        session = self._source.session
+        with self._lock:
+            known = self._clients.get((service, region))
+            if known is None or known[0] is not session:
+                known = (session, self._new_client(session, service, region))
+                self._clients[service, region] = known
+            return known[1]
+
+    def _new_client(self, session: Any, service: str, region: str) -> Any:
+        from boto3.session import Session
+        from botocore.config import Config
+
+        settings = self._resolver.settings
+        origin = self._resolver.service().origin
+        proxy = self._egress.proxy(origin)
+        config = Config(
+            user_agent_extra=self._user_agent,
+            connect_timeout=self._patience.connect,
+            read_timeout=self._patience.stall,
+            retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
+            proxies={"http": proxy, "https": proxy} if proxy else {},
+            # Third-party servers refuse the checksums botocore adds by default since 1.36.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={
+                "addressing_style": settings.addressing,
+                "us_east_1_regional_endpoint": "regional",
+            },
+        )
+        # One for all clients: a second on the same botocore session would register boto3's
+        # handlers twice, and the next client would fail on that.
+        if self._factory is None or self._factory[0] is not session:
+            self._factory = (session, Session(botocore_session=session))
+        # The stubs overload this by literal service names; ours is a parameter.
+        client: Any = self._factory[1].client
+        return client(
+            service,
+            region_name=region,
+            endpoint_url=settings.endpoint,
+            verify=self._egress.ca_bundle,
+            config=config,
+        )
+
+
+def _refused(error: Any, subject: failures.Subject, endpoint: str) -> StoreError:
+    told = error.response.get("Error", {})
+    envelope = error.response.get("ResponseMetadata", {})
+    code = told.get("Code")
+    status = int(envelope.get("HTTPStatusCode", 400))
+    refusal = failures.Refusal(
+        status=status,
+        # botocore puts the status where a HEAD has no code.
+        code=None if code is None or str(code).isdigit() else str(code),
+        message=str(told.get("Message", "")),
+        region=None,
+        endpoint=None,
+        request_id=envelope.get("RequestId"),
+    )
+    return failures.refused(refusal, subject, endpoint)
+
+
+def _failed(error: Exception, subject: failures.Subject, endpoint: str) -> StoreError:
+    from botocore.exceptions import (
+        ConnectTimeoutError,
+        NoCredentialsError,
+        ParamValidationError,
+        ReadTimeoutError,
+    )
+
+    if isinstance(error, NoCredentialsError):
+        return CredentialsError("no credentials found", address=subject.address)
+    if isinstance(error, ParamValidationError):
+        return StoreError("boto3 refuses the request", address=subject.address, found=str(error))
+    if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
+        return failures.unreachable("time-out", subject, endpoint, attempts=1)
+    # The text may hold a proxy's address with its password; the class says enough.
+    return failures.unreachable(type(error).__name__, subject, endpoint, attempts=1)

@@ -1,0 +1,180 @@
+"""Credentials and profile settings from botocore's chain: environment, files, SSO, roles, metadata.
+
+botocore is imported when a store is made, not when this module is. The variables of the process
+are read from the mapping given, so that a test needs no monkeypatching; AWS_PROFILE is the one that
+botocore reads from the process itself.
+"""
+
+# ruff: noqa: PLC0415
+# botocore takes a tenth of a second to import, which only what talks to S3 should pay.
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from s3plan.errors import CredentialsError, UsageError
+from s3plan.model.connection import Connection
+from s3plan.store.signing import Credentials
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+_CHECK_SECONDS = 5.0
+"""How long a set of temporary keys is used without asking botocore whether it is due; botocore
+begins to refresh 15 minutes before keys expire."""
+
+_VARIABLES = {
+    "config_file": "AWS_CONFIG_FILE",
+    "credentials_file": "AWS_SHARED_CREDENTIALS_FILE",
+    "region": "AWS_DEFAULT_REGION",  # for botocore's own STS and SSO clients
+    "ca_bundle": "AWS_CA_BUNDLE",
+}
+
+_WHAT_TO_DO = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in the Connection "
+    "(`aws configure list-profiles` lists them), or sign in with `aws sso login`"
+)
+
+
+class CredentialSource:
+    """The keys of one connection, always fresh; and its profile's settings."""
+
+    def __init__(self, connection: Connection, environ: Mapping[str, str]) -> None:
+        """Reads nothing yet."""
+        self._connection = connection
+        self._environ = environ
+        self._session: Session | None = None
+        self._provider: Any = None
+        self._frozen: Credentials | None = None
+        self._check_at = 0.0
+        self._loading = asyncio.Lock()
+        self._session_lock = threading.RLock()
+
+    @property
+    def session(self) -> Session:
+        """The botocore session, for the control plane and for settings. Thread-safe."""
+        with self._session_lock:
+            if self._session is None:
+                self._session = self._new_session()
+            return self._session
+
+    def profile(self) -> Mapping[str, Any]:
+        """The profile's section of the AWS config file, empty where there is none."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return dict(self.session.get_scoped_config())
+        except BotoCoreError as error:
+            raise self._profile_error(error) from error
+
+    def services(self, name: str) -> Mapping[str, Any]:
+        """A ``[services NAME]`` section of the AWS config file."""
+        section = self.session.full_config.get("services", {}).get(name, {})
+        return section if isinstance(section, dict) else {}
+
+    async def current(self) -> Credentials:
+        """Keys that are valid now. Raises `CredentialsError` with what to do.
+
+        Loading and refreshing may wait for a server (metadata, STS), so both happen in a thread;
+        while one caller refreshes, the others go on with the keys they have.
+        """
+        if self._frozen is not None and (
+            time.monotonic() < self._check_at or self._loading.locked()
+        ):
+            return self._frozen
+        async with self._loading:
+            if self._frozen is None or time.monotonic() >= self._check_at:
+                self._frozen = await asyncio.to_thread(self._freeze)
+                self._check_at = time.monotonic() + _CHECK_SECONDS
+            return self._frozen
+
+    async def reload(self, refused: Credentials) -> bool:
+        """Walk the whole chain again after S3 said that ``refused`` has expired.
+
+        True when that gave other keys: by a refresh, or because someone signed in meanwhile.
+        """
+        async with self._loading:
+            if self._frozen == refused:
+                with self._session_lock:
+                    self._session = None
+                    self._provider = None
+                self._frozen = await asyncio.to_thread(self._freeze)
+                self._check_at = time.monotonic() + _CHECK_SECONDS
+            return self._frozen != refused
+
+    def _freeze(self) -> Credentials:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            if self._provider is None:
+                self._provider = self.session.get_credentials()
+            if self._provider is None:
+                raise CredentialsError("no credentials found", next_step=_WHAT_TO_DO)
+            frozen = self._provider.get_frozen_credentials()
+        except (BotoCoreError, ClientError) as error:
+            raise self._profile_error(error) from error
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _profile_error(self, error: Exception) -> CredentialsError:
+        # What a credential_process printed is the user's own affair and may hold keys.
+        process = getattr(error, "kwargs", {}).get("provider") == "custom-process"
+        return CredentialsError(
+            "credentials or profile settings cannot be loaded",
+            found="credential_process failed" if process else str(error),
+            next_step=_WHAT_TO_DO,
+        )
+
+    def _new_session(self) -> Session:
+        import botocore.session
+        from botocore.credentials import EnvProvider
+
+        session = botocore.session.Session(profile=self._connection.profile)
+        for name, variable in _VARIABLES.items():
+            if value := self._environ.get(variable):
+                session.set_config_variable(name, value)
+        chain: Any = session.get_component("credential_provider")
+        for index, provider in enumerate(chain.providers):
+            if isinstance(provider, EnvProvider):
+                chain.providers[index] = EnvProvider(dict(self._environ))
+        if self._connection.role_arn:
+            _assume(session, chain, self._connection.role_arn)
+        return session
+
+
+def _assume(session: Session, chain: Any, role_arn: str) -> None:
+    """Put a role in front of the chain, assumed with what the chain gives by itself."""
+    from botocore.credentials import (
+        AssumeRoleCredentialFetcher,
+        CredentialProvider,
+        DeferredRefreshableCredentials,
+    )
+
+    if not role_arn.startswith("arn:"):
+        raise UsageError(
+            "roleArn is not an ARN",
+            expected="arn:aws:iam::ACCOUNT:role/NAME",
+            found=role_arn,
+            next_step="correct roleArn in the Connection",
+        )
+
+    class _Role(CredentialProvider):
+        METHOD = "assume-role"
+
+        def load(self) -> Any:
+            source = chain_without_role.load_credentials()
+            if source is None:
+                return None
+            fetcher = AssumeRoleCredentialFetcher(
+                client_creator=session.create_client,
+                source_credentials=source,
+                role_arn=role_arn,
+                extra_args={"RoleSessionName": "s3plan"},
+            )
+            return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+
+    chain_without_role = type(chain)(providers=list(chain.providers))
+    chain.providers.insert(0, _Role())

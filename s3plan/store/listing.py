@@ -1,0 +1,185 @@
+"""ListObjectsV2 page by page, each checked before anybody sees it.
+
+A listing decides what is evacuated and what may be deleted, so a page that is out of order, counts
+wrongly, or repeats raises `ListingError`; nothing is skipped, nothing sorted here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+from xml.etree.ElementTree import Element
+
+from s3plan.errors import ListingError
+from s3plan.store import documents
+from s3plan.store.sender import Request, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Entries as columns of equal length, keys strictly rising in byte order or in path order.
+
+    ``etags`` are without quotes, ``modified`` RFC 3339 with milliseconds, a missing class is
+    STANDARD, ``checksums`` are ``ALGORITHM/TYPE`` or None.
+    """
+
+    keys: list[str]
+    sizes: list[int]
+    etags: list[str]
+    modified: list[str]
+    storage_classes: list[str]
+    checksums: list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    page: ListPage
+    count: int | None
+    truncated: bool
+    token: str | None
+
+
+async def pages(
+    sender: Sender, bucket: str, *, prefix: str, start_after: str, max_keys: int
+) -> AsyncIterator[ListPage]:
+    """All pages. Raises `ListingError`, or the `StoreError` of a page that failed."""
+    checker = _Checker(bucket, prefix, start_after)
+    query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(max_keys))]
+    if prefix:
+        query.append(("prefix", prefix))
+    position = [("start-after", start_after)] if start_after else []
+    while True:
+        answer = await sender.send(
+            Request("GET", bucket, None, "s3:ListBucket", query=(*query, *position))
+        )
+        try:
+            parsed = parse_page(answer.body)
+        except (documents.DocumentError, ValueError, KeyError, UnicodeError) as error:
+            raise _bad(bucket, f"a page cannot be read: {error!r}") from error
+        checker.check(parsed)
+        if parsed.page.keys:
+            yield parsed.page
+        if parsed.token is None:
+            return
+        position = [("continuation-token", parsed.token)]
+
+
+def parse_page(document: bytes) -> _Parsed:
+    """One page as it stands. Raises DocumentError, ValueError, KeyError or UnicodeError."""
+    root = documents.parse(document)
+    if documents.local_name(root.tag) != "ListBucketResult":
+        raise ValueError(f"its root is {root.tag!r}")
+    namespace = root.tag[: -len("ListBucketResult")]
+    rows = [
+        {child.tag: child.text for child in element}
+        for element in root.iterfind(f"{namespace}Contents")
+    ]
+    facts = documents.fields(root)
+    keys = [row[f"{namespace}Key"] or "" for row in rows]
+    if facts.get("EncodingType") == "url":
+        # "+" is a space here, as in forms; S3 spells a plus sign %2B.
+        keys = [
+            unquote_plus(key, errors="strict") if "%" in key or "+" in key else key for key in keys
+        ]
+    tag = f"{namespace}ETag"
+    algorithm, kind = f"{namespace}ChecksumAlgorithm", f"{namespace}ChecksumType"
+    page = ListPage(
+        keys=keys,
+        sizes=[int(row[f"{namespace}Size"] or "") for row in rows],
+        etags=[(row.get(tag) or "").strip('"') for row in rows],
+        modified=[_milliseconds(row[f"{namespace}LastModified"] or "") for row in rows],
+        storage_classes=[row.get(f"{namespace}StorageClass") or "STANDARD" for row in rows],
+        checksums=[
+            f"{row[algorithm]}/{row.get(kind) or 'UNKNOWN'}" if row.get(algorithm) else None
+            for row in rows
+        ],
+    )
+    count = facts.get("KeyCount")
+    return _Parsed(
+        page,
+        int(count) if count else None,
+        _boolean(root, facts),
+        facts.get("NextContinuationToken") or None,
+    )
+
+
+def _boolean(root: Element, facts: dict[str, str]) -> bool:
+    value = facts.get("IsTruncated", "").strip().lower()
+    if value not in ("true", "false"):
+        raise ValueError(f"IsTruncated is {value!r} in {root.tag!r}")
+    return value == "true"
+
+
+def _milliseconds(time: str) -> str:
+    if len(time) == 24 and time[19] == "." and time[23] == "Z":
+        return time
+    if len(time) == 20 and time[19] == "Z":
+        return f"{time[:19]}.000Z"
+    moment = datetime.fromisoformat(time)
+    if moment.tzinfo is None:
+        raise ValueError(f"LastModified {time!r} has no time zone")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03}Z"
+    )
+
+
+class _Checker:
+    """What one listing has shown so far.
+
+    Keys must rise strictly in one of two orders, the same from first to last: UTF-8 byte order, as
+    AWS promises, or path order, in which ``/`` sorts before everything (``a/x`` before ``a b``), as
+    servers list that keep directories. Either is total, so nothing can repeat or loop unseen.
+    """
+
+    def __init__(self, bucket: str, prefix: str, start_after: str) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._last = start_after
+        self._bytewise = True
+        self._pathwise = True
+        self._tokens: set[str] = set()
+
+    def check(self, parsed: _Parsed) -> None:
+        keys = parsed.page.keys
+        if keys:
+            self._check_order([self._last, *keys] if self._last else keys)
+            self._last = keys[-1]
+        if self._prefix and not all(key.startswith(self._prefix) for key in keys):
+            wrong = next(key for key in keys if not key.startswith(self._prefix))
+            raise _bad(self._bucket, f"a key is outside the prefix {self._prefix!r}", wrong)
+        if parsed.count is not None and parsed.count != len(keys):
+            found = f"KeyCount says {parsed.count}, the page has {len(keys)} keys"
+            raise _bad(self._bucket, found)
+        if parsed.truncated != (parsed.token is not None):
+            found = "IsTruncated and NextContinuationToken contradict each other"
+            raise _bad(self._bucket, found)
+        if parsed.token is not None:
+            if parsed.token in self._tokens:
+                raise _bad(self._bucket, "a continuation token repeats")
+            self._tokens.add(parsed.token)
+
+    def _check_order(self, keys: list[str]) -> None:
+        # Code point order of str is UTF-8 byte order.
+        self._bytewise = self._bytewise and _rises(keys)
+        self._pathwise = self._pathwise and _rises([key.replace("/", "\0") for key in keys])
+        if not (self._bytewise or self._pathwise):
+            wrong = next((b for a, b in itertools.pairwise(keys) if a >= b), keys[0])
+            raise _bad(self._bucket, "keys are neither in byte order nor in path order", wrong)
+
+
+def _rises(values: list[str]) -> bool:
+    return all(map(operator.lt, values, values[1:]))
+
+
+def _bad(bucket: str, found: str, key: str | None = None) -> ListingError:
+    return ListingError(
+        "the listing cannot be trusted",
+        address=f"s3://{bucket}" if key is None else f"s3://{bucket}/{key}",
+        expected="complete pages of ListObjectsV2, keys rising",
+        found=found,
+        next_step="run again; if it stays, this endpoint cannot be used with s3plan",
+    )

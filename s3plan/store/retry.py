@@ -1,0 +1,76 @@
+"""When a request is sent again and after how long; pure decisions, no clock and no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+Judgement = Literal["refused", "not-done", "maybe-done"]
+"""``refused``: final. ``not-done``: S3 says it did nothing, so any request may be sent again.
+``maybe-done``: nobody knows, so only a repeatable request may."""
+
+# AWS, "Error responses" (API/ErrorResponses.html) and botocore's standard retry mode.
+_NOT_DONE_CODES = frozenset(
+    {
+        "SlowDown",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "BandwidthLimitExceeded",
+        "RequestTimeout",  # 400: S3 gave up waiting for the body
+        "OperationAborted",
+        "ConditionalRequestConflict",  # 409: another writer is at it right now
+    }
+)
+_MAYBE_DONE = frozenset({500, 502, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request is tried. Seconds; ``attempts`` counts the first one too.
+
+    Pauses have full jitter: uniformly between 0 and ``base * 2**n``, at most ``cap`` (AWS
+    Architecture Blog, "Exponential backoff and jitter").
+    """
+
+    attempts: int = 7
+    base: float = 0.2
+    cap: float = 20.0
+    connect: float = 10.0
+    stall: float = 60.0
+
+    def pause(self, attempt: int, retry_after: float | None, chance: float) -> float:
+        """Seconds before the next attempt; ``chance`` is in [0, 1). Retry-After is a minimum."""
+        jittered = chance * min(self.cap, self.base * 2.0 ** min(attempt, 16))
+        return max(jittered, min(retry_after, 3 * self.cap) if retry_after else 0.0)
+
+
+def judge(status: int, code: str | None) -> Judgement:
+    """What an answer that is not a success says about sending the request again."""
+    if code in _NOT_DONE_CODES or status in (429, 503):
+        return "not-done"
+    if status in _MAYBE_DONE or code == "InternalError":
+        return "maybe-done"
+    return "refused"
+
+
+def retry_after(headers: dict[str, str], now: float) -> float | None:
+    """Seconds that Retry-After asks for (RFC 9110, 10.2.3: a number or a date)."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    if value.isdigit():
+        return float(value)
+    at = http_date(value)
+    return max(0.0, at - now) if at is not None else None
+
+
+def http_date(value: str) -> float | None:
+    """An HTTP date as seconds since the epoch, None where it is none."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,268 @@
+"""One request from intent to a good answer: signed, paced, sent, repeated, re-addressed.
+
+What is corrected on the way, each at most once per request: the bucket's region, the clock's
+offset, expired credentials. Everything that is not a success comes out as an error of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from s3plan.model.connection import Limits
+from s3plan.store import failures
+from s3plan.store.credentials import CredentialSource
+from s3plan.store.endpoint import Address, EndpointResolver, region_in
+from s3plan.store.failures import Refusal, Subject
+from s3plan.store.retry import Patience, http_date, judge, retry_after
+from s3plan.store.signing import Credentials, Signer, encode_query, payload_hash
+from s3plan.store.throttle import RequestRate
+from s3plan.store.transfer import Answer, Receiver, Source, WireError
+from s3plan.store.wire import Outgoing, Wire
+
+_SKEW_SECONDS = 300
+"""S3 accepts signatures within 15 minutes of its own clock; a third of that is already wrong."""
+
+
+class Request(Struct, frozen=True, gc=False):
+    """What is asked. ``headers`` have lower-case names, values one character per byte.
+
+    ``repeatable`` says that sending it twice does what sending it once does. ``sha256`` is the
+    hex digest of a streamed body where one is needed. ``timed`` counts against object_timeout.
+    """
+
+    method: str
+    bucket: str
+    key: str | None
+    action: str
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    repeatable: bool = True
+    timed: bool = False
+    sha256: str | None = None
+    has_md5: bool = False
+
+    @property
+    def subject(self) -> Subject:
+        """For errors."""
+        return Subject(self.bucket, self.key, self.action)
+
+
+class Streaming(Struct, frozen=True):
+    """The ends of a streamed body; ``size`` is of the source."""
+
+    receiver: Receiver | None = None
+    source: Source | None = None
+    size: int = 0
+
+
+class Sender:
+    """Sends for all buckets of one store."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        resolver: EndpointResolver,
+        credentials: CredentialSource,
+        limits: Limits,
+        patience: Patience,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """``clock`` gives seconds since the epoch; ``chance`` is uniform in [0, 1)."""
+        self._wire = wire
+        self._resolver = resolver
+        self._credentials = credentials
+        self._patience = patience
+        self._rate = RequestRate(limits.requests)
+        self._object_timeout = limits.object_timeout
+        self._clock = clock
+        self._chance = chance
+        self._signer = Signer()
+        self._addresses: dict[str, Address] = {}
+        self._offset = 0.0
+        self._second = 0
+        self._timestamp = ""
+        self.common_headers: tuple[tuple[str, str], ...] = ()
+
+    def address(self, bucket: str) -> Address:
+        """Where the bucket is, as far as is known now."""
+        known = self._addresses.get(bucket)
+        if known is None:
+            known = self._addresses[bucket] = self._resolver.bucket(bucket)
+        return known
+
+    async def send(self, request: Request, streaming: Streaming | None = None) -> Answer:
+        """The answer, which has a 2xx status and no error document in it.
+
+        Raises a `StoreError`, or what a receiver or source raised.
+        """
+        deadline = (
+            time.monotonic() + self._object_timeout
+            if request.timed and self._object_timeout
+            else None
+        )
+        corrected: set[str] = set()
+        attempt = 0
+        while True:
+            attempt += 1
+            await self._rate.turn()
+            address = self.address(request.bucket)
+            credentials = await self._credentials.current()
+            try:
+                answer = await self._once(request, streaming, address, credentials, deadline)
+            except WireError as failure:
+                if failure.sent and not request.repeatable:
+                    raise failures.unknown(str(failure), request.subject) from failure
+                pause = self._patience.pause(attempt, None, self._chance())
+                if failure.fatal or not self._may_go_on(attempt, pause, deadline):
+                    raise failures.unreachable(
+                        str(failure), request.subject, address.origin, attempts=attempt
+                    ) from failure
+                await asyncio.sleep(pause)
+                continue
+            if 200 <= answer.status < 300 and not (
+                answer.body[:1] == b"<" and failures.is_error_document(answer.body)
+            ):
+                return answer
+            refusal = failures.read(answer.status, answer.headers, answer.body)
+            if await self._correct(
+                request,
+                answer,
+                refusal,
+                address=address,
+                credentials=credentials,
+                corrected=corrected,
+            ):
+                attempt -= 1
+                continue
+            judgement = judge(refusal.status, refusal.code)
+            pause = self._patience.pause(
+                attempt, retry_after(answer.headers, self._clock()), self._chance()
+            )
+            if judgement == "maybe-done" and not request.repeatable:
+                raise failures.unknown(
+                    f"{refusal.status} {refusal.code or 'without an error document'}",
+                    request.subject,
+                )
+            if judgement == "refused" or not self._may_go_on(attempt, pause, deadline):
+                raise failures.refused(refusal, request.subject, address.origin)
+            await asyncio.sleep(pause)
+
+    def _may_go_on(self, attempt: int, pause: float, deadline: float | None) -> bool:
+        if attempt >= self._patience.attempts:
+            return False
+        return deadline is None or time.monotonic() + pause < deadline
+
+    async def _once(
+        self,
+        request: Request,
+        streaming: Streaming | None,
+        address: Address,
+        credentials: Credentials,
+        deadline: float | None,
+    ) -> Answer:
+        path = address.path(request.key)
+        query = encode_query(request.query) if request.query else ""
+        payload = payload_hash(
+            request.body,
+            https=address.https,
+            has_md5=request.has_md5,
+            streaming=request.method == "PUT",
+            sha256=request.sha256,
+        )
+        headers = self._signer.sign(
+            method=request.method,
+            authority=address.authority,
+            path=path,
+            query=query,
+            headers=request.headers + self.common_headers,
+            payload=payload,
+            credentials=credentials,
+            region=address.region,
+            timestamp=self._now(),
+        )
+        # libcurl sends a header without a value only if it ends in a semicolon.
+        lines = [
+            (f"{name}: {value}" if value else f"{name};").encode("latin-1")
+            for name, value in headers
+        ]
+        lines.append(b"Accept:")
+        if request.body is not None or streaming is not None:
+            lines.append(b"Expect:")
+            if not any(name == "content-type" for name, _ in request.headers):
+                lines.append(b"Content-Type:")
+        seconds = 0.0
+        if deadline is not None:
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                raise WireError("the deadline of this object passed", sent=False, fatal=True)
+        out = Outgoing(
+            request.method,
+            address.origin,
+            f"{address.origin}{path}?{query}" if query else f"{address.origin}{path}",
+            lines,
+            fresh=not request.repeatable,
+            seconds=seconds,
+        )
+        if streaming is None:
+            return await self._wire.exchange(out, request.body)
+        return await self._wire.stream(
+            out, receiver=streaming.receiver, source=streaming.source, size=streaming.size
+        )
+
+    async def _correct(
+        self,
+        request: Request,
+        answer: Answer,
+        refusal: Refusal,
+        *,
+        address: Address,
+        credentials: Credentials,
+        corrected: set[str],
+    ) -> bool:
+        """Whether something about the request was wrong that is right now; each kind once."""
+        region = self._told_region(request, refusal, address)
+        if region is not None and "region" not in corrected:
+            corrected.add("region")
+            if self.address(request.bucket) == address:
+                self._addresses[request.bucket] = self._resolver.bucket(request.bucket, region)
+            return True
+        # The answer to a HEAD has no document, so its status has to be enough.
+        blind = request.method == "HEAD" and refusal.code is None
+        skewed = refusal.code == "RequestTimeTooSkewed" or (blind and refusal.status == 403)
+        if skewed and "clock" not in corrected:
+            corrected.add("clock")
+            told = http_date(answer.headers.get("date", ""))
+            if told is not None and abs(told - self._clock() - self._offset) > _SKEW_SECONDS:
+                self._offset = told - self._clock()
+                return True
+        expired = refusal.code in failures.EXPIRED_CODES or (blind and refusal.status == 400)
+        if expired and "credentials" not in corrected:
+            corrected.add("credentials")
+            return await self._credentials.reload(credentials)
+        return False
+
+    def _told_region(self, request: Request, refusal: Refusal, address: Address) -> str | None:
+        if refusal.status not in (301, 307, 400):
+            return None
+        if refusal.status == 400 and not (
+            refusal.code in ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+            or (request.method == "HEAD" and refusal.code is None)
+        ):
+            return None
+        region = refusal.region or region_in(refusal.endpoint or "")
+        return region if region != address.region else None
+
+    def _now(self) -> str:
+        second = int(self._clock() + self._offset)
+        if second != self._second:
+            self._second = second
+            self._timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        return self._timestamp

@@ -1,0 +1,28 @@
+"""Tables: everything looked at is a DuckDB table, and every difference is a query over them."""
+
+from s3plan.tables.database import Database, ScratchError
+from s3plan.tables.definitions import (
+    CATALOGUE,
+    CATALOGUE_LOG,
+    EVIDENCE,
+    ITEMS,
+    LISTING,
+    TABLES,
+    TREE,
+    Column,
+    TableDef,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "CATALOGUE_LOG",
+    "EVIDENCE",
+    "ITEMS",
+    "LISTING",
+    "TABLES",
+    "TREE",
+    "Column",
+    "Database",
+    "ScratchError",
+    "TableDef",
+]

@@ -1,0 +1,190 @@
+"""The private DuckDB database of one process: opening, filling, asking, and letting it spill.
+
+Nothing is shared through it: it lives in a scratch directory of its own and is removed when it
+closes. It cannot read other files, load extensions or change its own settings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+
+import arro3.core as arrow
+import duckdb
+
+from s3plan.errors import S3PlanError
+from s3plan.tables.definitions import TABLES, ColumnType, TableDef
+
+Value = str | int | float | bool | None
+
+Params = Sequence[object] | Mapping[str, object]
+"""Values for ``?`` in order, or for ``$name`` by name."""
+
+_MEBIBYTE = 1024 * 1024
+_BATCH = 10_000
+
+_ARROW_TYPES: Mapping[ColumnType, arrow.DataType] = {
+    "VARCHAR": arrow.DataType.utf8(),
+    "BIGINT": arrow.DataType.int64(),
+    "BOOLEAN": arrow.DataType.bool(),
+}
+
+
+class ScratchError(S3PlanError):
+    """The scratch database cannot be used: no room in memory or on disk, or it was removed."""
+
+    code: ClassVar[str] = "scratch"
+
+
+class Database:
+    """A temporary database with every table of ``definitions.TABLES``; a context manager.
+
+    One thread uses it at a time. SQL is always a constant; values travel as bound parameters
+    (``?``, ``$name``), so that no key, path or pattern is ever read as SQL.
+    """
+
+    def __init__(
+        self, directory: Path, *, memory_limit: int = 256 * _MEBIBYTE, threads: int = 2
+    ) -> None:
+        """Create it inside ``directory`` (made if missing).
+
+        ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Raises
+        ScratchError.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._home = Path(tempfile.mkdtemp(prefix="tables-", dir=directory))
+        except OSError as error:
+            raise ScratchError(
+                "the scratch directory cannot be written",
+                address=str(directory),
+                found=error.strerror,
+                next_step="make room there, or set TMPDIR to another directory",
+            ) from error
+        try:
+            with _mapped(directory):
+                self._connection = duckdb.connect(
+                    str(self._home / "tables.duckdb"),
+                    config={
+                        "autoinstall_known_extensions": "false",
+                        "autoload_known_extensions": "false",
+                        "memory_limit": f"{memory_limit // _MEBIBYTE}MiB",
+                        "threads": str(threads),
+                        "temp_directory": str(self._home / "spill"),
+                        # Keys compare by their bytes, as S3 sorts them, whatever the locale.
+                        "default_collation": "binary",
+                    },
+                )
+                # Only now: opening the database itself is access to a file.
+                self._connection.execute("SET enable_external_access = false")
+                self._connection.execute("SET lock_configuration = true")
+                for table in TABLES:
+                    self._connection.execute(table.ddl())
+        except BaseException:
+            shutil.rmtree(self._home, ignore_errors=True)
+            raise
+
+    def append(
+        self,
+        table: TableDef,
+        columns: Mapping[str, Sequence[Value]],
+        constants: Mapping[str, Value] | None = None,
+    ) -> None:
+        """Add rows given by column; ``constants`` are columns with one value for every row.
+
+        Columns of ``table`` in neither are NULL. Every name must be a column of ``table``.
+        """
+        constants = constants or {}
+        types = {column.name: column.type for column in table.columns}
+        rows = arrow.Table.from_pydict(
+            {
+                name: arrow.Array(list(values), type=_ARROW_TYPES[types[name]])
+                for name, values in columns.items()
+            }
+        )
+        names = [*columns, *constants]
+        assert all(name in types for name in names)
+        quoted = ", ".join(f'"{name}"' for name in names)
+        sources = [f'"{name}"' for name in columns] + ["?" for _ in constants]
+        # Names are constants of definitions.py, as just asserted; values are bound.
+        statement = f'INSERT INTO "{table.name}" ({quoted}) SELECT {", ".join(sources)} FROM batch'  # noqa: S608
+        with _mapped(self._home):
+            self._connection.register("batch", rows)
+            try:
+                self._connection.execute(statement, list(constants.values()))
+            finally:
+                self._connection.unregister("batch")
+
+    def execute(self, sql: str, params: Params = ()) -> None:
+        """Run one statement whose rows nobody wants."""
+        with _mapped(self._home):
+            self._connection.execute(sql, _bound(params))
+
+    def rows(self, sql: str, params: Params = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, fetched in batches; other statements may run between them."""
+        for batch in self.batches(sql, params):
+            yield from batch
+
+    def row(self, sql: str, params: Params = ()) -> tuple[Any, ...]:
+        """The one row of a query that always has one, such as an aggregate."""
+        (row,) = self.rows(sql, params)
+        return row
+
+    def lines(self, sql: str, params: Params = ()) -> Iterator[list[str]]:
+        """The single text column of a query, in batches."""
+        for batch in self.batches(sql, params):
+            yield [text for (text,) in batch]
+
+    def batches(self, sql: str, params: Params = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query in lists of up to 10,000."""
+        with _mapped(self._home):
+            cursor = self._connection.cursor()
+            cursor.execute(sql, _bound(params))
+        try:
+            while True:
+                with _mapped(self._home):
+                    batch = cursor.fetchmany(_BATCH)
+                if not batch:
+                    return
+                yield batch
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """Close and remove it; closing twice is fine."""
+        self._connection.close()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _bound(params: Params) -> list[object] | dict[str, object]:
+    return dict(params) if isinstance(params, Mapping) else list(params)
+
+
+@contextmanager
+def _mapped(home: Path) -> Iterator[None]:
+    """Turn DuckDB's lack of room into an error of ours; anything else of its is our own bug."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise ScratchError(
+            "the scratch database has no room or cannot be written",
+            address=str(home),
+            found=str(error).splitlines()[0],
+            next_step="make room there, set TMPDIR to another directory, or raise limits.memory",
+        ) from error

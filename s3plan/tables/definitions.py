@@ -1,0 +1,132 @@
+"""The tables s3plan fills, as values: names, columns and what a row of each means.
+
+All times are RFC 3339 text in UTC with milliseconds, so that text order is time order. Sizes are
+bytes. Text compares by its UTF-8 bytes, which is the order in which S3 lists keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnType = Literal["VARCHAR", "BIGINT", "BOOLEAN"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. ``type`` is DuckDB's name; every column may be NULL."""
+
+    name: str
+    type: ColumnType = "VARCHAR"
+
+
+@dataclass(frozen=True, slots=True)
+class TableDef:
+    """A table by name and columns, in order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def ddl(self) -> str:
+        """The statement that creates it; made of this module's constants only."""
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
+        return f'CREATE TABLE "{self.name}" ({columns})'
+
+
+LISTING = TableDef(
+    "listing",
+    (
+        Column("bucket"),
+        Column("key"),
+        Column("size", "BIGINT"),
+        Column("etag"),
+        Column("modified"),
+        Column("storage_class"),
+        Column("checksum"),
+    ),
+)
+"""One row per object that a bucket holds now, as its listing says."""
+
+TREE = TableDef(
+    "tree",
+    (
+        Column("destination"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("mtime_ns", "BIGINT"),
+        Column("inode", "BIGINT"),
+        Column("device", "BIGINT"),
+    ),
+)
+"""One row per local file. ``size`` is -1 for what is no regular file (a link, a socket);
+a ``path`` that ends in ``/`` is a directory without files."""
+
+CATALOGUE = TableDef(
+    "catalogue",
+    (
+        Column("destination"),
+        Column("bucket"),
+        Column("key"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("etag"),
+        Column("modified"),
+        Column("algorithm"),
+        Column("value"),
+        Column("verdict"),
+        Column("device", "BIGINT"),
+        Column("inode", "BIGINT"),
+        Column("mtime_ns", "BIGINT"),
+        Column("run"),
+        Column("adopted", "BOOLEAN"),
+        Column("tags_known", "BOOLEAN"),
+        Column("attributes"),
+        Column("tags"),
+    ),
+)
+"""One row per key that the destination's catalogue says is on disk: the last word on each.
+
+``attributes`` is the JSON of an ObjectAttributes; ``tags``, where not NULL, is the JSON of the tags
+that take the place of those in it.
+"""
+
+CATALOGUE_LOG = TableDef(
+    "catalogue_log",
+    (Column("seq", "BIGINT"), Column("record"), *CATALOGUE.columns),
+)
+"""The catalogue's records as written (``record`` is object, tags or removed), while they are folded
+into ``catalogue``; then empty."""
+
+ITEMS = TableDef(
+    "items",
+    (
+        Column("step"),
+        Column("n", "BIGINT"),
+        Column("key"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("etag"),
+        Column("modified"),
+        Column("storage_class"),
+        Column("checksum"),
+    ),
+)
+"""Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys."""
+
+EVIDENCE = TableDef(
+    "evidence",
+    (
+        Column("n", "BIGINT"),
+        Column("verdict"),
+        Column("algorithm"),
+        Column("value"),
+        Column("device", "BIGINT"),
+        Column("inode", "BIGINT"),
+        Column("size", "BIGINT"),
+        Column("mtime_ns", "BIGINT"),
+    ),
+)
+"""What a verification found of item ``n`` of a worklist: the digest and stat of its local copy."""
+
+TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_LOG, ITEMS, EVIDENCE)
+"""Every table a new database has."""

@@ -1,0 +1,129 @@
+"""The view for people: results on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from rich.text import Text
+
+from s3plan.errors import S3PlanError
+from s3plan.model.events import RunFinished
+from s3plan.model.plan import ManifestRef
+from s3plan.model.status import RunStatus
+from s3plan.model.steps import Item, Step
+from s3plan.views.failures import error_lines
+from s3plan.views.items import item_lines
+from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
+from s3plan.views.progress import Mode, progress_for
+from s3plan.views.prompt import can_ask, confirmed
+from s3plan.views.review import PlanDocument, review, totals_line
+from s3plan.views.running import Watch, summary
+from s3plan.views.standing import standing
+from s3plan.views.terminal import Screen
+from s3plan.views.text import visible
+from s3plan.views.view import Remarks
+
+Pager = Callable[[Iterable[str]], None]
+
+
+class HumanView:
+    """Shows everything as text. See ``views.view.View``."""
+
+    def __init__(self, out: Screen, err: Screen, progress: Mode, pager: Pager) -> None:
+        """``pager`` takes lines with their ends; it is used where standard output is a terminal."""
+        self._out = out
+        self._err = err
+        self._mode = progress
+        self._pager = pager
+
+    @property
+    def _most_names(self) -> int:
+        return ON_A_TERMINAL if self._out.interactive else IN_A_FILE
+
+    def watch(self) -> Watch:
+        """Show progress and events on standard error."""
+        return Watch(self._err, progress_for(self._mode, self._err), can_ask=can_ask(self._err))
+
+    def look(self) -> Watch:
+        """Show how far the scan is."""
+        return self.watch()
+
+    def plan_made(
+        self, plan: PlanDocument | None, name: str, next_command: str, remarks: Remarks
+    ) -> None:
+        """Print the review of a new plan, or exactly ``No changes.``; remarks go to stderr."""
+        for note in remarks.notes:
+            # The plan's own notes are part of its review.
+            if plan is None or note not in plan.header.notes:
+                self._err.say(f"note: {visible(note)}")
+        if plan is None:
+            self._out.say("No changes.")
+        else:
+            self.plan(plan, name, next_command)
+        if remarks.unfinished:
+            self._err.say(Text(_unfinished(remarks.unfinished), style="yellow"))
+
+    def plan(self, plan: PlanDocument, name: str | None, next_command: str) -> None:
+        """Print the review of a plan and the next command."""
+        self._review(self._out, plan, name)
+        self._out.say()
+        self._out.say(f"To run exactly this plan: {visible(next_command)}")
+
+    def items(self, step: Step, items: Iterable[Item]) -> None:
+        """Print the items of a step, through a pager on a terminal."""
+        lines = (f"{line}\n" for line in item_lines(items))
+        if self._out.interactive:
+            self._pager(lines)
+            return
+        for line in lines:
+            # Not through rich, which would take a millisecond a line.
+            self._out.file.write(line)
+
+    def confirm_plan(self, plan: PlanDocument, name: str) -> bool | None:
+        """Show a plan where the question is asked, and ask."""
+        if not can_ask(self._err):
+            return None
+        self._review(self._err, plan, name)
+        self._err.say()
+        return self.confirm("Apply this plan? Deletions ask again. (yes/no)")
+
+    def confirm(self, question: str) -> bool | None:
+        """Ask on standard error."""
+        return confirmed(self._err, question) if can_ask(self._err) else None
+
+    def status(self, status: RunStatus) -> None:
+        """Print the table of buckets and what stands in their way."""
+        for part in standing(status, self._most_names):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def valid(self, manifests: Sequence[ManifestRef]) -> None:
+        """Print a line for each manifest."""
+        for manifest in manifests:
+            place = f"{manifest.path}: {manifest.kind} {manifest.name}"
+            self._out.say(f"valid: {visible(place)}")
+
+    def told(self, sentence: str, record: Mapping[str, object]) -> None:
+        """Print the sentence."""
+        self._out.say(sentence)
+
+    def finished(self, finished: RunFinished) -> None:
+        """Print the closing summary."""
+        for line in summary(finished, self._most_names):
+            self._out.say(line)
+
+    def error(self, error: S3PlanError) -> None:
+        """Print an error on standard error."""
+        for line in error_lines(error):
+            self._err.say(line)
+
+    def _review(self, screen: Screen, plan: PlanDocument, name: str | None) -> None:
+        for part in review(plan, name, screen.columns):
+            screen.show(part)
+        screen.say(Text(totals_line(plan.steps), style="bold"))
+
+
+def _unfinished(run: str) -> str:
+    return (
+        f"warning: run {visible(run)} is not finished; applying its plan again goes on with it, "
+        "applying a new plan closes it"
+    )

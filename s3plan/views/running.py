@@ -1,0 +1,218 @@
+"""A run as people watch it: steps as they end, items that fail, gates with their figures.
+
+Everything here goes to standard error; the closing summary is the result and goes to standard
+output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, assert_never
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from s3plan.model.events import (
+    AnyEvent,
+    GateReached,
+    ItemBegan,
+    ItemProblem,
+    Progressed,
+    RunBegan,
+    RunFinished,
+    Scanning,
+    StepBegan,
+    StepFinished,
+    Stopping,
+    Warned,
+)
+from s3plan.model.journal import RunOutcome, StepOutcome
+from s3plan.rules.commands import approve_delete_option
+from s3plan.views.names import ON_A_TERMINAL, name_lines
+from s3plan.views.progress import Progress
+from s3plan.views.prompt import confirmed
+from s3plan.views.quantities import counted, elapsed, number, size
+from s3plan.views.terminal import Screen
+from s3plan.views.text import visible
+from s3plan.views.wording import PAST
+
+_STEP_MARKS: dict[StepOutcome, tuple[str, str]] = {
+    "done": ("✓", "green"),
+    "incomplete": ("✗", "red"),
+    "held": ("○", "yellow"),
+    "skipped": ("○", "yellow"),
+}
+
+_RUN_STYLES: dict[RunOutcome, str] = {
+    "done": "green",
+    "incomplete": "red",
+    "held": "yellow",
+    "kept": "yellow",
+    "interrupted": "yellow",
+    "superseded": "yellow",
+    "failed": "red",
+}
+
+
+class Watch:
+    """The observer of a run on a terminal or in a log. Call it with events; leave it when done."""
+
+    def __init__(self, screen: Screen, progress: Progress, *, can_ask: bool) -> None:
+        """``screen`` is standard error; ``can_ask`` tells whether somebody sits there."""
+        self.ask = self._ask if can_ask else None
+        self._screen = screen
+        self._progress = progress
+        self._problems = 0
+        self._gates: set[tuple[str, str]] = set()
+        self._unheard = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._progress.close()
+        except OSError:
+            self._unheard = True
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Show an event. A screen that is gone never stops a run."""
+        if self._unheard:
+            return
+        try:
+            self._progress.handle(event)
+            self._show(event)
+        except OSError:  # the pipe is closed, or the terminal hung up
+            self._unheard = True
+
+    def _ask(self, gate: GateReached) -> bool:
+        """Show a delete gate and ask; only the word ``yes`` opens it."""
+        with self._progress.paused():
+            self._gate(gate)
+            what = f"{counted(gate.totals.items, 'object')}, {size(gate.totals.bytes)}"
+            name = visible(gate.subject)
+            question = f"Delete these objects ({what}) of bucket {name} from S3? (yes/no)"
+            return confirmed(self._screen, question)
+
+    def _show(self, event: AnyEvent) -> None:
+        match event:
+            case RunBegan():
+                if event.resumed:
+                    done = f"{number(event.done.items)} of {number(event.totals.items)}"
+                    self._say(f"run {event.run} goes on: {done} done before")
+            case StepFinished():
+                self._step(event)
+            case ItemProblem():
+                self._problem(event)
+            case GateReached():
+                self._gate(event)
+            case Warned():
+                self._say(f"warning: {event.message}", "yellow")
+            case Stopping():
+                self._say(
+                    f"stopping ({event.signal}): nothing new is begun, what is under way is "
+                    "finished; once more leaves at once",
+                    "yellow",
+                )
+            case Scanning() | StepBegan() | Progressed() | ItemBegan() | RunFinished():
+                pass
+            case _:
+                assert_never(event)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._screen.say(Text(visible(text), style=style))
+
+    def _step(self, event: StepFinished) -> None:
+        mark, style = _STEP_MARKS[event.outcome]
+        words = f"{event.verb} {event.subject}: {event.outcome} in {elapsed(event.seconds)}"
+        reason = f" ({event.reason})" if event.reason else ""
+        self._screen.say(Text(mark, style=style).append(f" {visible(words + reason)}", "default"))
+
+    def _problem(self, event: ItemProblem) -> None:
+        self._problems += 1
+        if self._problems > ON_A_TERMINAL:
+            if self._problems == ON_A_TERMINAL + 1:
+                self._say("more items did not end well; the closing summary names them")
+            return
+        line = Text(event.outcome, style="red")
+        line.append(f": {visible(event.key)}: {visible(event.message)}", style="default")
+        self._screen.say(line)
+        if event.path:
+            self._say(f"  at: {event.path}")
+        if event.next_step:
+            self._say(f"  next: {event.next_step}")
+
+    def _gate(self, gate: GateReached) -> None:
+        """Show the figures once, whether the library told us first or only asked."""
+        if (gate.subject, gate.evidence) in self._gates:
+            return
+        self._gates.add((gate.subject, gate.evidence))
+        for part in gate_parts(gate):
+            self._screen.say(part) if isinstance(part, Text) else self._screen.show(part)
+
+
+def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
+    """Yield a verification gate: its verdict, its figures, its evidence."""
+    name = visible(gate.subject)
+    yield Text()
+    if gate.passes:
+        yield Text(f"verification of {name} passed", style="bold green")
+    else:
+        yield Text(f"verification of {name} did not pass: nothing is deleted", style="bold red")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("objects", number(gate.totals.items))
+    table.add_row("bytes", size(gate.totals.bytes))
+    for figure, value in gate.figures.items():
+        words = visible(figure).replace("_", " ")
+        is_bytes = "bytes" in figure or figure == "total_size"
+        table.add_row(words, size(value) if is_bytes else number(value))
+    yield Padding(table, (0, 0, 0, 2))
+    yield from name_lines("problems", gate.problems, len(gate.problems), ON_A_TERMINAL)
+    if gate.passes:
+        option = approve_delete_option(gate.subject, gate.evidence)
+        yield Text(visible(f"approve with: {option}"))
+    yield Text()
+
+
+def _done(finished: RunFinished) -> list[str]:
+    """What was done, verb by verb; one zero where nothing was."""
+    words = [
+        f"{number(totals.items)} {PAST[verb]}"
+        for verb, totals in finished.verbs.items()
+        if totals.items
+    ]
+    return words or [f"{number(finished.done)} done"]
+
+
+def summary(finished: RunFinished, most_names: int) -> Iterator[Text]:
+    """Yield the closing summary of a run. ``most_names`` bounds the failed names shown."""
+    ended = [
+        *_done(finished),
+        f"{number(finished.failed)} failed",
+        f"{number(finished.drifted)} drifted",
+        f"{number(finished.skipped)} skipped",
+    ]
+    if finished.kept:
+        ended.append(f"{number(finished.kept)} kept")
+    volume = f"{size(finished.bytes)} in {elapsed(finished.seconds)}"
+    if finished.bytes and finished.seconds > 0:
+        volume += f" ({size(finished.bytes / finished.seconds)}/s)"
+    style = _RUN_STYLES[finished.outcome]
+    yield Text(f"Run {visible(finished.run)}: ").append(finished.outcome, style=f"bold {style}")
+    yield Text(f"  {', '.join(ended)}; {volume}")
+    if finished.message and finished.message != finished.outcome:
+        yield Text(f"  {visible(finished.message)}")
+    unwell = finished.failed + finished.drifted + finished.kept
+    yield from name_lines("not done", finished.failed_names, unwell, most_names)
+    if finished.next_step:
+        yield Text(f"next: {visible(finished.next_step)}")

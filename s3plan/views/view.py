@@ -1,0 +1,85 @@
+"""What a command may show: one port, with one implementation for people and one for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from s3plan.errors import S3PlanError
+from s3plan.model.events import AnyEvent, GateReached, RunFinished
+from s3plan.model.plan import ManifestRef
+from s3plan.model.status import RunStatus
+from s3plan.model.steps import Item, Step
+from s3plan.views.review import PlanDocument
+
+
+class Watching(Protocol):
+    """Watches the library at work; call it with events. It never raises because nobody reads."""
+
+    @property
+    def ask(self) -> Callable[[GateReached], bool] | None:
+        """Asks whether a delete gate may open; None where nobody can answer."""
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Show an event."""
+
+    def __enter__(self) -> Self:
+        """Begin to watch."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the screen as it was."""
+
+
+class Remarks(NamedTuple):
+    """What was noticed while planning: notes, and the run that is not finished, if there is one."""
+
+    notes: Sequence[str]
+    unfinished: str | None
+
+
+class View(Protocol):
+    """Shows results and errors. Every method raises BrokenPipeError when nobody reads any more."""
+
+    def watch(self) -> Watching:
+        """Show what happens while the library works."""
+
+    def look(self) -> Watching:
+        """Show how far the library is with looking at S3, before there is a plan."""
+
+    def plan_made(
+        self, plan: PlanDocument | None, name: str, next_command: str, remarks: Remarks
+    ) -> None:
+        """A new plan, and the command that applies it. Without a plan nothing would change."""
+
+    def plan(self, plan: PlanDocument, name: str | None, next_command: str) -> None:
+        """A plan, and the command that runs it; ``name`` is None where it is in no file yet."""
+
+    def items(self, step: Step, items: Iterable[Item]) -> None:
+        """The worklist of a step, streamed."""
+
+    def confirm_plan(self, plan: PlanDocument, name: str) -> bool | None:
+        """Show a plan and ask whether to apply it; None where nobody can answer."""
+
+    def confirm(self, question: str) -> bool | None:
+        """Ask; only the word ``yes`` is yes; None where nobody can answer."""
+
+    def status(self, status: RunStatus) -> None:
+        """The standing of a run."""
+
+    def valid(self, manifests: Sequence[ManifestRef]) -> None:
+        """Manifests that were found valid."""
+
+    def told(self, sentence: str, record: Mapping[str, object]) -> None:
+        """A short result: as a sentence for people, as a record for programs."""
+
+    def finished(self, finished: RunFinished) -> None:
+        """The closing summary of a run."""
+
+    def error(self, error: S3PlanError) -> None:
+        """What went wrong."""

@@ -1,0 +1,79 @@
+"""The words and symbols of verbs, reversibility and states: one place, so all views agree."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, assert_never
+
+from s3plan.model.status import BucketState
+from s3plan.model.steps import (
+    AnyAction,
+    CreateBucket,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveFile,
+    Reversibility,
+    Upload,
+    Verify,
+)
+
+
+class VerbWords(NamedTuple):
+    """How a verb reads. ``things`` is None where the step is about the bucket itself."""
+
+    symbol: str
+    infinitive: str
+    things: str | None
+
+
+def words_of(action: AnyAction) -> VerbWords:
+    """``+`` makes something, ``-`` takes something away, ``=`` changes nothing."""
+    match action:
+        case Download():
+            return VerbWords("+", "to download", "object")
+        case Upload():
+            return VerbWords("+", "to upload", "object")
+        case CreateBucket():
+            return VerbWords("+", "to create", None)
+        case Verify():
+            return VerbWords("=", "to verify", "object")
+        case Delete():
+            return VerbWords("-", "to delete", "object")
+        case DeleteBucket():
+            return VerbWords("-", "to delete", None)
+        case RemoveFile():
+            return VerbWords("-", "to remove", "file")
+        case _:
+            assert_never(action)
+
+
+PAST: Final = {
+    "download": "downloaded",
+    "upload": "uploaded",
+    "verify": "verified",
+    "delete": "deleted",
+    "delete-bucket": "deleted",
+    "create-bucket": "created",
+    "remove-file": "removed",
+}
+"""What was done, by verb."""
+
+SYMBOL_STYLES: Final = {"+": "green", "=": "cyan", "-": "red"}
+
+REVERSIBILITY: Final[dict[Reversibility, str]] = {
+    "free": "free",
+    "costs": "costs time or money",
+    "until": "only until something else happens",
+    "never": "cannot be undone",
+}
+
+STATE_STYLES: Final[dict[BucketState, str]] = {
+    "pending": "dim",
+    "syncing": "cyan",
+    "verifying": "cyan",
+    "deleting": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "held": "yellow",
+    "skipped": "yellow",
+}

@@ -1,0 +1,135 @@
+"""Planning from data: an inventory written down as JSON becomes tables, and a manifest a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from s3plan.inventory.catalogue import CatalogueState
+from s3plan.kinds import Observed, load, plan_all
+from s3plan.kinds.loading import Loaded
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader
+from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
+from s3plan.plan import PlanFile
+from s3plan.plan.seal import seal
+from s3plan.tables import CATALOGUE, LISTING, TREE, Database
+
+DESTINATION = "/archive"
+ETAG = "d41d8cd98f00b204e9800998ecf8427e"
+TIME = "2026-11-01T00:00:00.000Z"
+NOW = "2026-11-20T04:23:11+00:00"
+TARGET = Target("http://s3.example:8333", "eu-central-1")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A sealed plan, and what its steps are about."""
+
+    file: PlanFile
+
+    @property
+    def verbs(self) -> list[str]:
+        return [step.verb for step in self.file.steps]
+
+    def keys(self, verb: str) -> list[str]:
+        (step,) = (step for step in self.file.steps if step.verb == verb)
+        return [item.key for item in self.file.items(step.id)]
+
+    def paths(self, verb: str) -> dict[str, str]:
+        (step,) = (step for step in self.file.steps if step.verb == verb)
+        return {item.key: item.path for item in self.file.items(step.id)}
+
+
+def manifest(tmp_path: Path, spec: str) -> Path:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(
+        "apiVersion: s3plan/v1\nkind: BucketEvacuation\nmetadata: {name: test}\nspec:\n"
+        + "".join(f"  {line}\n" for line in spec.strip().splitlines())
+    )
+    return path
+
+
+def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
+    """Plan the manifest at ``path`` from an inventory.
+
+    ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``; ``tree``: path to
+    ``[size, mtime_ns]``; ``catalogues``: bucket to ``{state, rows: [{key, path, ...}]}``.
+    """
+    loaded = load([path], variables={}, environ={})
+    with Database(tmp_path / "scratch") as database:
+        observed = observe(loaded, database, inventory)
+        drafts = plan_all(loaded, observed)
+        header = PlanHeader(
+            format=PLAN_FORMAT,
+            tool="0",
+            created=TIME,
+            host="host",
+            target=observed.target,
+            connection=loaded.connection,
+        )
+        return Planned(seal(drafts, database, header, tmp_path / "plan.json"))
+
+
+def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) -> Observed:
+    """The tables and facts that looking at such an inventory would give."""
+    target = Target(**inventory["target"]) if "target" in inventory else TARGET
+    facts = {}
+    for name, bucket in inventory.get("buckets", {}).items():
+        described = {key: value for key, value in bucket.items() if key != "objects"}
+        facts[name] = BucketFacts(
+            **{"name": name, "region": "eu-central-1", "versioning": "never"} | described
+        )
+        rows = [
+            {"size": 1, "etag": ETAG, "modified": TIME, "storage_class": "STANDARD"} | row
+            for row in bucket.get("objects", [])
+        ]
+        append(database, LISTING, rows, bucket=name)
+    files = [
+        {"path": path, "size": size, "mtime_ns": mtime_ns, "inode": 1, "device": 1}
+        for path, (size, mtime_ns) in inventory.get("tree", {}).items()
+    ]
+    append(database, TREE, files, destination=DESTINATION)
+    catalogues = {}
+    for name, catalogue in inventory.get("catalogues", {}).items():
+        rows = [
+            {
+                "size": 1,
+                "etag": ETAG,
+                "modified": TIME,
+                "mtime_ns": 7,
+                "verdict": "verified",
+                "algorithm": "MD5",
+                "value": ETAG,
+            }
+            | row
+            for row in catalogue.get("rows", [])
+        ]
+        append(database, CATALOGUE, rows, destination=DESTINATION, bucket=name)
+        whose = Target(**catalogue["target"]) if "target" in catalogue else target
+        header = CatalogueHeader(
+            CATALOGUE_FORMAT, whose.endpoint, whose.region, whose.account, name, TIME
+        )
+        catalogues[name] = CatalogueState(header, catalogue.get("state"))
+    return Observed(
+        database=database,
+        target=target,
+        connection=loaded.connection,
+        facts=facts,
+        catalogues={DESTINATION: catalogues},
+        now=datetime.fromisoformat(inventory.get("now", NOW)),
+    )
+
+
+def append(database: Database, table: Any, rows: list[dict[str, Any]], **constants: str) -> None:
+    names = sorted({name for row in rows for name in row})
+    if rows:
+        database.append(table, {name: [row.get(name) for row in rows] for name in names}, constants)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
