@@ -127,19 +127,32 @@ def apply(
 
 
 def status(journal: Path | None = None) -> RunStatus:
-    """How a run stands, from its journal alone; of the latest apply here without ``journal``."""
+    """How a run stands, from its journal alone; of the latest apply here without ``journal``.
+
+    Sends nothing and takes no lock. Raises JournalError where there is no journal or it is damaged.
+    """
     return run_status(journal or Path(runs.JOURNAL_LINK))
 
 
 def rollback_plan(journal: Path) -> PlanFile | None:
-    """What a rollback would do now; None where there is nothing to take back."""
+    """What a rollback would do now; None where there is nothing to take back. Only reads.
+
+    Raises JournalError where there is no journal, and StaleError for another host, account or
+    endpoint.
+    """
     return asyncio.run(session.preview_rollback(journal, _around(ignore, None)))
 
 
 def rollback(
     journal: Path, *, approval: Approval, observer: Observer = ignore, log: Path | None = None
 ) -> RunFinished | None:
-    """Take a run back, or go on doing so; None where there is nothing (more) to take back."""
+    """Take a run back, or go on doing so; None where there is nothing (more) to take back.
+
+    The result's ``exit_code`` says how it ended: 7 where something is no longer as the run left it,
+    or is a last copy, and was left alone. Raises JournalError where there is no journal, StaleError
+    and LockedError before the first request, IncompleteError when the journal or the disk fails in
+    the middle.
+    """
     return asyncio.run(session.rollback(journal, approval, _around(observer, log)))
 
 

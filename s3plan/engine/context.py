@@ -27,6 +27,7 @@ from s3plan.model.steps import Step
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.commands import DEFAULT_PLAN, apply_command, rollback_command
 from s3plan.store import Bucket, Store
+from s3plan.tables import Database
 
 Observer = Callable[[AnyEvent], None]
 Result = TypeVar("Result")
@@ -131,6 +132,15 @@ class Context:
     async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
         """Run disk work away from the loop."""
         return await asyncio.get_running_loop().run_in_executor(self.disk, function, *args)
+
+    def tables(self) -> Database:
+        """A private database for one comparison.
+
+        One thread: what comes to it is already waiting for the disk or for S3, and each further
+        thread takes memory of its own.
+        """
+        limit = self.plan.header.connection.limits.memory
+        return Database(self.scratch, memory_limit=limit, threads=1)
 
     # -- reporting -----------------------------------------------------------------------------
 

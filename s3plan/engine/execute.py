@@ -47,7 +47,6 @@ from s3plan.model.journal import (
     StepStarted,
 )
 from s3plan.model.steps import Delete, Download, Step, Totals, Upload, Verify
-from s3plan.tables import Database
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -252,7 +251,7 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
     verifying = next(s for s in context.plan.steps if s.id == step.gate.evidence)
     assert isinstance(verifying.action, Verify)
     if _evidence_there(context, gate):
-        with Database(context.scratch) as database:
+        with context.tables() as database:
             findings = await look(context, verifying, verifying.action, database)
         if findings.passes and await still_there(context, verifying, verifying.action, gate):
             return gate

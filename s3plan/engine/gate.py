@@ -15,7 +15,7 @@ from s3plan.tables import ITEMS, Database
 SHOWN = 10
 """Names that a finding lists; the figures count all."""
 
-_BATCH = 10_000
+_BATCH = 2_000
 
 # Each query gives the keys (or paths) that break one promise. They see one bucket: the database is
 # made for one comparison. A path that ends in "/" is a folder marker, looked at one by one.
@@ -83,17 +83,26 @@ async def look(context: Context, step: Step, action: Verify, database: Database)
     destination = context.destination(action.destination)
     bucket = context.bucket(step)
     prefix = action.select.prefix if action.select else ""
+    # The widest table first, and each compacted before the next comes: memory is highest here.
+    await context.in_thread(_look_at_disk, step, action, database, destination)
     await observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None)
     return await context.in_thread(_compare, context, step, action, database, destination)
+
+
+def _look_at_disk(step: Step, action: Verify, database: Database, destination: Destination) -> None:
+    observe_catalogue(destination.tree, step.subject, database)
+    database.compact()
+    observe_tree(destination.tree, action.root, database)
+    database.compact()
 
 
 def _compare(
     context: Context, step: Step, action: Verify, database: Database, destination: Destination
 ) -> Findings:
     narrow(database, step.subject, action.select)
-    observe_tree(destination.tree, action.root, database)
-    observe_catalogue(destination.tree, step.subject, database)
+    database.compact()
     load_items(context, step, database)
+    database.compact()
     figures: dict[str, int] = {}
     problems: list[str] = []
     for name, query in _FINDINGS.items():

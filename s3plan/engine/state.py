@@ -41,6 +41,9 @@ class ItemState(IntEnum):
     KEPT = 8
 
 
+_STATES = tuple(ItemState)
+"""By number: looking up is quicker than making a member of the enumeration."""
+
 _STATE_OF: dict[Outcome, ItemState] = {
     "verified": ItemState.VERIFIED,
     "unverifiable": ItemState.UNVERIFIABLE,
@@ -72,7 +75,7 @@ class StepState:
 
     def of(self, n: int) -> ItemState:
         """State of item ``n``."""
-        return ItemState(self.items[n]) if n < len(self.items) else ItemState.PENDING
+        return _STATES[self.items[n]] if n < len(self.items) else ItemState.PENDING
 
     def set(self, n: int, state: ItemState) -> None:
         """Note item ``n``, growing as needed."""

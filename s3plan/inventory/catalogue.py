@@ -21,10 +21,10 @@ from s3plan.model.local import (
     CatalogueRow,
     CatalogueTags,
 )
-from s3plan.tables import CATALOGUE_LOG, Database
+from s3plan.tables import CATALOGUE, CATALOGUE_NOTES, Database
 from s3plan.tables.database import Value
 
-_BATCH = 5_000
+_BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,49 +37,67 @@ class CatalogueState:
     bucket: str | None
 
 
-def observe_catalogue(tree: Tree, bucket: str, database: Database) -> CatalogueState | None:
+def observe_catalogue(
+    tree: Tree, bucket: str, database: Database, *, attributes: bool = False
+) -> CatalogueState | None:
     """Add a row per key of ``bucket`` that the catalogue in ``tree`` says is on disk.
 
     The last record of a key counts; a removal voids what was before it. None where there is no
-    catalogue. Raises CatalogueError where it is damaged. Memory does not grow with its rows.
+    catalogue. Raises CatalogueError where it is damaged. Only putting objects back needs their
+    ``attributes`` and tags, which are most of a row.
     """
     catalogue = read_catalogue(tree, bucket)
     if catalogue is None:
         return None
     header, records = catalogue
-    log = _Log(database, {"destination": str(tree.root), "bucket": bucket})
+    log = _Log(database, {"destination": str(tree.root), "bucket": bucket}, attributes)
     for batch in _batches(records):
         log.add(batch)
-    database.execute(_FOLD)
-    database.execute("DELETE FROM catalogue_log")
+    log.fold()
     return CatalogueState(header, log.bucket)
 
 
-# The last object or removal of a key counts; tags told after an object complete it.
-_FOLD = """
-    WITH last AS (
-        SELECT * FROM catalogue_log WHERE record <> 'tags'
-        QUALIFY row_number() OVER (PARTITION BY key ORDER BY seq DESC) = 1
-    ), told AS (
-        SELECT key, seq, tags FROM catalogue_log WHERE record = 'tags'
-        QUALIFY row_number() OVER (PARTITION BY key ORDER BY seq DESC) = 1
-    )
-    INSERT INTO catalogue BY NAME
-    SELECT last.* EXCLUDE (seq, record, tags_known, tags),
-        last.tags_known OR told.seq IS NOT NULL AS tags_known, told.tags
-    FROM last LEFT JOIN told ON told.key = last.key AND told.seq > last.seq
-    WHERE last.record = 'object'
+# What is appended is every object record there ever was. The last one of a key counts, unless a
+# removal came after it; tags told after it complete it. Rows are struck out in place: a second copy
+# of them is where the most memory would go.
+_REPEATED = """
+    SELECT count(*) > count(DISTINCT key) FROM catalogue
+    WHERE destination = $destination AND bucket = $bucket
+"""
+
+_STRIKE_EARLIER = """
+    DELETE FROM catalogue WHERE destination = $destination AND bucket = $bucket AND seq NOT IN (
+        SELECT max(seq) FROM catalogue
+        WHERE destination = $destination AND bucket = $bucket GROUP BY key)
+"""
+
+_STRIKE_REMOVED = """
+    DELETE FROM catalogue USING catalogue_notes AS n
+    WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
+        AND n.record = 'removed' AND n.key = catalogue.key AND n.seq > catalogue.seq
+"""
+
+_TELL_TAGS = """
+    UPDATE catalogue SET tags_known = true, tags = n.tags
+    FROM (
+        SELECT key, seq, tags FROM catalogue_notes WHERE record = 'tags' AND seq IN (
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'tags' GROUP BY key)
+    ) AS n
+    WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
+        AND n.key = catalogue.key AND n.seq > catalogue.seq
 """
 
 
 class _Log:
-    """The records in the order they were written, as rows of ``catalogue_log``."""
+    """The records in the order they were written, numbered, then folded."""
 
-    def __init__(self, database: Database, constants: dict[str, Value]) -> None:
+    def __init__(self, database: Database, constants: dict[str, Value], attributes: bool) -> None:
+        self._attributes = attributes
         self.bucket: str | None = None
         self._database = database
         self._constants = constants
         self._seq = 0
+        self._noted = False
 
     def add(self, batch: list[CatalogueRecord]) -> None:
         """Add a batch; a bucket's record changes ``bucket`` instead. CatalogueError."""
@@ -91,7 +109,7 @@ class _Log:
                 case CatalogueRow():
                     objects.append((self._seq, record))
                 case CatalogueTags():
-                    tags = msgspec.json.encode(record.tags).decode()
+                    tags = _json(record.tags) if self._attributes else None
                     others.append((self._seq, "tags", record.key, tags))
                 case CatalogueRemoved():
                     others.append((self._seq, "removed", record.key, None))
@@ -106,15 +124,16 @@ class _Log:
                 case _:
                     assert_never(record)
         if others:
+            self._noted = True
             seqs, records, keys, told = zip(*others, strict=True)
             columns = {"seq": seqs, "record": records, "key": keys, "tags": told}
-            self._database.append(CATALOGUE_LOG, columns, self._constants)
+            self._database.append(CATALOGUE_NOTES, columns)
         if objects:
             self._add_objects([seq for seq, _ in objects], [row for _, row in objects])
 
     def _add_objects(self, seqs: list[int], rows: list[CatalogueRow]) -> None:
         self._database.append(
-            CATALOGUE_LOG,
+            CATALOGUE,
             {
                 "seq": seqs,
                 "key": [row.key for row in rows],
@@ -131,10 +150,24 @@ class _Log:
                 "run": [row.run for row in rows],
                 "adopted": [row.adopted for row in rows],
                 "tags_known": [row.tags_known for row in rows],
-                "attributes": [msgspec.json.encode(row.attributes).decode() for row in rows],
+                "attributes": [_json(row.attributes) if self._attributes else None for row in rows],
             },
-            self._constants | {"record": "object"},
+            self._constants,
         )
+
+    def fold(self) -> None:
+        """Leave the last word on every key."""
+        (repeated,) = self._database.row(_REPEATED, self._constants)
+        if repeated:
+            self._database.execute(_STRIKE_EARLIER, self._constants)
+        if self._noted:
+            self._database.execute(_STRIKE_REMOVED, self._constants)
+            self._database.execute(_TELL_TAGS, self._constants)
+            self._database.execute("DELETE FROM catalogue_notes")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _batches(records: Iterable[CatalogueRecord]) -> Iterator[list[CatalogueRecord]]:

@@ -11,7 +11,7 @@ from s3plan.model.local import FileStat, LocalFile
 from s3plan.model.steps import Totals
 from s3plan.tables import TREE, Database
 
-_BATCH = 10_000
+_BATCH = 2_000
 
 
 class Scannable(Protocol):

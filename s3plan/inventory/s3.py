@@ -11,7 +11,7 @@ from s3plan.model.steps import Totals
 from s3plan.tables import LISTING, Database
 from s3plan.tables.database import Value
 
-_BATCH = 10_000
+_BATCH = 5_000
 
 Observer = Callable[[AnyEvent], None]
 
@@ -44,7 +44,7 @@ class Listable(Protocol):
 async def observe_bucket(
     bucket: Listable, database: Database, *, prefix: str, observer: Observer
 ) -> Totals:
-    """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 10,000.
+    """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 5,000.
 
     An error of the store passes through: a listing that failed anywhere is no listing, and the
     rows that are already there must not be used.

@@ -3,7 +3,7 @@
 from s3plan.tables.database import Database, ScratchError
 from s3plan.tables.definitions import (
     CATALOGUE,
-    CATALOGUE_LOG,
+    CATALOGUE_NOTES,
     EVIDENCE,
     ITEMS,
     LISTING,
@@ -15,7 +15,7 @@ from s3plan.tables.definitions import (
 
 __all__ = [
     "CATALOGUE",
-    "CATALOGUE_LOG",
+    "CATALOGUE_NOTES",
     "EVIDENCE",
     "ITEMS",
     "LISTING",

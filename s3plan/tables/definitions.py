@@ -64,6 +64,7 @@ a ``path`` that ends in ``/`` is a directory without files."""
 CATALOGUE = TableDef(
     "catalogue",
     (
+        Column("seq", "BIGINT"),
         Column("destination"),
         Column("bucket"),
         Column("key"),
@@ -90,12 +91,12 @@ CATALOGUE = TableDef(
 that take the place of those in it.
 """
 
-CATALOGUE_LOG = TableDef(
-    "catalogue_log",
-    (Column("seq", "BIGINT"), Column("record"), *CATALOGUE.columns),
+CATALOGUE_NOTES = TableDef(
+    "catalogue_notes",
+    (Column("seq", "BIGINT"), Column("record"), Column("key"), Column("tags")),
 )
-"""The catalogue's records as written (``record`` is object, tags or removed), while they are folded
-into ``catalogue``; then empty."""
+"""The catalogue's records about earlier rows (``record`` is tags or removed) while a catalogue is
+read; then empty."""
 
 ITEMS = TableDef(
     "items",
@@ -128,5 +129,5 @@ EVIDENCE = TableDef(
 )
 """What a verification found of item ``n`` of a worklist: the digest and stat of its local copy."""
 
-TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_LOG, ITEMS, EVIDENCE)
+TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE)
 """Every table a new database has."""

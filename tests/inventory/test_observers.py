@@ -92,8 +92,7 @@ def test_a_listing_becomes_rows_and_events(database: Database) -> None:
         "p/0024/0999",
     )
     assert events == [
-        Scanning("b", 10_000, 20_000),
-        Scanning("b", 20_000, 40_000),
+        *(Scanning("b", keys, 2 * keys) for keys in range(5_000, 30_000, 5_000)),
         Scanning("b", 25_000, 50_000, finished=True),
     ]
 
@@ -182,7 +181,7 @@ def test_the_last_word_on_each_key_counts(tmp_path: Path, database: Database) ->
         " FROM catalogue WHERE key = 'twice'"
     ) == (str(tmp_path / "data"), "b", "b/twice", "CRC64NVME", "AAAA", "verified", -1, 5)
     assert database.row("SELECT count(*) FROM catalogue") == (6_004,)
-    assert database.row("SELECT count(*) FROM catalogue_log") == (0,)
+    assert database.row("SELECT count(*) FROM catalogue_notes") == (0,)
 
 
 def test_globs_mean_what_they_mean_in_s3_policies(database: Database) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from os.path import commonprefix
@@ -19,7 +20,7 @@ from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.engine.gate import load_items
 from s3plan.engine.handlers.verify import read_digest
-from s3plan.engine.state import SETTLED
+from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     NoSuchBucketError,
     NoSuchKeyError,
@@ -41,7 +42,7 @@ IN_FLIGHT = 4
 LOOKS = 16
 """Objects looked at one by one at once, where an answer was lost."""
 
-_LOAD = 10_000
+_LOAD = 2_000
 
 _BOUNDS = "SELECT min(key), max(key) FROM items"
 
@@ -51,6 +52,10 @@ _MEANT = """
     FROM items i JOIN evidence e USING (n)
     WHERE e.verdict = 'verified' AND i.key IN (SELECT unnest(?::VARCHAR[]))
     ORDER BY i.n"""
+
+_DELETED = """
+    SELECT n, key, path, size, etag, modified FROM items
+    WHERE key IN (SELECT unnest(?::VARCHAR[])) ORDER BY n"""
 
 _REST = """
     SELECT i.n, i.key, i.path, i.size FROM items i JOIN evidence e USING (n)
@@ -83,7 +88,7 @@ class _Deleter:
         self.seen = bytearray(step.totals.items)
 
     async def run(self, gate: GateRecord) -> None:
-        with Database(self.context.scratch) as database:
+        with self.context.tables() as database:
             await self.context.in_thread(self._load, database, gate)
             first, last = database.row(_BOUNDS)
             # Keys are compared by character, not by path component: that is what is wanted.
@@ -107,6 +112,23 @@ class _Deleter:
                 # A request that was sent is awaited, so that its answer is known.
                 while under_way:
                     under_way = await _some(under_way)
+            if not self.context.stopping:
+                with suppress(NoSuchBucketError):
+                    await self._compare(database, prefix)
+
+    async def _compare(self, database: Database, prefix: str) -> None:
+        """List again: an object that is said to be deleted and is still there was not deleted."""
+        async for page in self.bucket.pages(prefix=prefix):
+            live = _fingerprints(page)
+            for n, key, path, *planned in await self.context.in_thread(self._among, database, page):
+                if self.state.of(n) is ItemState.DONE and live[key] == tuple(planned):
+                    self.context.problem(
+                        self.step, n, key, path, "failed", "still-there",
+                        f"{key} was answered to be deleted, and is still there",
+                    )  # fmt: skip
+
+    def _among(self, database: Database, page: ListPage) -> list[Sequence[Any]]:
+        return list(database.rows(_DELETED, [list(page.keys)]))
 
     def _load(self, database: Database, gate: GateRecord) -> None:
         load_items(self.context, self.step, database)
@@ -140,12 +162,7 @@ class _Deleter:
             self._done([(n, key, size) for n, key, _, size in absent])
 
     async def _page(self, page: ListPage, meant: list[_Doomed]) -> None:
-        live = {
-            key: (size, etag, modified)
-            for key, size, etag, modified in zip(
-                page.keys, page.sizes, page.etags, page.modified, strict=True
-            )
-        }
+        live = _fingerprints(page)
         changed_files = set(await self.context.in_thread(self._changed_files, meant))
         ready: list[_Doomed] = []
         for item in meant:
@@ -244,6 +261,15 @@ class _Deleter:
         self.context.problem(
             self.step, item.n, item.key, item.path, "failed", error.code, str(error)
         )
+
+
+def _fingerprints(page: ListPage) -> dict[str, tuple[int, str, str]]:
+    return {
+        key: (size, etag, modified)
+        for key, size, etag, modified in zip(
+            page.keys, page.sizes, page.etags, page.modified, strict=True
+        )
+    }
 
 
 async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -41,6 +41,9 @@ SMALL = 1 << 20
 BATCH = 64
 """Small bodies finished by one trip to a disk thread."""
 
+LINGER = 0.01
+"""Seconds that a batch waits for more."""
+
 STREAMS = 8
 """Large bodies in flight at once, each in a thread of its own."""
 
@@ -186,6 +189,8 @@ class _Downloader:
         ended = False
         while not ended:
             batch = [await self.ready.get()]
+            # Fewer, fuller batches: every trip to another thread costs more than a small file.
+            await asyncio.sleep(LINGER)
             while len(batch) < BATCH and not self.ready.empty():
                 batch.append(self.ready.get_nowait())
             fetched = [entry for entry in batch if entry is not None]
@@ -297,8 +302,10 @@ class _Downloader:
 
     async def _adopted(self, item: Item) -> bool:
         """Whether the file of an item that may be done is there with the object's content."""
+        if item.path.endswith("/"):
+            return False  # making a folder marker again is as good as looking
         stat = await self.context.in_thread(self.destination.tree.stat, item.path)
-        if stat is None or stat.size != item.size or item.path.endswith("/"):
+        if stat is None or stat.size != item.size:
             return False
         head = await self.bucket.head(item.key, if_match=item.etag)
         _check_same(item, head)

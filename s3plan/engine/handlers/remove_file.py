@@ -57,7 +57,7 @@ class _Remover:
 
     async def run(self) -> None:
         await self.context.catalogue(self.destination, self.step.subject)
-        with Database(self.context.scratch) as database:
+        with self.context.tables() as database:
             await self._load(database)
             rows = database.rows(_ROWS)
             while batch := await self.context.in_thread(self._take, rows):
@@ -111,7 +111,10 @@ class _Remover:
         _, key, path, size, algorithm, value, _, _, _, known, same, listed = row
         if not known:
             # An earlier session removed it and said so in the catalogue.
-            stat = await self.context.in_thread(self.destination.tree.stat, path)
+            # A folder marker's directory stays where other things are in it.
+            stat = None
+            if not path.endswith("/"):
+                stat = await self.context.in_thread(self.destination.tree.stat, path)
             if stat is None:
                 self.context.receive(self.step, "done", [row[0]], size, [key])
             else:

@@ -104,7 +104,7 @@ class _Uploader:
         self.state = context.step_state(step)
 
     async def run(self) -> None:
-        with Database(self.context.scratch) as database:
+        with self.context.tables() as database:
             await self.context.in_thread(self._load, database)
             batches = database.batches(_ROWS)
             while rows := await self.context.in_thread(next, batches, None):
@@ -114,7 +114,7 @@ class _Uploader:
                     await self._range(jobs[start : start + RANGE])
 
     def _load(self, database: Database) -> None:
-        observe_catalogue(self.destination.tree, self.step.subject, database)
+        observe_catalogue(self.destination.tree, self.step.subject, database, attributes=True)
         load_items(self.context, self.step, database)
 
     async def _range(self, jobs: list[_Job]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, read_evidence
@@ -18,12 +18,12 @@ from s3plan.inventory.local import recorded_stat
 from s3plan.model.events import GateReached
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import CatalogueTags, FileStat
-from s3plan.model.objects import Checksum, Verdict
-from s3plan.model.steps import Step, Totals, Verify
+from s3plan.model.objects import Checksum, ChecksumAlgorithm, Verdict
+from s3plan.model.steps import Item, Step, Totals, Verify
 from s3plan.rules.hashing import hasher
 from s3plan.tables import Database
 
-CHUNK_ITEMS = 256
+CHUNK_ITEMS = 1024
 """Items whose files are read back by one trip to the disk threads."""
 
 VERDICTS: tuple[Verdict, ...] = ("verified", "unverifiable", "mismatched")
@@ -31,16 +31,24 @@ VERDICTS: tuple[Verdict, ...] = ("verified", "unverifiable", "mismatched")
 TAG_REQUESTS = 16
 """GetObjectTagging requests in flight."""
 
-Row = tuple[Any, ...]
-"""A row of the query below; DuckDB's own types are not known to the type checker."""
-
-_ROWS = """
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.verdict,
-           c.device, c.inode, c.mtime_ns
-    FROM items i JOIN catalogue c USING (key) ORDER BY i.n"""
+# By ranges of keys, in the order of the worklist: one join of everything would take memory for
+# everything, and DuckDB skips the parts of the table that hold no key of the range.
+_RECORDED = """
+    SELECT key, algorithm, value, verdict, device, inode, size, mtime_ns
+    FROM catalogue WHERE key BETWEEN ? AND ?"""
 
 _TAGS_UNKNOWN = """
     SELECT i.key FROM items i JOIN catalogue c USING (key) WHERE NOT c.tags_known ORDER BY i.n"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """An item with what the catalogue recorded of its file."""
+
+    item: Item
+    checksum: Checksum
+    verdict: Verdict
+    file: FileStat
 
 
 @dataclass(slots=True)
@@ -71,7 +79,7 @@ class _Tally:
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
     """Run a verify step and record its gate, durable when this returns."""
     await context.sync()
-    with Database(context.scratch) as database:
+    with context.tables() as database:
         findings = await look(context, step, action, database)
         tags_problem = None
         if findings.passes and action.read_back:
@@ -89,8 +97,8 @@ async def _make_evidence(
     state = context.step_state(step)
     path = context.run.evidence(step.id)
     with EvidenceWriter(path, context.plan.digest, step.subject) as writer:
-        rows = database.rows(_ROWS)
-        while chunk := await context.in_thread(_take, rows):
+        items = context.plan.items(step.id)
+        while chunk := await context.in_thread(_take, database, items):
             context.check_stop()
             half = (len(chunk) + 1) // 2
             parts = await asyncio.gather(
@@ -98,7 +106,7 @@ async def _make_evidence(
                 context.in_thread(_examine, destination, action, chunk[half:]),
             )
             lines = [line for part in parts for line in part]
-            sizes = {row[0]: row[3] for row in chunk}
+            sizes = {expected.item.n: expected.item.size for expected in chunk}
             for line in lines:
                 writer.add(line)
                 tally.add(line.key, sizes[line.n], line.verdict)
@@ -115,34 +123,51 @@ async def _make_evidence(
     return tally, evidence
 
 
-def _take(rows: Iterator[Row]) -> list[Row]:
-    chunk: list[Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == CHUNK_ITEMS:
-            break
-    return chunk
+def _take(database: Database, items: Iterator[Item]) -> list[_Expected]:
+    """The next items of the worklist; those that the catalogue does not know are left out."""
+    while chunk := list(islice(items, CHUNK_ITEMS)):
+        recorded = {
+            row[0]: row[1:] for row in database.rows(_RECORDED, [chunk[0].key, chunk[-1].key])
+        }
+        known = [_expected(item, *recorded[item.key]) for item in chunk if item.key in recorded]
+        if known:
+            return known
+    return []
 
 
-def _examine(destination: Destination, action: Verify, rows: list[Row]) -> list[EvidenceLine]:
+def _expected(
+    item: Item,
+    algorithm: ChecksumAlgorithm,
+    value: str,
+    verdict: Verdict,
+    device: int,
+    inode: int,
+    size: int,
+    mtime_ns: int,
+) -> _Expected:
+    file = recorded_stat(device, inode, size, mtime_ns)
+    return _Expected(item, Checksum(algorithm, value), verdict, file)
+
+
+def _examine(
+    destination: Destination, action: Verify, chunk: list[_Expected]
+) -> list[EvidenceLine]:
     """Compare each file with its catalogue row; runs on a disk thread.
 
     A file whose stat differs from its row is always read again; with ``read_back`` every file is.
     """
     lines: list[EvidenceLine] = []
-    for n, key, path, size, algorithm, value, verdict, device, inode, mtime_ns in rows:
-        expected = Checksum(algorithm, value)
-        recorded = recorded_stat(device, inode, size, mtime_ns)
-        if path.endswith("/"):
-            lines.append(EvidenceLine(n, key, verdict, expected, recorded))
-            continue
-        stat = None if action.read_back else destination.tree.stat(path)
-        if stat == recorded:
-            lines.append(EvidenceLine(n, key, verdict, expected, recorded))
-            continue
-        found, stat = read_digest(destination, path, expected)
-        now: Verdict = verdict if found == expected else "mismatched"
-        lines.append(EvidenceLine(n, key, now, found, stat or recorded))
+    for expected in chunk:
+        item, checksum = expected.item, expected.checksum
+        marker = item.path.endswith("/")
+        trusted = not action.read_back and destination.tree.stat(item.path) == expected.file
+        if marker or trusted:
+            verdict, found, file = expected.verdict, checksum, expected.file
+        else:
+            found, stat = read_digest(destination, item.path, checksum)
+            verdict = expected.verdict if found == checksum else "mismatched"
+            file = stat or expected.file
+        lines.append(EvidenceLine(item.n, item.key, verdict, found, file))
     return lines
 
 

@@ -160,7 +160,7 @@ def no_such_bucket(bucket: str, target: Target, destination: str) -> PlanningErr
         address=f"s3://{bucket}",
         expected=f"the bucket at {_identity((target.endpoint, target.account))},"
         f" or its catalogue in {destination}",
-        next_step="check its name, the region and the credentials (s3plan whoami)",
+        next_step="check its name, the region and the credentials",
     )
 
 
