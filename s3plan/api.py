@@ -217,6 +217,7 @@ async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile
                     facts=seen.facts,
                     catalogues=seen.catalogues,
                     now=now,
+                    sealed=seen.sealed,
                 )
                 drafts = await asyncio.to_thread(kinds.plan_all, loaded, observed)
                 if not drafts:

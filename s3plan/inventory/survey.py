@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from s3plan.errors import NoSuchKeyError, StoreError
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
@@ -16,7 +17,7 @@ from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.events import AnyEvent
 from s3plan.rules.classes import is_directory_bucket
-from s3plan.store import Store
+from s3plan.store import Bucket, Store
 from s3plan.tables import Database
 
 Observer = Callable[[AnyEvent], None]
@@ -37,15 +38,26 @@ class Claim(Protocol):
     def root(self, bucket: str) -> str: ...
 
 
+SAMPLE = 16
+"""Objects of a bucket that are looked at by HEAD. A listing tells neither that the caller may not
+read them nor that they are encrypted with a key that only its owner has (SSE-C)."""
+
+_SAMPLED = "SELECT key FROM listing WHERE bucket = ? ORDER BY hash(key) LIMIT ?"
+
+_BAD_REQUEST = 400
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What was found besides the rows of ``listing``, ``tree`` and ``catalogue``.
 
-    ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket.
+    ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;
+    ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket.
     """
 
     facts: Mapping[str, BucketFacts]
     catalogues: Mapping[str, Mapping[str, CatalogueState]]
+    sealed: Mapping[str, tuple[str, ...]]
 
 
 async def survey(
@@ -58,6 +70,7 @@ async def survey(
     """
     facts = await _facts(claims, store)
     catalogues: dict[str, dict[str, CatalogueState]] = {}
+    sealed: dict[str, tuple[str, ...]] = {}
     for claim in claims:
         meant = claim.buckets(facts)
         for name in meant:
@@ -65,9 +78,34 @@ async def survey(
                 await observe_bucket(
                     store.bucket(name), database, prefix=claim.prefix, observer=observer
                 )
+                sealed[name] = await sealed_keys(store.bucket(name), database)
         found = await asyncio.to_thread(_look_at_disk, claim, meant, database)
         catalogues.setdefault(claim.destination, {}).update(found)
-    return Survey(facts, catalogues)
+    return Survey(facts, catalogues, sealed)
+
+
+async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
+    """Keys of a sample whose HEAD is refused as a bad request: they need a customer's key.
+
+    Without the key's headers S3 answers 400
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+    Raises AccessDeniedError where the caller may not read what would be downloaded.
+    """
+    keys = [key for (key,) in database.rows(_SAMPLED, [bucket.name, SAMPLE])]
+
+    async def needs_key(key: str) -> bool:
+        try:
+            await bucket.head(key)
+        except NoSuchKeyError:
+            return False  # gone since the listing; the download says so
+        except StoreError as error:
+            if error.status != _BAD_REQUEST:
+                raise
+            return True
+        return False
+
+    needed = await asyncio.gather(*map(needs_key, keys))
+    return tuple(key for key, is_needed in zip(keys, needed, strict=True) if is_needed)
 
 
 async def _facts(claims: Sequence[Claim], store: Store) -> dict[str, BucketFacts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +93,8 @@ class Observed:
     """What was seen, besides the tables ``listing``, ``tree`` and ``catalogue`` in ``database``.
 
     ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
-    by bucket, every catalogue that is in a destination in scope.
+    by bucket, every catalogue that is in a destination in scope. ``sealed`` holds, by bucket, keys
+    of a sample that only a customer's key opens (SSE-C).
     """
 
     database: Database
@@ -102,6 +103,7 @@ class Observed:
     facts: Mapping[str, BucketFacts]
     catalogues: Mapping[str, Mapping[str, CatalogueState]]
     now: datetime
+    sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _is_glob(text: str) -> bool:

@@ -122,6 +122,7 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         facts=facts,
         catalogues={DESTINATION: catalogues},
         now=datetime.fromisoformat(inventory.get("now", NOW)),
+        sealed={name: tuple(keys) for name, keys in inventory.get("sealed", {}).items()},
     )
 
 

@@ -218,16 +218,18 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
         "archived": {"objects": objects},
         "express--use1-az4--x-s3": {},
         "paying": {"requester_pays": True},
+        "sealed": {"objects": [{"key": "a"}]},
         "versioned": {"versioning": "suspended", "objects": [{"key": "a"}]},
     }
     spec = EMPTY_OUT.replace("[b]", "['*', missing]")
-    found = refused(tmp_path, spec, buckets=buckets)
+    found = refused(tmp_path, spec, buckets=buckets, sealed={"sealed": ["a"]})
     assert [text.split(":", 2)[1] for text in found] == [
         "//archived",
         "//archived",
         "//express--use1-az4--x-s3",
         "//missing",
         "//paying",
+        "//sealed",
         "//versioned",
     ]
     assert "12 objects are archived" in found[0]
@@ -236,7 +238,8 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
     assert "too large" in found[1]
     assert "check its name, the region and the credentials" in found[3]
     assert "requesterPays" in found[4]
-    assert "versions" in found[5]
+    assert "SSE-C" in found[5]
+    assert "versions" in found[6]
 
 
 def test_versions_are_a_warning_where_nothing_is_deleted(tmp_path: Path) -> None:

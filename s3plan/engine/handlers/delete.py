@@ -19,7 +19,6 @@ from typing import Any
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.engine.gate import load_items
-from s3plan.engine.handlers.verify import read_digest
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     NoSuchBucketError,
@@ -29,6 +28,7 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.inventory.local import recorded_stat, signed
+from s3plan.localfs.digests import digest_of_file
 from s3plan.model.journal import GateRecord, Intent
 from s3plan.model.local import FileStat
 from s3plan.model.objects import Checksum
@@ -230,8 +230,8 @@ class _Deleter:
                 if not tree.is_marker(item.path):
                     changed.append(item.n)
             elif tree.stat(item.path) != item.file:
-                found, _ = read_digest(self.destination, item.path, item.checksum)
-                if found != item.checksum:
+                found = digest_of_file(tree, item.path, item.checksum.algorithm)
+                if found is None or found[0] != item.checksum:
                     changed.append(item.n)
         return changed
 

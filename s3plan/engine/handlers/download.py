@@ -8,15 +8,13 @@ that does not match what S3 stored never gets its final name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any
 
-from msgspec import structs
-
 from s3plan.engine.context import Context, Destination
+from s3plan.engine.handlers.placing import Content, Placer, mtime_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     ArchivedObjectError,
@@ -92,6 +90,7 @@ class _Downloader:
         self.destination = destination
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
+        self.placer = Placer(destination.tree, context.run.id, self.state)
         self.ready: asyncio.Queue[Fetched | None] = asyncio.Queue(maxsize=4 * BATCH)
         self.memory = asyncio.Semaphore(
             max(1, context.plan.header.connection.limits.memory // SMALL)
@@ -222,19 +221,17 @@ class _Downloader:
             if verdict == "mismatched":
                 results.append(Finished(entry.item, verdict))
                 continue
+            content = Content(entry.head, actual, verdict, entry.tags)
             try:
-                stat, adopted = self._placed(entry.item, actual, partial(self._write_small, entry))
+                rows.append(self.placer.place(entry.item, content, partial(self._write, entry)))
             except Occupied as error:
                 results.append(Finished(entry.item, None, ("failed", "occupied", str(error))))
                 continue
-            rows.append(
-                self._row(entry.item, entry.head, entry.tags, actual, verdict, stat, adopted)
-            )
             results.append(Finished(entry.item, verdict))
         self.destination.record(self.step.subject, rows)
         return results
 
-    def _write_small(self, entry: Fetched) -> FileStat:
+    def _write(self, entry: Fetched) -> FileStat:
         tree = self.destination.tree
         if entry.item.path.endswith("/"):
             return tree.make_marker(entry.item.path)
@@ -289,13 +286,12 @@ class _Downloader:
         verdict = compare(sink.expected, actual)
         if verdict == "mismatched":
             return Finished(item, verdict)
+        content = Content(head, actual, verdict, tags)
         try:
-            stat, adopted = self._placed(item, actual, partial(sink.partial.commit, mtime_of(item)))
+            row = self.placer.place(item, content, partial(sink.partial.commit, mtime_of(item)))
         except Occupied as error:
             return Finished(item, None, ("failed", "occupied", str(error)))
-        self.destination.record(
-            self.step.subject, [self._row(item, head, tags, actual, verdict, stat, adopted)]
-        )
+        self.destination.record(self.step.subject, [row])
         return Finished(item, verdict)
 
     # -- files that are there already ----------------------------------------------------------
@@ -312,86 +308,17 @@ class _Downloader:
         expected = evidence_of(head)
         if expected is None:
             return False
-        local = await self.context.in_thread(self._read, item.path, expected)
+        local = await self.context.in_thread(self.placer.local, item, expected)
         if local is None or local[0] != expected:
             return False
-        tags = await self._tags(item.key, head)
-        row = self._row(
-            item, head, tags, expected, "verified", local[1], adopted=not self._ours(item, local[1])
-        )
+        content = Content(head, expected, "verified", await self._tags(item.key, head))
+        adopted = not self.placer.ours(item, local[1])
+        row = self.placer.row(item, content, local[1], adopted=adopted)
         await self.context.in_thread(self.destination.record, self.step.subject, [row])
         self._report([Finished(item, "verified")])
         return True
 
-    def _placed(
-        self, item: Item, actual: Checksum, place: Callable[[], FileStat]
-    ) -> tuple[FileStat, bool]:
-        """Give the content its name, or settle with the file that has it.
-
-        The file's stat, and whether it was there before us. Equal content is adopted. A file that
-        an earlier session of this run left broken (a power cut) is set aside, never removed, and
-        the content placed anew. Anything else is somebody's: Occupied.
-        """
-        try:
-            return place(), False
-        except Occupied:
-            local = None if item.path.endswith("/") else self._read(item.path, actual)
-            if local is None:
-                raise
-        found, stat = local
-        ours = self._ours(item, stat)
-        if found == actual:
-            return stat, not ours
-        if ours:
-            self.destination.tree.set_aside(item.path, self.context.run.id)
-        return place(), False
-
-    def _ours(self, item: Item, stat: FileStat) -> bool:
-        """Whether this run wrote the file: it began the item, and the file bears its time."""
-        return self.state.of(item.n) is ItemState.UNKNOWN and stat.mtime_ns == mtime_of(item)
-
-    def _read(self, path: str, like: Checksum) -> tuple[Checksum, FileStat] | None:
-        try:
-            with self.destination.tree.open_read(path, drop_cache=True) as file:
-                running = hasher(like.algorithm)
-                for chunk in file.chunks():
-                    running.update(chunk)
-                return running.checksum(), file.stat
-        except FileNotFoundError:
-            return None
-
     # -- reporting -----------------------------------------------------------------------------
-
-    def _row(
-        self,
-        item: Item,
-        head: ObjectHead,
-        tags: dict[str, str] | None,
-        actual: Checksum,
-        verdict: Verdict,
-        stat: FileStat,
-        adopted: bool,
-    ) -> CatalogueRow:
-        attributes = head.attributes
-        if tags:
-            attributes = structs.replace(attributes, tags=tags)
-        return CatalogueRow(
-            key=item.key,
-            path=item.path,
-            size=item.size,
-            etag=item.etag,
-            modified=item.modified,
-            evidence=actual,
-            verdict=verdict,
-            file=stat,
-            run=self.context.run.id,
-            adopted=adopted,
-            attributes=attributes,
-            tags_known=tags is not None,
-            checksums=head.checksums,
-            missing_metadata=head.missing_metadata,
-            version_id=head.version_id,
-        )
 
     def _report(self, finished: list[Finished]) -> None:
         for verdict in ("verified", "unverifiable"):
@@ -469,11 +396,6 @@ async def download(context: Context, step: Step, action: Download) -> None:
     destination = context.destination(action.destination)
     await _Downloader(context, step, destination).run()
     context.check_stop()
-
-
-def mtime_of(item: Item) -> int:
-    """The object's last-modified time in nanoseconds, for the file."""
-    return round(datetime.fromisoformat(item.modified).timestamp() * 1000) * 1_000_000
 
 
 def _check_same(item: Item, head: ObjectHead) -> None:

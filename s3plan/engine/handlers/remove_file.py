@@ -14,12 +14,12 @@ from typing import Any
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
 from s3plan.engine.handlers.upload import content_verdict
-from s3plan.engine.handlers.verify import read_digest
 from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchBucketError, NoSuchKeyError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
+from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Changed
 from s3plan.model.journal import Intent
 from s3plan.model.local import CatalogueRemoved, FileStat
@@ -175,8 +175,8 @@ class _Remover:
         path, like = row[2], Checksum(row[4], row[5])
         if self.destination.tree.stat(path) == recorded:
             return recorded
-        found, stat = read_digest(self.destination, path, like)
-        return stat if stat is not None and found == like else recorded
+        found = digest_of_file(self.destination.tree, path, like.algorithm)
+        return found[1] if found is not None and found[0] == like else recorded
 
     def _kept(self, row: Row, reason: str, message: str) -> None:
         self.context.problem(

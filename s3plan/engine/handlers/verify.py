@@ -13,14 +13,14 @@ from itertools import islice
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, read_evidence
 from s3plan.engine.gate import SHOWN, Findings, look
-from s3plan.errors import S3PlanError, StoreError
+from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
+from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import GateReached
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import CatalogueTags, FileStat
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, Verdict
 from s3plan.model.steps import Item, Step, Totals, Verify
-from s3plan.rules.hashing import hasher
 from s3plan.tables import Database
 
 CHUNK_ITEMS = 1024
@@ -164,27 +164,14 @@ def _examine(
         if marker or trusted:
             verdict, found, file = expected.verdict, checksum, expected.file
         else:
-            found, stat = read_digest(destination, item.path, checksum)
+            # A file that is gone or cannot be read has an empty digest, which equals nothing.
+            found, file = digest_of_file(destination.tree, item.path, checksum.algorithm) or (
+                Checksum(checksum.algorithm, ""),
+                expected.file,
+            )
             verdict = expected.verdict if found == checksum else "mismatched"
-            file = stat or expected.file
         lines.append(EvidenceLine(item.n, item.key, verdict, found, file))
     return lines
-
-
-def read_digest(
-    destination: Destination, path: str, like: Checksum
-) -> tuple[Checksum, FileStat | None]:
-    """The digest of a file's bytes as they are on disk now, and its stat; a file that is gone or
-    cannot be read has an empty digest that equals nothing.
-    """
-    try:
-        with destination.tree.open_read(path, drop_cache=True) as file:
-            running = hasher(like.algorithm)
-            for chunk in file.chunks():
-                running.update(chunk)
-            return running.checksum(), file.stat
-    except (OSError, S3PlanError):
-        return Checksum(like.algorithm, ""), None
 
 
 async def _know_tags(

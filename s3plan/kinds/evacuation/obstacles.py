@@ -52,6 +52,18 @@ def bucket_obstacles(
         )
 
 
+def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
+    """Objects that nobody but the holder of their key can read."""
+    if keys:
+        yield PlanningError(
+            "objects are encrypted with keys of the customer's own (SSE-C), which s3plan never has",
+            address=f"s3://{bucket}",
+            expected="objects that the credentials alone can read",
+            found=", ".join(keys[:NAMED]),
+            next_step="leave them out with select, or the bucket with buckets.exclude",
+        )
+
+
 def catalogue_obstacles(
     header: CatalogueHeader, target: Target, destination: str
 ) -> Iterator[PlanningError]:

@@ -18,6 +18,7 @@ from s3plan.kinds.evacuation.obstacles import (
     no_such_bucket,
     object_obstacles,
     retained_obstacles,
+    sealed_obstacles,
 )
 from s3plan.kinds.evacuation.steps import steps_of
 from s3plan.kinds.evacuation.workspace import Workspace
@@ -90,6 +91,7 @@ class Evacuation:
             return []
         delete = spec.delete == "afterVerification"
         problems = [*foreign, *bucket_obstacles(facts, observed.connection, delete=delete)]
+        problems += sealed_obstacles(bucket, observed.sealed.get(bucket, ()))
         # Retained rows first: narrowing forgets which keys are in S3 but not selected.
         find_retained(work)
         problems += retained_obstacles(work)
