@@ -100,8 +100,13 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
         command.append(f"-{name}.port={ports[2 * index]}")
         command.append(f"-{name}.port.grpc={ports[2 * index + 1]}")
     endpoint = f"http://127.0.0.1:{ports[6]}"
-    with _process(command, directory / "weed.log", f"{endpoint}/healthz"):
-        yield Server(endpoint, "AK", "SK", "us-east-1")
+    try:
+        with _process(command, directory / "weed.log", f"{endpoint}/healthz"):
+            yield Server(endpoint, "AK", "SK", "us-east-1")
+    finally:
+        for port in ports:
+            for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -116,12 +121,8 @@ def _process(command: list[str], log: Path, ready: str) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # SeaweedFS takes 20 s to go by itself
+        process.wait()
 
 
 def _answers(url: str) -> bool:

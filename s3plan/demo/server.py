@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -49,7 +48,7 @@ def embedded_server(directory: Path) -> Iterator[DemoServer]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
     }
-    command, name, endpoint = _command(directory)
+    command, name, endpoint, ports = _command(directory)
     with (directory / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=directory, env=environ
@@ -58,15 +57,16 @@ def embedded_server(directory: Path) -> Iterator[DemoServer]:
             _wait(process, endpoint, directory / "server.log")
             yield DemoServer(name, endpoint, environ)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # Its data goes with it, so there is nothing that it would have to put in order first.
+            process.kill()
+            process.wait()
+            for port in ports:
+                for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+                    leftover.unlink(missing_ok=True)
 
 
-def _command(directory: Path) -> tuple[list[str], str, str]:
+def _command(directory: Path) -> tuple[list[str], str, str, list[int]]:
+    """The program with its arguments, its name, where it will answer, and its ports."""
     weed = _installed("weed")
     if weed is not None:
         ports = _free_ports(8)
@@ -92,11 +92,13 @@ def _command(directory: Path) -> tuple[list[str], str, str]:
             ],
             "SeaweedFS",
             f"http://127.0.0.1:{ports[6]}",
+            ports,
         )  # fmt: skip
     moto = _installed("moto_server")
     if moto is not None:
         (port,) = _free_ports(1)
-        return [moto, "-H", "127.0.0.1", "-p", str(port)], "moto", f"http://127.0.0.1:{port}"
+        endpoint = f"http://127.0.0.1:{port}"
+        return [moto, "-H", "127.0.0.1", "-p", str(port)], "moto", endpoint, [port]
     raise EndpointError(
         "there is no S3 server to show this on",
         expected="SeaweedFS or moto's server beside this Python",
