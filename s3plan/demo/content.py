@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from s3plan.model.objects import ObjectAttributes
-from s3plan.store import Bucket
 
 AWKWARD = (
     "notes/with space and + plus.txt",
@@ -34,6 +35,12 @@ AWKWARD = (
     ".s3plan/not-ours.txt",
 )
 """Keys that tools have lost; every server of the demo takes them."""
+
+
+THREADS = 8
+
+_PARAMETERS = {"content-type": "ContentType", "cache-control": "CacheControl"}
+"""boto3's names of the headers that the demo sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +80,57 @@ def objects() -> Iterator[DemoObject]:
     )
 
 
-async def fill(bucket: Bucket) -> int:
-    """Put every object; how many there are."""
-    gate = asyncio.Semaphore(16)
+def fill(client: Any, bucket: str) -> int:
+    """Put every object with boto3; how many there are.
 
-    async def put(one: DemoObject) -> None:
-        async with gate:
-            await bucket.put(
-                one.key,
-                one.body,
-                size=len(one.body),
-                attributes=one.attributes,
-                content_md5=hashlib.md5(one.body, usedforsecurity=False).digest(),
-                checksum=None,
-                if_none_match=False,
-            )
+    A witness must not share code with the accused: neither what is put in nor what is found
+    afterwards goes through s3plan's own wire.
+    """
 
-    return len(await asyncio.gather(*[put(one) for one in objects()]))
-
-
-async def manifest_of(bucket: Bucket) -> dict[str, str]:
-    """SHA-256 of every object's bytes and attributes, by key."""
-    gate = asyncio.Semaphore(16)
-    keys = [key async for page in bucket.pages() for key in page.keys]
-
-    async def digest(key: str) -> str:
-        async with gate:
-            head, body = await bucket.get(key, if_match=None)
-            tags = await bucket.tags(key)
-        attributes = head.attributes
-        said = json.dumps(
-            [attributes.headers, attributes.metadata, tags, attributes.storage_class],
-            sort_keys=True,
+    def put(one: DemoObject) -> None:
+        headers = {_PARAMETERS[name]: value for name, value in one.attributes.headers.items()}
+        client.put_object(
+            Bucket=bucket,
+            Key=one.key,
+            Body=one.body,
+            Metadata=one.attributes.metadata,
+            Tagging=urlencode(one.attributes.tags, quote_via=quote),
+            **headers,
         )
-        return hashlib.sha256(body + said.encode()).hexdigest()
 
-    return dict(zip(keys, await asyncio.gather(*[digest(key) for key in keys]), strict=True))
+    with ThreadPoolExecutor(THREADS) as threads:
+        return len(list(threads.map(put, objects())))
+
+
+def digests_of(client: Any, bucket: str) -> dict[str, str]:
+    """SHA-256 of every object's bytes, headers, metadata and tags, by key."""
+
+    def digest(key: str) -> str:
+        answer = client.get_object(Bucket=bucket, Key=key)
+        tags = client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+        said = {
+            "metadata": answer["Metadata"],
+            "tags": sorted((tag["Key"], tag["Value"]) for tag in tags),
+            "class": answer.get("StorageClass", "STANDARD"),
+            **{name: answer.get(name) for name in _PARAMETERS.values()},
+        }
+        text = json.dumps(said, sort_keys=True).encode()
+        return hashlib.sha256(answer["Body"].read() + text).hexdigest()
+
+    keys = [
+        entry["Key"]
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        for entry in page.get("Contents", [])
+    ]
+    with ThreadPoolExecutor(THREADS) as threads:
+        return dict(zip(keys, threads.map(digest, keys), strict=True))
+
+
+def remove(client: Any, bucket: str) -> None:
+    """Leave nothing behind, whatever happened before; a bucket that is gone already is fine."""
+    if bucket not in {entry["Name"] for entry in client.list_buckets()["Buckets"]}:
+        return
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=entry["Key"])
+    client.delete_bucket(Bucket=bucket)

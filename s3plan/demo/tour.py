@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from s3plan.demo.content import fill, manifest_of
+from s3plan.demo.content import digests_of, fill, remove
 from s3plan.demo.server import embedded_server
 from s3plan.errors import HeldError
 from s3plan.model.connection import Connection
-from s3plan.store import DeleteTarget, Store
-
-Result = TypeVar("Result")
+from s3plan.store import Store
 
 BUCKET = "old-photos"
 
@@ -86,9 +82,12 @@ def run(connection: tuple[Connection, str] | None, tell: Callable[[str], None]) 
 
 def _play(stage: _Stage) -> None:
     tell = stage.tell
-    asyncio.run(_with_bucket(stage, _make))
-    before = asyncio.run(_with_bucket(stage, _digests))
+    store = Store(stage.connection, environ=stage.environ)
+    store.control.create_bucket(stage.bucket, store.target.region)
+    client = store.control.witness()
     try:
+        fill(client, stage.bucket)
+        before = digests_of(client, stage.bucket)
         tell(f"\n# bucket {stage.bucket} holds {len(before)} objects, some with awkward keys")
         tell("$ cat manifest.yaml")
         tell((stage.directory / "manifest.yaml").read_text().rstrip())
@@ -106,9 +105,9 @@ def _play(stage: _Stage) -> None:
         _command(stage, ["rollback", "journal.json"], 0)
         _command(stage, ["rollback", "journal.json", "--approve"], 0)
         _command(stage, ["status"], 0)
-        after = asyncio.run(_with_bucket(stage, _digests))
+        after = digests_of(client, stage.bucket)
     finally:
-        asyncio.run(_with_bucket(stage, _remove))
+        remove(client, stage.bucket)
     if before != after:
         wrong = sorted(
             key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
@@ -153,28 +152,3 @@ def _quiet(stage: _Stage, arguments: Sequence[str]) -> str:
         [sys.executable, "-m", "s3plan", *arguments],
         cwd=stage.directory, env=dict(stage.environ), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-
-
-async def _with_bucket(stage: _Stage, act: Callable[[Store, str], Awaitable[Result]]) -> Result:
-    async with Store(stage.connection, environ=stage.environ) as store:
-        return await act(store, stage.bucket)
-
-
-async def _make(store: Store, bucket: str) -> None:
-    region = store.target.region
-    await asyncio.to_thread(store.control.create_bucket, bucket, region)
-    await fill(store.bucket(bucket))
-
-
-async def _digests(store: Store, bucket: str) -> dict[str, str]:
-    return await manifest_of(store.bucket(bucket))
-
-
-async def _remove(store: Store, bucket: str) -> None:
-    """Leave nothing behind, whatever happened before."""
-    mine = store.bucket(bucket)
-    if not await mine.exists():
-        return
-    async for page in mine.pages():
-        await mine.delete_many([DeleteTarget(key, None) for key in page.keys])
-    await asyncio.to_thread(store.control.delete_bucket, bucket)
