@@ -1,6 +1,6 @@
 """Tables: everything looked at is a DuckDB table, and every difference is a query over them."""
 
-from s3plan.tables.database import Database, ScratchError
+from s3plan.tables.database import Database, ScratchError, warm_up
 from s3plan.tables.definitions import (
     CATALOGUE,
     CATALOGUE_NOTES,
@@ -25,4 +25,5 @@ __all__ = [
     "Database",
     "ScratchError",
     "TableDef",
+    "warm_up",
 ]

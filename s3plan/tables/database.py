@@ -4,21 +4,25 @@ Nothing is shared through it: it lives in a scratch directory of its own and is 
 closes. It cannot read other files, load extensions or change its own settings.
 """
 
+# ruff: noqa: PLC0415
+# DuckDB takes 70 ms to import; a download can run meanwhile (see warm_up).
+
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
-
-import arro3.core as arrow
-import duckdb
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from s3plan.errors import S3PlanError
 from s3plan.tables.definitions import TABLES, ColumnType, TableDef
+
+if TYPE_CHECKING:
+    import arro3.core as arrow
 
 Value = str | int | float | bool | None
 
@@ -28,11 +32,18 @@ Params = Sequence[object] | Mapping[str, object]
 _MEBIBYTE = 1024 * 1024
 _BATCH = 10_000
 
-_ARROW_TYPES: Mapping[ColumnType, arrow.DataType] = {
-    "VARCHAR": arrow.DataType.utf8(),
-    "BIGINT": arrow.DataType.int64(),
-    "BOOLEAN": arrow.DataType.bool(),
-}
+
+def warm_up() -> None:
+    """Import what a database needs, 70 ms of it, while the caller waits for something else."""
+    import arro3.core  # noqa: F401
+    import duckdb  # noqa: F401
+
+
+@cache
+def _arrow_types() -> Mapping[ColumnType, arrow.DataType]:
+    from arro3.core import DataType
+
+    return {"VARCHAR": DataType.utf8(), "BIGINT": DataType.int64(), "BOOLEAN": DataType.bool()}
 
 
 class ScratchError(S3PlanError):
@@ -66,6 +77,8 @@ class Database:
                 found=error.strerror,
                 next_step="make room there, or set TMPDIR to another directory",
             ) from error
+        import duckdb
+
         try:
             with _mapped(directory):
                 # In memory, and beyond the limit in files: without a log of its own it is quicker
@@ -108,9 +121,12 @@ class Database:
         """
         constants = constants or {}
         types = {column.name: column.type for column in table.columns}
-        rows = arrow.Table.from_pydict(
+        from arro3.core import Array, Table
+
+        arrow_types = _arrow_types()
+        rows = Table.from_pydict(
             {
-                name: arrow.Array(list(values), type=_ARROW_TYPES[types[name]])
+                name: Array(list(values), type=arrow_types[types[name]])
                 for name, values in columns.items()
             }
         )
@@ -195,6 +211,8 @@ def _bound(params: Params) -> list[object] | dict[str, object]:
 @contextmanager
 def _mapped(home: Path) -> Iterator[None]:
     """Turn DuckDB's lack of room into an error of ours; anything else of its is our own bug."""
+    import duckdb
+
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
