@@ -1,0 +1,19 @@
+"""Scenes on both servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.scene import Scene, open_scene
+from tests.servers import Server
+
+
+@pytest.fixture(params=["seaweed", "moto_server"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+    """A bucket and an empty working directory, on SeaweedFS and on moto."""
+    server: Server = request.getfixturevalue(request.param)
+    with open_scene(server, tmp_path) as made:
+        yield made
