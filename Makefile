@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: venv
 venv: $(READY) ## make .venv and install the pinned dependencies (every other target does it too)
@@ -28,6 +28,28 @@ demo: $(READY) ## see it work: plan, review, apply, gates, status and rollback o
 .PHONY: test
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-load
+test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and memory (some minutes)
+	@$(BIN)/python -m pytest tests/faults -m load $(ARGS)
+
+.PHONY: test-crash
+test-crash: $(READY) ## kill s3plan everywhere, a thousand times, and cut the power (about half an hour)
+	@$(BIN)/python -m pytest -m crash tests/crash $(ARGS)
+
+.PHONY: test-disk
+test-disk: $(READY) ## failing disks, locks, leases and mirrors in every variation (some minutes; root may mount)
+	@$(BIN)/python -m pytest -m "disk or not disk" tests/disk tests/locks $(ARGS)
+
+.PHONY: test-rgw
+test-rgw: $(READY) ## the tests that need Ceph's S3 gateway; fails where radosgw is not installed
+	@$(BIN)/python -m pytest -m rgw $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## search the readers of manifests, plans, journals and catalogues with atheris (FUZZ_SECONDS=60 each)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 .PHONY: check
 check: $(READY) ## formatting, lint, types, layers, generated files

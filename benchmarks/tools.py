@@ -60,7 +60,8 @@ class Tool(ABC):
 
     def environment(self, job: Job) -> dict[str, str]:
         """What the program needs to know besides its arguments."""
-        return job.server.environment
+        # The directories of a job are used again and again; s3plan remembers destinations.
+        return job.server.environment | {"XDG_STATE_HOME": str(job.work)}
 
     def prepare(self, job: Job) -> None:
         """Whatever comes before and is not timed."""
@@ -86,6 +87,10 @@ class S3Plan(Tool):
     def version(self) -> str:
         """As the program tells it."""
         return _first_line([str(tool("s3plan")), "--version"]).split()[-1]
+
+    def environment(self, job: Job) -> dict[str, str]:
+        """A state folder of its own: s3plan remembers a destination that is cleared away."""
+        return {**job.server.environment, "XDG_STATE_HOME": str(job.work / "state")}
 
     def prepare(self, job: Job) -> None:
         """A fresh directory with a manifest and its plan."""

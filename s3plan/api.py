@@ -18,19 +18,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3plan import __version__
-from s3plan.engine import runs, session
+from s3plan.engine import lockstatus, roster, runs, session
+from s3plan.engine import mirror as mirrors
 from s3plan.engine.approval import Approval, Ask
+from s3plan.engine.doctor import diagnose
+from s3plan.engine.holding import holder_for
+from s3plan.engine.probe import Memory
 from s3plan.engine.report import run_status
 from s3plan.engine.runs import timestamp
+from s3plan.engine.surroundings import Surroundings
 from s3plan.errors import JournalError, LockedError, PlanningError, ProblemsError, UsageError
 from s3plan.inventory.survey import survey
 from s3plan.localfs.locks import holder_of
+from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.connection import Connection
+from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, RunFinished
+from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
-from s3plan.model.status import RunStatus
-from s3plan.model.steps import Download
+from s3plan.model.status import LockStatus, RunStatus, RunSummary
+from s3plan.model.steps import Download, Totals
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
@@ -99,6 +107,9 @@ def plan(
 
     loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
     loaded = loaded.narrowed(_bucket_globs(only), _bucket_globs(exclude))
+    known = KnownDestinations(_state_home() / "destinations")
+    for scope in kinds.scopes(loaded):
+        known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
     made = asyncio.run(_plan(loaded, out, observer))
     return PlanResult(made, out if made else None, (), found.id if found else None)
@@ -116,14 +127,16 @@ def apply(
     observer: Observer = ignore,
     ask: Ask | None = None,
     log: Path | None = None,
+    mirror: str | None = None,
 ) -> RunFinished:
     """Run exactly the plan, or go on with its run. The result's ``exit_code`` says how it ended.
 
     ``ask`` is called at a delete gate that nobody has approved; without it the run ends held.
-    ``log`` gets JSON Lines of every item. Raises StaleError and LockedError before the first
-    request, IncompleteError when the journal or the disk fails in the middle.
+    ``log`` gets JSON Lines of every item. ``mirror`` is ``s3://bucket/prefix``: the run's folder is
+    copied there at gates. Raises StaleError and LockedError before the first request,
+    IncompleteError when the journal, the disk or a lock is lost in the middle.
     """
-    return asyncio.run(session.apply(plan, approval, ask, _around(observer, log)))
+    return asyncio.run(session.apply(plan, approval, ask, _around(observer, log), mirror=mirror))
 
 
 def status(journal: Path | None = None) -> RunStatus:
@@ -156,6 +169,23 @@ def rollback(
     return asyncio.run(session.rollback(journal, approval, _around(observer, log)))
 
 
+def doctor(
+    manifests: Sequence[Path] = (),
+    *,
+    variables: Mapping[str, str] | None = None,
+    probe: bool = False,
+    with_bucket: bool = False,
+) -> Diagnosis:
+    """Check what a run of these manifests needs, and say what the endpoint is known to do.
+
+    Without manifests the usual AWS chain counts; a file may hold only a Connection. Reads only,
+    but for ``probe`` (canaries and races in the connection's scratch place, some thousand requests)
+    and ``with_bucket`` (a bucket of its own, made and removed). Raises ProblemsError for manifests
+    that are not right; everything else is a finding.
+    """
+    return asyncio.run(_doctor(manifests, variables or {}, probe, with_bucket))
+
+
 def journal_reset() -> Path:
     """Archive the latest run's folder so that a plan starts afresh; no local file is touched.
 
@@ -183,6 +213,102 @@ def journal_reset() -> Path:
             f"the run cannot be archived: {error.strerror}", address=str(run.folder)
         ) from error
     return archive
+
+
+def list_runs() -> tuple[RunSummary, ...]:
+    """Every run of the working directory, oldest first; one that cannot be read says why.
+
+    Raises LockedError where a process holds a run and does not say who it is.
+    """
+    return roster.list_runs(Path())
+
+
+def abandon_run(name: str, *, approver: str) -> Path:
+    """Give a run up for good; its journal. Its files stay, and a rollback still takes it back.
+
+    ``name`` is the run's id or enough of its beginning. Raises JournalError where there is no such
+    run, StaleError where it is finished, LockedError while a process works on it.
+    """
+    around = _around(ignore, None)
+    holder = holder_for(around, Path(runs.JOURNAL_LINK))
+    return roster.abandon(Path(), name, approver, holder, around.clock).journal
+
+
+def recover_run(
+    address: str, *, run: str | None = None, connection: Path | None = None
+) -> tuple[Path, PlanFile]:
+    """Bring a run's folder from its mirror ``s3://bucket/prefix``; its journal and its plan.
+
+    ``connection`` is a manifest file with a Connection, without which the usual AWS chain counts.
+    ``run`` is needed where the mirror holds several. Raises UsageError where it holds none or
+    several, JournalError where the run is here already or what came is damaged.
+    """
+    return asyncio.run(_recover(address, run, connection))
+
+
+def locks() -> tuple[LockStatus, ...]:
+    """Every lock of this user that is held, and the leases of the latest plan here.
+
+    Raises a StoreError where leases cannot be read, DestinationError where a lock cannot.
+    """
+    around = _around(ignore, None)
+    return asyncio.run(lockstatus.held_locks(around, lockstatus.plan_of_latest(Path())))
+
+
+def break_lock(address: str) -> None:
+    """Take a lock or lease from a holder that is gone; ``address`` is as :func:`locks` says.
+
+    Raises UsageError where nobody holds it, LockedError where the holder is a living process here.
+    """
+    around = _around(ignore, None)
+    asyncio.run(lockstatus.take_from_holder(address, around, lockstatus.plan_of_latest(Path())))
+
+
+async def _recover(address: str, name: str | None, manifest: Path | None) -> tuple[Path, PlanFile]:
+    connection = load_connection(manifest) if manifest else Connection()
+    async with Store(connection) as store:
+        await store.identify()
+        found = await mirrors.runs_in_mirror(store, address)
+        meant = [run for run in found if name is None or run.id == name]
+        if len(meant) != 1:
+            raise UsageError(
+                "the mirror holds several runs" if meant else "the mirror holds no such run",
+                address=address,
+                expected="one run" if name is None else f"run {name}",
+                found=", ".join(run.id for run in found) or "none",
+                next_step=f"s3plan runs recover {address} --run ID",
+            )
+        run = await mirrors.recover(store, address, meant[0], Path())
+    return run.journal, PlanFile.open(run.plan)
+
+
+async def _doctor(
+    manifests: Sequence[Path], variables: Mapping[str, str], probe: bool, with_bucket: bool
+) -> Diagnosis:
+    from s3plan import kinds
+
+    connection = Connection()
+    scopes: tuple[kinds.Scope, ...] = ()
+    if manifests:
+        try:
+            loaded = kinds.load(manifests, variables=variables, environ=os.environ)
+            connection, scopes = loaded.connection, kinds.scopes(loaded)
+        except ProblemsError:
+            if len(manifests) != 1:
+                raise
+            connection = load_connection(manifests[0])
+    async with Store(connection) as store:
+        return await diagnose(
+            store,
+            Memory(_state_home() / "capabilities"),
+            buckets={name for scope in scopes for name in scope.literals},
+            destinations={scope.destination for scope in scopes},
+            directory=Path(),
+            now=datetime.now(UTC),
+            tool=__version__,
+            probe=probe,
+            with_bucket=with_bucket,
+        )
 
 
 def _bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
@@ -237,46 +363,50 @@ async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile
 
 def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
     """Refuse downloads that do not fit where they go, every destination at once."""
-    needed: dict[str, int] = {}
+    needed: dict[str, Totals] = {}
     for draft in drafts:
         if isinstance(draft.action, Download):
-            (size,) = database.row(
-                "SELECT CAST(sum(size) AS BIGINT) FROM items WHERE step = ?", [draft.worklist]
+            files, size = database.row(
+                "SELECT count(*), CAST(sum(size) AS BIGINT) FROM items WHERE step = ?",
+                [draft.worklist],
             )
             path = draft.action.destination
-            needed[path] = needed.get(path, 0) + size
+            needed[path] = needed.get(path, Totals()) + Totals(files, size)
     problems = []
-    for path, size in needed.items():
-        free = _free_bytes(Path(path))
-        if size > free:
-            problems.append(
-                PlanningError(
-                    "the objects do not fit into the destination",
-                    address=path,
-                    expected=f"{size:,} bytes free",
-                    found=f"{free:,} bytes free",
-                    next_step="make room, choose another destination, or plan fewer buckets",
-                )
-            )
+    for path, wanted in needed.items():
+        free = _space(Path(path))
+        if wanted.bytes > free.bytes:
+            problems.append(_too_small(path, wanted.bytes, free.bytes, "bytes"))
+        if free.inodes is not None and wanted.items > free.inodes:
+            problems.append(_too_small(path, wanted.items, free.inodes, "inodes"))
     if problems:
         raise ProblemsError("this cannot be planned", problems)
 
 
-def _free_bytes(path: Path) -> int:
-    """Free bytes at ``path``, or where it would be made."""
+def _too_small(path: str, wanted: int, free: int, unit: str) -> PlanningError:
+    return PlanningError(
+        "the objects do not fit into the destination",
+        address=path,
+        expected=f"{wanted:,} {unit} free",
+        found=f"{free:,} {unit} free",
+        next_step="make room, choose another destination, or plan fewer buckets",
+    )
+
+
+def _space(path: Path) -> Space:
+    """What is free at ``path``, or where it would be made."""
     try:
         with Tree.open(path, create=False) as tree:
-            return tree.space().bytes
+            return tree.space()
     except RootMissingError:
         with Tree.open(path.parent, create=False) as tree:
-            return tree.space().bytes
+            return tree.space()
 
 
-def _around(observer: Observer, log: Path | None) -> session.Surroundings:
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return session.Surroundings(
+def _around(observer: Observer, log: Path | None) -> Surroundings:
+    return Surroundings(
         directory=Path(),
-        state_home=Path(state) / "s3plan",
+        state_home=_state_home(),
         clock=lambda: datetime.now(UTC),
         open_store=Store,
         observer=observer,
@@ -285,16 +415,28 @@ def _around(observer: Observer, log: Path | None) -> session.Surroundings:
     )
 
 
+def _state_home() -> Path:
+    """This user's state folder, as the XDG base directory specification says."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "s3plan"
+
+
 __all__ = [
     "Approval",
     "Ask",
     "Observer",
     "PlanResult",
+    "abandon_run",
     "apply",
+    "break_lock",
+    "doctor",
     "ignore",
     "journal_reset",
+    "list_runs",
     "load_connection",
+    "locks",
     "plan",
+    "recover_run",
     "rollback",
     "rollback_plan",
     "show",

@@ -121,6 +121,13 @@ class LockedError(S3PlanError):
     exit_code = 6
 
 
+class LockLostError(S3PlanError):
+    """A lock or lease of this run was lost or broken in the middle; nothing more was sent."""
+
+    code = "lock-lost"
+    exit_code = 3
+
+
 class IncompleteError(S3PlanError):
     """A run stopped in the middle; what it did is in its journal."""
 

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.rgw.server import ceph_rgw
+from tests.secrets.watching import look_at_report, no_secret_is_written_down
 from tests.servers import Server, find_program, moto, reset_moto, seaweedfs
 
-_MARKS = {"moto_server": "moto", "seaweed": "seaweedfs"}
+__all__ = ["no_secret_is_written_down"]  # a fixture of every session
+
+_MARKS = {"moto_server": "moto", "seaweed": "seaweedfs", "rgw": "rgw"}
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +31,40 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Ceph's RGW, only with ``-m rgw``; then it fails where it is not installed."""
+    with ceph_rgw(tmp_path_factory.mktemp("rgw")) as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def _empty_moto(request: pytest.FixtureRequest) -> None:
     if "moto_server" in request.fixturenames:
         reset_moto(request.getfixturevalue("moto_server"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the servers they use, so that ``-m "not seaweedfs"`` needs no discipline."""
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Search every test's output for secrets."""
+    look_at_report(report)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by the servers they use, so that ``-m "not seaweedfs"`` needs no discipline.
+
+    Servers count that a test is parametrized with, too. RGW's tests run only where ``-m`` names
+    them: a machine need not have a Ceph.
+    """
     for item in items:
-        for fixture in getattr(item, "fixturenames", ()):
-            if fixture in _MARKS:
-                item.add_marker(_MARKS[fixture])
+        callspec = getattr(item, "callspec", None)
+        named = callspec.params.values() if callspec is not None else ()
+        for fixture in {*getattr(item, "fixturenames", ()), *filter(_is_text, named)} & set(_MARKS):
+            item.add_marker(_MARKS[fixture])
+    if "rgw" not in (config.option.markexpr or ""):
+        left_out = [item for item in items if item.get_closest_marker("rgw")]
+        items[:] = [item for item in items if not item.get_closest_marker("rgw")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.secrets.canaries import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN
+
 _READY_SECONDS = 60
 
 
@@ -26,16 +28,18 @@ class Server:
     access_key: str
     secret_key: str = field(repr=False)
     region: str
+    session_token: str | None = field(default=None, repr=False)
 
     @property
     def environ(self) -> dict[str, str]:
         """The variables that make a Store use this server's keys and nobody's profile."""
+        token = {"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {}
         return {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        } | token
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,7 +69,7 @@ def moto(directory: Path) -> Iterator[Server]:
         directory / "moto.log",
         f"{endpoint}/moto-api/",
     ):
-        yield Server(endpoint, "AK", "SK", "us-east-1")
+        yield Server(endpoint, ACCESS_KEY, SECRET_KEY, "us-east-1", SESSION_TOKEN)
 
 
 def reset_moto(server: Server) -> None:
@@ -84,7 +88,7 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
     ports = free_ports(2 * len(names))
     identity = {
         "name": "test",
-        "credentials": [{"accessKey": "AK", "secretKey": "SK"}],
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     config = directory / "s3.json"
@@ -102,7 +106,7 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
     endpoint = f"http://127.0.0.1:{ports[6]}"
     try:
         with _process(command, directory / "weed.log", f"{endpoint}/healthz"):
-            yield Server(endpoint, "AK", "SK", "us-east-1")
+            yield Server(endpoint, ACCESS_KEY, SECRET_KEY, "us-east-1")
     finally:
         for port in ports:
             for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):

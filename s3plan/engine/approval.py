@@ -83,7 +83,9 @@ def open_gate(
         )
     if ask is None:
         return None
-    shown = GateReached(gate.subject, gate.evidence, gate.passes, gate.figures, step.totals)
+    shown = GateReached(
+        gate.subject, gate.evidence, gate.passes, gate.figures, step.totals, guard=gate.guard
+    )
     if ask(shown):
         return Approved(
             subject=gate.subject,

@@ -6,25 +6,30 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from s3plan.engine.guard import Guard
 from s3plan.engine.journal import JournalWriter
+from s3plan.engine.mirror import Mirror
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState, StepState
-from s3plan.errors import DestinationError
+from s3plan.errors import DestinationError, LockLostError, UsageError
 from s3plan.localfs.catalogue import Catalogue
 from s3plan.localfs.syncing import SyncPoint as Syncer
 from s3plan.localfs.tree import Tree
+from s3plan.model.capabilities import UNPROBED
 from s3plan.model.events import AnyEvent, ItemProblem, Progressed
-from s3plan.model.journal import ItemFailed, Outcome, Receipts, SyncPoint
+from s3plan.model.journal import Intent, ItemFailed, Outcome, Receipts, SyncPoint
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord
 from s3plan.model.steps import Step
 from s3plan.plan.reading import PlanFile
+from s3plan.rules.characters import harmless_json
 from s3plan.rules.commands import DEFAULT_PLAN, apply_command, rollback_command
 from s3plan.store import Bucket, Store
 from s3plan.tables import Database
@@ -75,10 +80,15 @@ class Context:
         observer: Observer,
         clock: Callable[[], datetime],
         scratch: Path,
+        guard: Guard,
+        mirror: Mirror | None = None,
         named: Path | None = None,
         item_log: Callable[[dict[str, object]], None] | None = None,
     ) -> None:
-        """``named`` is the plan's path as the person wrote it, for commands to type next."""
+        """``named`` is the plan's path as the person wrote it, for commands to type next.
+
+        ``guard`` is asked before anything is written; ``mirror`` is None without a journal mirror.
+        """
         self.run = run
         self.named = named
         self.plan = plan
@@ -88,8 +98,14 @@ class Context:
         self.observer = observer
         self.clock = clock
         self.scratch = scratch
+        self.guard = guard
+        self.mirror = mirror
         self.item_log = item_log
+        self.capabilities = UNPROBED
+        """What this run may rely on at the endpoint; the session fills it in."""
         self.stopping = False
+        self._mirrored: set[str] = set()
+        self._syncing = asyncio.Lock()
         self._lost: DestinationError | None = None
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self._destinations: dict[str, Destination] = {}
@@ -107,7 +123,8 @@ class Context:
     def destination(self, path: str) -> Destination:
         """The tree at ``path``, opened once; its filesystem stays open for write-back errors."""
         if path not in self._destinations:
-            tree = Tree.open(Path(path), create=True)
+            # It is there: the session made it, if need was, before it took the locks.
+            tree = Tree.open(Path(path), create=False)
             tree.clean_temporary()  # what sessions that were killed left; we hold the lock
             self._destinations[path] = Destination(tree, Syncer(tree))
         return self._destinations[path]
@@ -229,6 +246,28 @@ class Context:
         """How far a step is."""
         return self.state.step(step.id)
 
+    # -- permission to write -------------------------------------------------------------------
+
+    async def intend(self, step: Step, first: int, last: int, taken: tuple[int, ...] = ()) -> None:
+        """Make durable that requests for items ``first`` to ``last`` may be sent from now on.
+
+        Raises LockLostError where this run may not write any more. With a mirror the first intent
+        of a step is in it before the first request: a machine that goes on from there knows.
+        """
+        self.check_held()
+        await self.journal.commit(Intent(step=step.id, first=first, last=last, taken=taken))
+        if self.mirror is not None and step.id not in self._mirrored:
+            await self.mirror.copy()
+            self._mirrored.add(step.id)
+
+    def check_held(self) -> None:
+        """Raise LockLostError, and stop dispatching, unless locks and journal are still ours."""
+        try:
+            self.guard.check()
+        except LockLostError:
+            self.stopping = True
+            raise
+
     # -- durability ----------------------------------------------------------------------------
 
     async def sync(self) -> None:
@@ -237,20 +276,24 @@ class Context:
         The sequence number is read before the sync starts: a receipt that is written while it
         runs may be of a file it did not cover.
         """
-        if self._lost is not None:
-            raise self._lost
-        for destination in self._destinations.values():
+        async with self._syncing:
+            if self._lost is not None:
+                raise self._lost
             through = self.journal.seq
-            try:
-                device = await self.in_thread(_sync, destination)
-            except DestinationError as error:
-                # The kernel tells a write-back error once; a later sync would seem to succeed.
-                self._lost = error
-                self.stopping = True
-                raise
-            record = SyncPoint(through=through, device=device)
-            await self.journal.commit(record)
-            self.state.apply(self.journal.seq, record)
+            devices: list[int] = []
+            for destination in self._destinations.values():
+                try:
+                    devices.append(await self.in_thread(_sync, destination))
+                except DestinationError as error:
+                    # The kernel tells a write-back error once; a later sync would seem to succeed.
+                    self._lost = error
+                    self.stopping = True
+                    raise
+            # Only now: one record covers the receipts of every destination.
+            for device in devices:
+                record = SyncPoint(through=through, device=device)
+                await self.journal.commit(record)
+                self.state.apply(self.journal.seq, record)
 
     async def sync_regularly(self) -> None:
         """Sync points every few seconds until cancelled."""
@@ -277,6 +320,7 @@ class Context:
 
 
 def _sync(destination: Destination) -> int:
+    destination.tree.check_place()
     with destination.lock:
         for catalogue in destination.catalogues.values():
             catalogue.sync()
@@ -285,15 +329,42 @@ def _sync(destination: Destination) -> int:
 
 
 class ItemLog:
-    """``--log-file``: JSON Lines, one line for each start, done and failed item."""
+    """``--log-file``: JSON Lines, one line for each start, done and failed item.
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
+    A log that cannot be written stops nothing: ``warn`` is told once, and the rest is not logged.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        try:
+            self._file: BinaryIO | None = path.open("ab")
+        except OSError as error:
+            raise UsageError(
+                f"the log file cannot be opened: {error.strerror}",
+                address=str(path),
+                next_step="name a file that can be written, or leave --log-file out",
+            ) from error
         self._encoder = msgspec.json.Encoder()
+        self._warn = warn
 
     def __call__(self, entry: dict[str, object]) -> None:
-        self._file.write(self._encoder.encode(entry) + b"\n")
+        if self._file is not None:
+            try:
+                # People follow logs on terminals.
+                self._file.write(harmless_json(self._encoder.encode(entry)) + b"\n")
+            except OSError as error:
+                self._give_up(error)
 
     def close(self) -> None:
         """Flush and close."""
-        self._file.close()
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._warn(f"the log file is not complete: {error.strerror}")
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()

@@ -1,7 +1,8 @@
 """Evidence of a verification: one line an item, and the digest that a person approves.
 
 The digest covers the plan, the subject and every key's verdict with the checksum it rests on; it
-holds no times and no inodes, so looking again at unchanged reality gives the same digest.
+holds no times and no inodes, so looking again at unchanged reality gives the same digest. The
+SHA-256 of the file's bytes, which the journal keeps beside it, covers the rest.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from s3plan.errors import JournalError
+from s3plan.localfs.refusals import next_step_of
+from s3plan.model.journal import GateRecord
 from s3plan.model.local import FileStat
 from s3plan.model.objects import Checksum, Verdict
 
@@ -30,6 +35,13 @@ class EvidenceLine(Struct, frozen=True, gc=False):
     file: FileStat
 
 
+class Sealed(NamedTuple):
+    """What identifies evidence: the digest to approve, and the SHA-256 of its file; in hex."""
+
+    digest: str
+    content: str
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(EvidenceLine)
 
@@ -40,22 +52,33 @@ class EvidenceWriter:
     def __init__(self, path: Path, plan_digest: str, subject: str) -> None:
         self._path = path
         self._temporary = path.with_suffix(".partial")
-        self._file = self._temporary.open("wb")
+        with _mapped(path):
+            self._file = self._temporary.open("wb")
         self._hash = hashlib.sha256(_encoder.encode([plan_digest, subject]) + b"\n")
+        self._content = hashlib.sha256()
 
     def add(self, line: EvidenceLine) -> None:
         """One item, in the order of ``n``."""
-        self._file.write(_encoder.encode(line) + b"\n")
+        raw = _encoder.encode(line) + b"\n"
+        self._file.write(raw)
+        self._content.update(raw)
         said = [line.key, line.verdict, line.checksum.algorithm, line.checksum.value]
         self._hash.update(_encoder.encode(said) + b"\n")
 
-    def seal(self) -> str:
-        """Make the file durable under its name; the digest in hex."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._temporary.replace(self._path)
-        return self._hash.hexdigest()
+    def seal(self) -> Sealed:
+        """Make the file durable under its name."""
+        with _mapped(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.replace(self._path)
+            # A deletion rests on this name: it must outlast a power cut.
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        return Sealed(self._hash.hexdigest(), self._content.hexdigest())
 
     def __enter__(self) -> EvidenceWriter:
         return self
@@ -67,38 +90,54 @@ class EvidenceWriter:
         traceback: TracebackType | None,
     ) -> None:
         if not self._file.closed:
-            self._file.close()
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # closing writes what is buffered, which may be what failed
+                self._file.close()
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
 
 
-def read_evidence(
-    path: Path, plan_digest: str, subject: str, expected: str
-) -> Iterator[EvidenceLine]:
-    """The lines of an evidence file. Raises JournalError at its end if it is not the one whose
-    digest is ``expected``; a caller that acts on lines calls :func:`check_evidence` first.
+def read_evidence(path: Path, plan_digest: str, gate: GateRecord) -> Iterator[EvidenceLine]:
+    """The lines of an evidence file. Raises JournalError at its end if it is not the one that the
+    gate's record names; a caller that acts on lines calls :func:`check_evidence` first.
     """
-    running = hashlib.sha256(_encoder.encode([plan_digest, subject]) + b"\n")
+    running = hashlib.sha256(_encoder.encode([plan_digest, gate.subject]) + b"\n")
+    content = hashlib.sha256()
     try:
         with path.open("rb") as file:
             for raw in file:
+                content.update(raw)
                 line = _decoder.decode(raw)
                 said = [line.key, line.verdict, line.checksum.algorithm, line.checksum.value]
                 running.update(_encoder.encode(said) + b"\n")
                 yield line
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _outdated(path) from error
-    if running.hexdigest() != expected:
+    # A journal of before there was `content` says nothing of it.
+    if running.hexdigest() != gate.evidence or gate.content not in ("", content.hexdigest()):
         raise _outdated(path)
 
 
-def check_evidence(path: Path, plan_digest: str, subject: str, expected: str) -> bool:
-    """Whether the file is there, whole, and the one whose digest is ``expected``."""
+def check_evidence(path: Path, plan_digest: str, gate: GateRecord) -> bool:
+    """Whether the file is there, whole, and the one that the gate's record names."""
     try:
-        for _ in read_evidence(path, plan_digest, subject, expected):
+        for _ in read_evidence(path, plan_digest, gate):
             pass
     except JournalError:
         return False
     return True
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    """What the disk of the run folder refuses, as an error that stops the run."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(
+            f"the evidence cannot be written: {error.strerror}",
+            address=str(path),
+            next_step=next_step_of(error, "look at its disk, then run the same command again"),
+        ) from error
 
 
 def _outdated(path: Path) -> JournalError:

@@ -26,6 +26,7 @@ from s3plan.errors import (
     HeldError,
     IncompleteError,
     JournalError,
+    LockLostError,
     S3PlanError,
 )
 from s3plan.model.events import (
@@ -35,6 +36,7 @@ from s3plan.model.events import (
     StepBegan,
     StepFinished,
     Stopping,
+    Warned,
 )
 from s3plan.model.journal import (
     Approved,
@@ -47,6 +49,7 @@ from s3plan.model.journal import (
     StepStarted,
 )
 from s3plan.model.steps import Delete, Download, Step, Totals, Upload, Verify
+from s3plan.tables import warm_up
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -70,12 +73,14 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     context.observer(_run_began(context))
     try:
         await _walk(context, walk, approval, ask)
+        context.check_held()  # a lease that is lost stops the walk as a signal does
         moved = _moved(context) - before
         finished = _summary(context, walk, time.monotonic() - began, moved)
         await context.journal.commit(
             RunEnded(outcome=finished.outcome, time=context.now(), detail=finished.message)
         )
-    except (JournalError, DestinationError) as error:
+        await _mirror(context)
+    except (JournalError, DestinationError, LockLostError) as error:
         # Nothing can be recorded or made durable any more: what was done is what the journal says.
         raise IncompleteError(
             f"the run stopped: {error.what}",
@@ -93,6 +98,8 @@ async def _walk(context: Context, walk: _Walk, approval: Approval, ask: Ask | No
     asking = _interruptible(signals, ask)
     with signals.handled():
         syncing = asyncio.create_task(context.sync_regularly())
+        # The first gate needs tables; until then the loop mostly waits for S3.
+        warming = asyncio.get_running_loop().run_in_executor(None, warm_up)
         try:
             for step in context.plan.steps:
                 await _step(context, step, walk, approval, asking)
@@ -102,6 +109,7 @@ async def _walk(context: Context, walk: _Walk, approval: Approval, ask: Ask | No
             syncing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await syncing
+            await warming
         await context.sync()
 
 
@@ -156,7 +164,7 @@ async def _step(
     except HeldError as error:
         outcome, reason = "held", str(error)
         walk.errors.append(error)
-    except JournalError:
+    except (JournalError, LockLostError):
         raise
     except S3PlanError as error:
         outcome, reason = "incomplete", str(error)
@@ -177,9 +185,27 @@ async def _end_step(
     record = StepEnded(step=step.id, outcome=outcome, reason=reason, time=context.now())
     await context.journal.commit(record)
     context.state.apply(context.journal.seq, record)
+    await _mirror(context)
     context.observer(
         StepFinished(step.id, step.verb, step.subject, outcome, reason, time.monotonic() - began)
     )
+
+
+async def _mirror(context: Context) -> None:
+    """Copy the run folder where a mirror was asked for; what fails here is tried again later.
+
+    A step that changes S3 does not begin before its mirror has its first intent, so nothing rests
+    on this copy yet.
+    """
+    if context.mirror is None:
+        return
+    try:
+        await context.mirror.copy()
+    except LockLostError:
+        context.stopping = True
+        raise
+    except S3PlanError as error:
+        context.observer(Warned(f"the journal could not be mirrored: {error}"))
 
 
 def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
@@ -260,9 +286,7 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
 
 
 def _evidence_there(context: Context, gate: GateRecord) -> bool:
-    return check_evidence(
-        context.run.evidence(gate.step), context.plan.digest, gate.subject, gate.evidence
-    )
+    return check_evidence(context.run.evidence(gate.step), context.plan.digest, gate)
 
 
 async def _must_repeat(context: Context, step: Step) -> bool:
@@ -364,6 +388,7 @@ def _summary(context: Context, walk: _Walk, seconds: float, moved: int) -> RunFi
 _EXIT: dict[RunOutcome, int] = {
     "done": 0,
     "superseded": 0,
+    "abandoned": 0,
     "failed": 1,
     "incomplete": 3,
     "held": 4,

@@ -18,7 +18,15 @@ import msgspec
 
 from s3plan.errors import JournalError
 from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
-from s3plan.model.journal import JOURNAL_FORMAT, JournalRecord, RunStarted
+from s3plan.localfs.refusals import next_step_of
+from s3plan.model.journal import (
+    JOURNAL_FORMAT,
+    Intent,
+    ItemFailed,
+    JournalRecord,
+    Receipts,
+    RunStarted,
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)
@@ -77,6 +85,10 @@ class JournalWriter:
         self._queue.put((_encoder.encode(record), waiter))
         await waiter.future
 
+    def is_ours(self) -> bool:
+        """Whether the journal is still at its path and nobody else has written to it."""
+        return self._log.is_ours()
+
     def close(self) -> None:
         """Write what is queued, make it durable, and stop the thread."""
         if self._thread.is_alive():
@@ -123,23 +135,28 @@ class JournalWriter:
                 self._error = JournalError(
                     f"the journal cannot be written: {error.strerror}",
                     address=str(self._log.path),
-                    next_step="make room on its disk, then run the same command again",
+                    next_step=next_step_of(
+                        error, "look at its disk, then run the same command again"
+                    ),
                 )
                 self._error.__cause__ = error
         return self._error
 
 
-def read_journal(path: Path) -> Iterator[tuple[int, JournalRecord]]:
+def read_journal(path: Path, most_items: int | None = None) -> Iterator[tuple[int, JournalRecord]]:
     """The records of a journal with their sequence numbers, checked line by line.
 
     A torn last line is dropped. Raises JournalError for a broken line in the middle (naming it),
-    a file that is no journal, or a format this version does not read.
+    a file that is no journal, a format this version does not read, or an item whose number is not
+    below ``most_items``: a state is as large as the largest number, whatever the file says.
     """
     try:
         for seq, body in read_log(path):
             record = _decode(path, seq, body)
             if seq == 1:
                 _check_header(path, record)
+            if most_items is not None:
+                _check_items(path, seq, record, most_items)
             yield seq, record
     except BrokenLine as error:
         raise JournalError(
@@ -154,12 +171,18 @@ def read_journal(path: Path) -> Iterator[tuple[int, JournalRecord]]:
             address=str(path),
             next_step="name the journal, or run `s3plan apply` first",
         ) from error
+    except OSError as error:
+        raise JournalError(
+            f"the journal cannot be read: {error.strerror}",
+            address=str(path),
+            next_step="name the journal where s3plan wrote it, and make it readable",
+        ) from error
 
 
 def _decode(path: Path, seq: int, body: bytes) -> JournalRecord:
     try:
         return _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise JournalError(
             "this line is not a journal record that this version knows",
             address=f"{path}:{seq}",
@@ -167,6 +190,26 @@ def _decode(path: Path, seq: int, body: bytes) -> JournalRecord:
             found=str(error),
             next_step="use the version of s3plan that wrote it, or a newer one",
         ) from error
+
+
+def _check_items(path: Path, seq: int, record: JournalRecord, most_items: int) -> None:
+    match record:
+        case Intent():
+            named: tuple[int, ...] = (record.first, record.last)
+        case Receipts():
+            named = record.items
+        case ItemFailed():
+            named = (record.n,)
+        case _:
+            return
+    if named and not 0 <= min(named) <= max(named) < most_items:
+        raise JournalError(
+            "this line names an item that the plan cannot have",
+            address=f"{path}:{seq}",
+            expected=f"numbers from 0 to below {most_items}",
+            found=f"{min(named)} to {max(named)}",
+            next_step="restore the run folder from a copy; never edit a journal",
+        )
 
 
 def _check_header(path: Path, record: JournalRecord) -> None:

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from s3plan.engine import runs
-from s3plan.engine.journal import read_journal
-from s3plan.engine.state import GOOD, ItemState, RunState, StepState, fold
+from s3plan.engine.state import GOOD, ItemState, RunState, StepState
 from s3plan.localfs.locks import holder_of
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
 from s3plan.model.steps import Delete, DeleteBucket, Download, Step, Totals, Verify
@@ -24,7 +23,8 @@ def run_status(journal: Path) -> RunStatus:
     rolling = run.rollback_journal.exists()
     plan = PlanFile.open(run.rollback_plan if rolling else run.plan)
     path = run.rollback_journal if rolling else run.journal
-    state = fold(read_journal(path))
+    state = run.rollback_state() if rolling else run.state()
+    runs.check_plan(plan, state.started.digest)
     holder = holder_of(run.lock)
     by_bucket: dict[str, list[Step]] = {}
     for step in plan.steps:

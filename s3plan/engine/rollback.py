@@ -13,12 +13,15 @@ from pathlib import Path
 
 import msgspec
 
+from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
 from s3plan.errors import NoSuchBucketError
 from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
+from s3plan.model.local import FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
     CreateBucket,
@@ -50,8 +53,12 @@ _ABSENT = """
     DELETE FROM items WHERE step = ? AND key IN (SELECT key FROM listing)"""
 
 _NOT_OURS = """
-    DELETE FROM items WHERE step = ? AND key NOT IN (
+    DELETE FROM items WHERE step = ? AND NOT list_contains(?::VARCHAR[], key) AND key NOT IN (
         SELECT key FROM catalogue WHERE run = ? AND NOT adopted)"""
+
+_RECORDED = """
+    SELECT key, device, inode, size, mtime_ns FROM catalogue
+    WHERE key IN (SELECT unnest(?::VARCHAR[]))"""
 
 _RENUMBER = """
     UPDATE items SET n = numbered.n FROM (
@@ -136,11 +143,13 @@ async def _subject(
             await observe_bucket(bucket, database, prefix="", observer=lambda _: None)
         except NoSuchBucketError:
             there = False
-    tree = Tree.open(Path(subject.destination), create=False)
-    try:
+    unrecorded: list[str] = []
+    with Tree.open(Path(subject.destination), create=False) as tree:
         await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
-    finally:
-        tree.close()
+        if subject.download is not None:
+            unrecorded = await asyncio.to_thread(
+                _unrecorded, plan, state, subject.download, tree, database
+            )
     drafts: list[StepDraft] = []
     if subject.delete_bucket is not None and not there:
         assert isinstance(subject.delete_bucket.action, DeleteBucket)
@@ -151,7 +160,7 @@ async def _subject(
     if subject.delete is not None:
         drafts += _upload(plan, state, database, subject, subject.delete, drafts)
     if subject.download is not None:
-        drafts += _remove(run, plan, state, database, subject, subject.download, drafts)
+        drafts += _remove(run, plan, state, database, subject, subject.download, unrecorded, drafts)
     return drafts
 
 
@@ -194,6 +203,7 @@ def _remove(
     database: Database,
     subject: _Subject,
     downloaded: Step,
+    unrecorded: list[str],
     before: list[StepDraft],
 ) -> list[StepDraft]:
     draft = StepDraft(
@@ -205,8 +215,31 @@ def _remove(
         needs=tuple(Need(earlier.id) for earlier in before),
     )
     _items(plan, state, database, downloaded, draft, _WRITTEN)
-    database.execute(_NOT_OURS, [draft.id, run.id])
+    database.execute(_NOT_OURS, [draft.id, unrecorded, run.id])
     return _kept_if_any(database, draft)
+
+
+def _unrecorded(
+    plan: PlanFile, state: RunState, downloaded: Step, tree: Tree, database: Database
+) -> list[str]:
+    """Keys whose file got its name and no row in the catalogue before the process was killed.
+
+    The run began these items, and the files bear the objects' sizes and times. Whether they bear
+    their content is looked at before they are removed. No more than an intent or two covers.
+    """
+    known = state.step(downloaded.id)
+    if not known.count(ItemState.UNKNOWN):
+        return []
+    found: dict[str, FileStat] = {}
+    for item in plan.items(downloaded.id):
+        if known.mine(item.n) and not item.path.endswith("/"):
+            stat = tree.stat(item.path)
+            if stat is not None and (stat.size, stat.mtime_ns) == (item.size, mtime_of(item)):
+                found[item.key] = stat
+    for key, *recorded in database.rows(_RECORDED, [list(found)]):
+        if recorded_stat(*recorded) == found[key]:
+            del found[key]
+    return list(found)
 
 
 def _items(

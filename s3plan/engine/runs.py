@@ -6,9 +6,9 @@ a link to the journal of the latest apply.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +18,15 @@ from s3plan.engine.journal import read_journal
 from s3plan.engine.state import RunState, fold
 from s3plan.errors import JournalError
 from s3plan.localfs.appendlog import AppendLog
+from s3plan.localfs.refusals import next_step_of
+from s3plan.plan import compression
+from s3plan.plan.reading import PlanFile
 
 STATE_DIRECTORY = ".s3plan"
 JOURNAL_LINK = "journal.json"
+
+_SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":0,"etag":""}')
+"""Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,31 @@ class Run:
 
     def state(self) -> RunState:
         """The fold of the journal."""
-        return fold(read_journal(self.journal))
+        return self._fold(self.journal, self.plan)
+
+    def rollback_state(self) -> RunState:
+        """The fold of the rollback's journal."""
+        return self._fold(self.rollback_journal, self.rollback_plan)
+
+    def _fold(self, journal: Path, plan: Path) -> RunState:
+        try:
+            room = plan.stat().st_size // _SHORTEST_ITEM
+        except OSError as error:
+            raise JournalError(
+                f"the plan beside the journal cannot be read: {error.strerror}",
+                address=str(plan),
+                next_step="restore the run folder from a copy",
+            ) from error
+        state = fold(read_journal(journal, most_items=room))
+        if state.header is not None and state.header.run != self.id:
+            raise JournalError(
+                "the journal belongs to another run",
+                address=str(journal),
+                expected=f"run {self.id}",
+                found=f"run {state.header.run}",
+                next_step="put every journal back into the run folder it comes from",
+            )
+        return state
 
 
 def timestamp(now: datetime) -> str:
@@ -74,7 +104,7 @@ def timestamp(now: datetime) -> str:
 
 
 def new_run(directory: Path, plan: Path, now: datetime) -> Run:
-    """Make a folder with a copy of ``plan`` in it. Raises JournalError if that fails."""
+    """Make a folder with a copy of ``plan`` in it, as plain text. JournalError if that fails."""
     run = Run(
         directory
         / STATE_DIRECTORY
@@ -83,17 +113,19 @@ def new_run(directory: Path, plan: Path, now: datetime) -> Run:
     )
     try:
         (run.folder / "evidence").mkdir(parents=True)
-        with plan.open("rb") as source, run.plan.open("xb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+        # A compressed plan is known by its name, and here it gets another one.
+        with run.plan.open("xb") as target:
+            for chunk in compression.text_of(plan):
+                target.write(chunk)
             target.flush()
             os.fsync(target.fileno())
-        _sync_directory(run.folder)
-        _sync_directory(run.folder.parent)
+        for made in (run.folder, *run.folder.parents[:3]):
+            _sync_directory(made)
     except OSError as error:
         raise JournalError(
             f"the run folder cannot be made: {error.strerror}",
             address=str(run.folder),
-            next_step="make the working directory writable",
+            next_step=next_step_of(error, "make the working directory writable"),
         ) from error
     return run
 
@@ -129,6 +161,18 @@ def run_of(journal: Path) -> Run:
     return run
 
 
+def check_plan(plan: PlanFile, digest: str) -> None:
+    """Refuse the plan of a run folder if it is not the one that a journal or a person named."""
+    if plan.digest != digest:
+        raise JournalError(
+            "the plan beside the journal is not the one that was approved",
+            address=str(plan.path),
+            expected=digest,
+            found=plan.digest,
+            next_step="restore the run folder from a copy",
+        )
+
+
 def link_latest(directory: Path, run: Run) -> None:
     """Point ``journal.json`` at the run's journal. A file of that name that is ours by no sign
     is left alone and refused.
@@ -140,8 +184,28 @@ def link_latest(directory: Path, run: Run) -> None:
             address=str(link),
             next_step="move it elsewhere, then run the same command again",
         )
-    temporary = directory / f".{JOURNAL_LINK}.{secrets.token_hex(4)}"
-    temporary.symlink_to(os.path.relpath(run.journal, directory))
+    target = os.path.relpath(run.journal, directory)
+    try:
+        try:
+            # By way of the run's folder: a process that is killed leaves nothing in the way.
+            _replace_link(link, target, run.folder / "link")
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # The run folders are on a disk of their own.
+            _replace_link(link, target, directory / f".{JOURNAL_LINK}.{run.id}")
+        _sync_directory(directory)
+    except OSError as error:
+        raise JournalError(
+            f"the link to the run's journal cannot be made: {error.strerror}",
+            address=str(link),
+            next_step=next_step_of(error, "make the working directory writable"),
+        ) from error
+
+
+def _replace_link(link: Path, target: str, temporary: Path) -> None:
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
     temporary.replace(link)
 
 
@@ -153,7 +217,7 @@ def create_journal(path: Path) -> AppendLog:
         raise JournalError(
             f"the journal cannot be made: {error.strerror}",
             address=str(path),
-            next_step="make the working directory writable",
+            next_step=next_step_of(error, "make the working directory writable"),
         ) from error
 
 

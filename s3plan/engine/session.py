@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import hashlib
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from s3plan.engine import runs
 from s3plan.engine.approval import Approval, Ask, check_digest
-from s3plan.engine.context import Context, ItemLog, Observer
+from s3plan.engine.context import Context, ItemLog
 from s3plan.engine.execute import execute
-from s3plan.engine.journal import JournalWriter, read_journal
+from s3plan.engine.guard import Guard
+from s3plan.engine.holding import Held, holder_for, locked
+from s3plan.engine.journal import JournalWriter
+from s3plan.engine.mirror import Mirror, open_mirror
+from s3plan.engine.probe import Memory, capabilities_for
 from s3plan.engine.rollback import plan_rollback
 from s3plan.engine.runs import Run, timestamp
-from s3plan.engine.state import RunState, fold
-from s3plan.errors import JournalError, StaleError
+from s3plan.engine.state import RunState
+from s3plan.engine.surroundings import Surroundings
+from s3plan.errors import StaleError
 from s3plan.localfs.appendlog import AppendLog
-from s3plan.localfs.locks import Holder, hold, hold_in
-from s3plan.localfs.tree import Tree
-from s3plan.model.connection import Connection
+from s3plan.localfs.limits import ensure_descriptors
+from s3plan.localfs.locks import hold
 from s3plan.model.events import RunFinished, Warned
 from s3plan.model.journal import (
     JOURNAL_FORMAT,
@@ -43,29 +44,23 @@ from s3plan.model.journal import (
     RunStarted,
 )
 from s3plan.model.plan import Target
-from s3plan.model.steps import Delete, DeleteBucket, Download, Verify
+from s3plan.model.steps import Download, RemoveFile
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.commands import rollback_command
 from s3plan.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a session is given from outside: the places, the clock, and who listens."""
-
-    directory: Path
-    state_home: Path
-    clock: Callable[[], datetime]
-    open_store: Callable[[Connection], Store]
-    observer: Observer
-    tool: str
-    item_log: Path | None = None
-
-
 async def apply(
-    path: Path, approval: Approval, ask: Ask | None, around: Surroundings
+    path: Path,
+    approval: Approval,
+    ask: Ask | None,
+    around: Surroundings,
+    *,
+    mirror: str | None = None,
 ) -> RunFinished:
     """Run exactly the plan at ``path``, or go on with the run of it that is not finished.
+
+    ``mirror`` is ``s3://bucket/prefix``; a run that began with one keeps it.
 
     Raises StaleError before the first request if the plan is not the approved one, is consumed,
     or is for another host, account or endpoint, and LockedError if another process works on it.
@@ -78,11 +73,12 @@ async def apply(
             address=str(path),
             next_step="s3plan rollback JOURNAL --approve",
         )
-    _check_host(plan)
-    run, _ = _unfinished(around.directory, plan.digest)
+    ensure_descriptors(plan.header.connection.limits.connections)
+    run, state = _unfinished(around.directory, plan.digest)
+    _check_host(plan, state)
     async with around.open_store(plan.header.connection) as store:
         await _check_target(store, plan)
-        with _locked(around, plan, run):
+        async with locked(around, plan, run, state, store) as places:
             # Between that look and the locks another process may have gone on, or finished.
             run, state = _unfinished(around.directory, plan.digest)
             if run is None:
@@ -93,12 +89,21 @@ async def apply(
             else:
                 log = AppendLog.open(run.journal)
             runs.link_latest(around.directory, run)
-            with hold(run.lock, _holder(around, run.journal)), JournalWriter(log) as journal:
-                await _open_record(journal, state, run, plan, approval, around, "apply")
+            with (
+                hold(run.lock, holder_for(around, run.journal)) as lock,
+                JournalWriter(log) as journal,
+            ):
+                # Before the first record: what is approved is what is run.
                 stored = PlanFile.open(run.plan)
+                runs.check_plan(stored, plan.digest)
+                known = state.header.mirror if state.header else None
+                held = places.with_lock(lock, mirror or known)
+                mirrored = await _mirror(store, held, run, stored)
+                await _open_record(journal, state, run, plan, approval, around, held)
                 return await _walk(
-                    run, stored, state, journal, store, approval, ask, around, named=path
-                )
+                    run, stored, state, journal, store, approval, ask, around, held, mirrored,
+                    named=path,
+                )  # fmt: skip
 
 
 async def rollback(
@@ -106,20 +111,23 @@ async def rollback(
 ) -> RunFinished | None:
     """Take a run back, or go on doing so; None if there is nothing to take back (any more)."""
     run = runs.run_of(journal_path)
-    with hold(run.lock, _holder(around, run.journal)):
+    with hold(run.lock, holder_for(around, run.journal)) as lock:
         original = PlanFile.open(run.plan)
-        _check_host(original)
+        ensure_descriptors(original.header.connection.limits.connections)
+        applied = run.state()
+        runs.check_plan(original, applied.started.digest)
+        _check_host(original, applied)
         state = RunState()
         going_on = run.rollback_journal.exists()
         if going_on:
-            state = fold(read_journal(run.rollback_journal))
+            state = run.rollback_state()
             if state.outcome in ("done", "kept"):
                 # A process that died right at the end had no time to say so in the run's journal.
                 _mark_rolled_back(run, state.outcome, around)
                 return None
         async with around.open_store(original.header.connection) as store:
             await _check_target(store, original)
-            with _locked(around, original, None):
+            async with locked(around, original, None, applied, store) as places:
                 plan = await _rollback_plan(run, original, store, around, keep=going_on)
                 if plan is None:
                     return None
@@ -130,8 +138,12 @@ async def rollback(
                     else runs.create_journal(run.rollback_journal)
                 )
                 with JournalWriter(log) as journal:
-                    await _open_record(journal, state, run, plan, approval, around, "rollback")
-                    finished = await _walk(run, plan, state, journal, store, approval, None, around)
+                    held = places.with_lock(lock, applied.started.mirror)
+                    mirrored = await _mirror(store, held, run, plan)
+                    await _open_record(journal, state, run, plan, approval, around, held)
+                    finished = await _walk(
+                        run, plan, state, journal, store, approval, None, around, held, mirrored
+                    )
         if finished.outcome in ("done", "kept"):
             _mark_rolled_back(run, finished.outcome, around)
         return finished
@@ -146,8 +158,9 @@ async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile
     """What a rollback would do now, as the plan it would run; None where there is nothing."""
     run = runs.run_of(journal_path)
     original = PlanFile.open(run.plan)
+    runs.check_plan(original, run.state().started.digest)
     if run.rollback_journal.exists():
-        state = fold(read_journal(run.rollback_journal))
+        state = run.rollback_state()
         if state.outcome in ("done", "kept"):
             return None
         return PlanFile.open(run.rollback_plan)
@@ -159,9 +172,13 @@ async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile
 # -- before the first request --------------------------------------------------------------------
 
 
-def _check_host(plan: PlanFile) -> None:
+def _check_host(plan: PlanFile, state: RunState) -> None:
+    """A plan's destination is a path on one host. A run that has begun may go on elsewhere: the
+    markers of its destinations are in its journal, and are looked for before anything is written.
+    """
     here = socket.gethostname()
-    if plan.header.host != here:
+    begun = state.header is not None and bool(state.header.destinations)
+    if plan.header.host != here and not begun:
         raise StaleError(
             "the plan was made on another host, and its destination is a path there",
             address=str(plan.path),
@@ -201,7 +218,7 @@ def _unfinished(directory: Path, digest: str) -> tuple[Run | None, RunState]:
         state = run.state()
         if state.header is None or state.header.digest != digest:
             continue
-        if state.rolled_back is not None or state.outcome == "superseded":
+        if state.rolled_back is not None or state.outcome in ("superseded", "abandoned"):
             continue
         if run.rollback_journal.exists():
             raise StaleError(
@@ -231,7 +248,7 @@ def unfinished_runs(directory: Path) -> Iterator[Run]:
 def _supersede(around: Surroundings) -> None:
     """Close what an earlier plan left unfinished; its verified files are in the catalogue."""
     for run in unfinished_runs(around.directory):
-        with hold(run.lock, _holder(around, run.journal)):
+        with hold(run.lock, holder_for(around, run.journal)):
             _append(
                 run.journal,
                 RunEnded(
@@ -250,41 +267,10 @@ def _append(path: Path, record: JournalRecord) -> None:
         journal.note(record)
 
 
-def _holder(around: Surroundings, journal: Path) -> Holder:
-    return Holder(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        since=timestamp(around.clock()),
-        journal=str(journal.absolute()),
-    )
-
-
-@contextmanager
-def _locked(around: Surroundings, plan: PlanFile, run: Run | None) -> Iterator[None]:
-    """Hold every destination and bucket of the plan against other runs of this user and host.
-
-    In one order (sorted), so that two runs never wait for each other; nobody waits anyway.
-    """
-    endpoint = plan.header.target.endpoint
-    names = {
-        hashlib.sha256(f"{endpoint}\n{step.subject}".encode()).hexdigest()[:24]
-        for step in plan.steps
-    }
-    destinations = {
-        step.action.destination
-        for step in plan.steps
-        if isinstance(step.action, Download | Verify | Delete | DeleteBucket)
-    }
-    holder = _holder(around, run.journal if run else around.directory / runs.JOURNAL_LINK)
-    with ExitStack() as stack:
-        for name in sorted(names):
-            stack.enter_context(hold(around.state_home / "locks" / f"{name}.lock", holder))
-        for destination in sorted(destinations):
-            # The tree first: making the lock's directory on an empty mount point would make the
-            # mount point look like the destination.
-            tree = stack.enter_context(Tree.open(Path(destination), create=True))
-            stack.enter_context(hold_in(tree, f"{runs.STATE_DIRECTORY}/lock", holder))
-        yield
+async def _mirror(store: Store, held: Held, run: Run, plan: PlanFile) -> Mirror | None:
+    if held.mirror is None:
+        return None
+    return await open_mirror(store, held.mirror, run, {step.subject for step in plan.steps})
 
 
 # -- the session ---------------------------------------------------------------------------------
@@ -316,7 +302,7 @@ async def _open_record(
     plan: PlanFile,
     approval: Approval,
     around: Surroundings,
-    command: str,
+    held: Held,
 ) -> None:
     """Write who goes on with what; what no sync point covers is in doubt from here."""
     now = timestamp(around.clock())
@@ -327,7 +313,7 @@ async def _open_record(
             format=JOURNAL_FORMAT,
             run=run.id,
             digest=plan.digest,
-            command="rollback" if command == "rollback" else "apply",
+            command="rollback" if plan.header.rollback_of else "apply",
             target=plan.header.target,
             approver=approval.approver,
             host=host,
@@ -335,22 +321,20 @@ async def _open_record(
             time=now,
             tool=around.tool,
             rollback_of=plan.header.rollback_of,
+            destinations=held.destinations,
+            mirror=held.mirror,
         )
     else:
-        if state.header.digest != plan.digest:
-            raise JournalError(
-                "the journal belongs to another plan",
-                address=str(run.folder),
-                expected=plan.digest,
-                found=state.header.digest,
-            )
+        runs.check_plan(plan, state.header.digest)
         record = Resumed(
             approver=approval.approver,
             host=host,
             pid=pid,
             time=now,
             tool=around.tool,
-            doubted=tuple(step.id for step in plan.steps if isinstance(step.action, Download)),
+            doubted=tuple(
+                step.id for step in plan.steps if isinstance(step.action, Download | RemoveFile)
+            ),
         )
     await journal.commit(record)
     state.apply(journal.seq, record)
@@ -365,11 +349,17 @@ async def _walk(
     approval: Approval,
     ask: Ask | None,
     around: Surroundings,
+    held: Held,
+    mirror: Mirror | None,
     *,
     named: Path | None = None,
 ) -> RunFinished:
-    log = ItemLog(around.item_log) if around.item_log else None
-    with _scratch() as scratch:
+    log = (
+        ItemLog(around.item_log, lambda sentence: around.observer(Warned(sentence)))
+        if around.item_log
+        else None
+    )
+    with _scratch(run) as scratch:
         context = Context(
             run=run,
             plan=plan,
@@ -379,10 +369,22 @@ async def _walk(
             observer=around.observer,
             clock=around.clock,
             scratch=scratch,
+            guard=Guard(held.locks, held.leases, journal),
+            mirror=mirror,
             named=named,
             item_log=log,
         )
+        if held.leases is not None:
+            held.leases.on_lost = lambda: setattr(context, "stopping", True)
         try:
+            context.capabilities = await capabilities_for(
+                store,
+                Memory(around.state_home / "capabilities"),
+                plan.steps,
+                around.clock(),
+                around.tool,
+                lambda sentence: around.observer(Warned(sentence)),
+            )
             return await execute(context, approval, ask)
         finally:
             await asyncio.to_thread(context.close)
@@ -391,9 +393,18 @@ async def _walk(
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    """A directory for temporary tables, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="s3plan-"))
+def _scratch(run: Run | None = None) -> Iterator[Path]:
+    """A directory for temporary tables, gone afterwards.
+
+    That of a ``run``, whose lock is held, bears its name: what a session left that was killed is
+    removed by the next one.
+    """
+    if run is None:
+        folder = Path(tempfile.mkdtemp(prefix="s3plan-"))
+    else:
+        folder = Path(tempfile.gettempdir()) / f"s3plan-{run.id}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:

@@ -59,16 +59,27 @@ SETTLED = frozenset(
 )
 """States that a resumed run does not touch again. Failures are tried again."""
 
+_INTENDED = bytes(
+    code if code in SETTLED else ItemState.UNKNOWN
+    for code in [*ItemState, *range(len(ItemState), 256)]
+)
+"""What becomes of each state when requests for the item may have been sent."""
+
 GOOD = frozenset({ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE})
+
+
+FINAL: frozenset[RunOutcome] = frozenset({"done", "kept", "superseded", "abandoned"})
+"""Outcomes after which a run is never resumed."""
 
 
 class StepState:
     """One step: the state of each item, and how the step ended in the last session that ran it."""
 
-    __slots__ = ("done_bytes", "ended", "items", "started")
+    __slots__ = ("done_bytes", "ended", "items", "started", "taken")
 
     def __init__(self) -> None:
         self.items = bytearray()
+        self.taken = bytearray()
         self.done_bytes = 0
         self.started = False
         self.ended: StepEnded | None = None
@@ -79,9 +90,29 @@ class StepState:
 
     def set(self, n: int, state: ItemState) -> None:
         """Note item ``n``, growing as needed."""
+        self._reach(n)
+        self.items[n] = state
+
+    def mine(self, n: int) -> bool:
+        """Whether what stands at item ``n``'s path may be what an earlier session left there."""
+        taken = n < len(self.taken) and self.taken[n]
+        return self.of(n) is ItemState.UNKNOWN and not taken
+
+    def take(self, items: tuple[int, ...]) -> None:
+        """Note items whose path was in use before the run came to them."""
+        if items:
+            self.taken.extend(bytes(max(0, max(items) + 1 - len(self.taken))))
+            for n in items:
+                self.taken[n] = 1
+
+    def intend(self, first: int, last: int) -> None:
+        """Note that requests for items ``first`` to ``last`` may have been sent."""
+        self._reach(last)
+        self.items[first : last + 1] = self.items[first : last + 1].translate(_INTENDED)
+
+    def _reach(self, n: int) -> None:
         if n >= len(self.items):
             self.items.extend(bytes(max(n + 1 - len(self.items), len(self.items), 1024)))
-        self.items[n] = state
 
     def count(self, state: ItemState) -> int:
         """How many items are in ``state`` (PENDING counts only items that were touched around)."""
@@ -127,7 +158,7 @@ class RunState:
     @property
     def finished(self) -> bool:
         """Whether the run is at its end; such a run is never resumed."""
-        return self.rolled_back is not None or self.outcome in ("done", "kept", "superseded")
+        return self.rolled_back is not None or self.outcome in FINAL
 
     def apply(self, seq: int, record: JournalRecord) -> None:
         """Fold one record; ``seq`` is its number in the journal."""
@@ -183,9 +214,8 @@ class RunState:
                 state.ended = record
                 self.updated = record.time
             case Intent():
-                for n in range(record.first, record.last + 1):
-                    if state.of(n) not in SETTLED:
-                        state.set(n, ItemState.UNKNOWN)
+                state.intend(record.first, record.last)
+                state.take(record.taken)
             case ItemFailed():
                 state.set(record.n, _STATE_OF[record.outcome])
                 self.problems[record.step, record.n] = record
@@ -199,15 +229,15 @@ class RunState:
         state.done_bytes += record.bytes
         self._unsynced.append((seq, record))
 
-    def _doubt(self, downloads: frozenset[str]) -> None:
-        """Make receipts of ``downloads`` that no sync point covers unknown, as a run is resumed.
+    def _doubt(self, steps: frozenset[str]) -> None:
+        """Make receipts of ``steps`` that no sync point covers unknown, as a run is resumed.
 
-        The files of these steps may have been lost by a power cut although their names are there.
-        Said in the journal, and not only to this process: the sync points that follow have larger
-        numbers, and must not vouch for these files.
+        A power cut may have taken files of these steps although their names are there, or brought
+        back what was removed. Said in the journal, and not only to this process: the sync points
+        that follow have larger numbers, and must not vouch for these files.
         """
         for _, receipts in self._unsynced:
-            if receipts.step not in downloads:
+            if receipts.step not in steps:
                 continue
             state = self.step(receipts.step)
             state.ended = None

@@ -16,7 +16,9 @@ class LimitFields(Fields):
     """Ceilings on what one s3plan process asks of the endpoint and of this machine."""
 
     connections: int = Field(32, ge=1, le=1024, description="Requests in flight at once.")
-    requests: float | None = Field(None, gt=0, description="Requests started in a second.")
+    requests: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Requests started in a second."
+    )
     bandwidth: Size | None = Field(
         None, gt=0, description="Bytes moved in a second, down and up together."
     )
@@ -61,6 +63,12 @@ class ConnectionSpec(Fields):
     requester_pays: bool = Field(
         False, description="Whether you accept to pay for requests to requester-pays buckets."
     )
+    scratch: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]+)?$",
+        description="A place, s3://BUCKET/PREFIX, where probes and leases may write; not in a "
+        "bucket that is evacuated.",
+    )
     limits: LimitFields = Field(
         default_factory=LimitFields, description="Ceilings on requests, bandwidth and memory."
     )
@@ -86,6 +94,7 @@ class ConnectionDocument(Frame):
             addressing=spec.addressing,
             ca_bundle=os.path.normpath(directory / spec.ca_bundle) if spec.ca_bundle else None,
             requester_pays=spec.requester_pays,
+            scratch=spec.scratch.rstrip("/") if spec.scratch else None,
             limits=model.Limits(
                 connections=limits.connections,
                 requests=limits.requests,

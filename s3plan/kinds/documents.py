@@ -23,7 +23,13 @@ from s3plan.kinds.variables import Variables
 LARGEST_FILE = 10 * 1024 * 1024
 DEEPEST_NESTING = 50
 MOST_VALUES = 200_000
-"""Values of one document after aliases are expanded."""
+"""Values of one file, and of one document after aliases are expanded."""
+
+MOST_DOCUMENTS = 10_000
+"""Documents of one file."""
+
+MOST_PROBLEMS = 100
+"""Problems of one file that are told; nobody corrects more at a time."""
 
 # libyaml's parser where PyYAML was built with it: the same events, ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -128,6 +134,15 @@ def _decoded(data: bytes, path: FilePath) -> str:
     )
 
 
+def _check_count(problems: list[ManifestError], place: Place) -> None:
+    if len(problems) >= MOST_PROBLEMS:
+        raise ManifestError(
+            f"there are more than {MOST_PROBLEMS} problems in this file",
+            address=str(place),
+            next_step="correct those above, then look again",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Scalar:
     place: Place
@@ -158,6 +173,8 @@ class _Composer:
         self._file = file
         self._variables = variables
         self._anchors: dict[str, _Node] = {}
+        self._values = 0
+        self._documents = 0
 
     def documents(self, text: str) -> Iterator[Document]:
         try:
@@ -165,6 +182,14 @@ class _Composer:
             for event in events:
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._anchors.clear()
+                    self._documents += 1
+                    if self._documents > MOST_DOCUMENTS:
+                        raise ManifestError(
+                            "the file holds too much",
+                            address=str(self._place(event.start_mark)),
+                            expected=f"at most {MOST_DOCUMENTS} documents",
+                            next_step="put them into several files",
+                        )
                     node = self._node(next(events), events, 0)
                     document = _Expansion(self._variables, self.problems).document(node)
                     if document.value is not None:
@@ -200,6 +225,15 @@ class _Composer:
             raise ManifestError(
                 f"values are nested more than {DEEPEST_NESTING} deep", address=str(place)
             )
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise ManifestError(
+                "the file holds too much",
+                address=str(place),
+                expected=f"at most {MOST_VALUES} values",
+                next_step="plan fewer buckets at a time; a glob names many of them at once",
+            )
+        _check_count(self.problems, place)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise ManifestError(
@@ -286,6 +320,7 @@ class _Expansion:
                 expected=f"at most {MOST_VALUES} values, nested at most {DEEPEST_NESTING} deep",
                 next_step="write the values out",
             )
+        _check_count(self._problems, node.place)
         # An entry of a mapping already has the place of its key.
         self._places.setdefault(path, node.place)
         match node:

@@ -70,6 +70,7 @@ Size = Annotated[
 Duration = Annotated[
     float,
     BeforeValidator(_seconds),
+    Field(allow_inf_nan=False),
     WithJsonSchema(
         {
             "anyOf": [

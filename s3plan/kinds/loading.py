@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from s3plan.errors import ManifestError, ProblemsError
 from s3plan.kinds.connection import ConnectionDocument
-from s3plan.kinds.documents import read_source
+from s3plan.kinds.documents import MOST_PROBLEMS, read_source
 from s3plan.kinds.fields import API_VERSION, Frame
 from s3plan.kinds.kind import Filters, Manifest
 from s3plan.kinds.places import Document
@@ -100,6 +100,9 @@ class _Loader:
         source = read_source(path, self._variables)
         self.problems += source.problems
         for document in source.documents:
+            # A file of nothing but mistakes: those that are known are enough.
+            if len(self.problems) >= MOST_PROBLEMS:
+                break
             self._document(document, path, source.sha256)
 
     def _document(self, document: Document, path: Path, sha256: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from s3plan.errors import ManifestError
+from s3plan.kinds.documents import MOST_PROBLEMS
 from s3plan.kinds.places import Document
 
 _LONGEST_SHOWN = 80
@@ -29,8 +30,9 @@ _EXPECTED = {
 def problems_of(
     error: ValidationError, document: Document, model: type[BaseModel]
 ) -> list[ManifestError]:
-    """One ManifestError per problem, each with its ``file:line:col``."""
-    return [_problem(details, document, model) for details in error.errors(include_url=False)]
+    """One ManifestError per problem, each with its ``file:line:col``; the first hundred."""
+    found = error.errors(include_url=False)[:MOST_PROBLEMS]
+    return [_problem(details, document, model) for details in found]
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

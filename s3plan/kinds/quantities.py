@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-SIZE_PATTERN = r"^[0-9]+ ?(B|[KMGT]i?B)?$"
-DURATION_PATTERN = r"^[0-9]+ ?[smhdw]$"
+SIZE_PATTERN = r"^[0-9]{1,19} ?(B|[KMGT]i?B)?$"
+DURATION_PATTERN = r"^[0-9]{1,19} ?[smhdw]$"
 
 _UNITS = {"": 1, "B": 1} | {
     f"{letter}{binary}B": (1024 if binary else 1000) ** power
@@ -32,9 +32,10 @@ def parse_size(text: str | int) -> int:
     """Bytes. Raises ValueError."""
     if isinstance(text, int):
         size = text
-    elif re.match(SIZE_PATTERN, text):
-        number, unit = re.fullmatch(r"([0-9]+) ?(\w*)", text).groups()  # type: ignore[union-attr]
-        size = int(number) * _UNITS[unit]
+    # Not match(): its $ also stands before a newline at the end.
+    elif re.fullmatch(SIZE_PATTERN, text):
+        unit = text.lstrip("0123456789")
+        size = int(text.removesuffix(unit)) * _UNITS[unit.lstrip()]
     else:
         raise ValueError("a size is a number of bytes such as 1048576, 1MB or 1MiB")
     if not 0 <= size <= _LARGEST:
@@ -76,13 +77,13 @@ def parse_moment(text: str, now: datetime) -> str:
 
 def format_moment(moment: datetime) -> str:
     """A time as tables hold it: RFC 3339, UTC, milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{moment.microsecond // 1000:03}Z"
-    )
+    # isoformat() and not strftime(), whose %Y has no leading zeros on Linux.
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="milliseconds") + "Z"
 
 
 def _duration(text: str) -> tuple[timedelta, str]:
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError("a duration is a number and a unit, such as 30s, 12h or 30d")
     unit = text[-1]
     try:
@@ -101,8 +102,8 @@ def _moment(text: str) -> datetime:
             day = date.fromisoformat(text)
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(expected) from error
-    if moment.tzinfo is None:
-        raise ValueError(expected)
-    return moment
+    raise ValueError(expected)

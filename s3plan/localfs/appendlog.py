@@ -7,6 +7,7 @@ the last write and is dropped; any other damage is refused. One writer at a time
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -20,9 +21,10 @@ from s3plan.localfs.refusals import BrokenLine
 __all__ = ["AppendLog", "BrokenLine", "read_log"]
 
 _CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 24
 _CRC = b',"crc":"'
 _END = len(b',"crc":"00000000"}')
-_START = re.compile(rb'\{"seq":(0|[1-9][0-9]*),')
+_START = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,18}),')
 
 _data_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
@@ -98,9 +100,11 @@ class AppendLog:
         """Write records (JSON objects with at least one member, on one line) in one go.
 
         Returns the number of the last one. They are durable after :meth:`sync`. After an OSError
-        (a full disk) none of them is in the log.
+        (a full disk; EBUSY where another process has written to the log) none of them is in it.
         """
         with self._lock:
+            if os.fstat(self._descriptor).st_size != self._size:
+                raise OSError(errno.EBUSY, "another process has written to it")
             seq = self._seq
             lines = []
             for body in bodies:
@@ -121,6 +125,20 @@ class AppendLog:
     def sync(self) -> None:
         """Return once every record is on disk (fdatasync)."""
         _data_sync(self._descriptor)
+
+    def is_ours(self) -> bool:
+        """Whether the log is still at its path, and holds what was written here and no more.
+
+        For a ``path`` that is not relative to a directory's descriptor.
+        """
+        try:
+            with self._lock:
+                there = os.stat(self.path, follow_symlinks=False)
+                mine = os.fstat(self._descriptor)
+                same = (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+                return same and mine.st_size == self._size
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Let go of the file; does not sync."""
@@ -145,15 +163,25 @@ def _open(path: str | os.PathLike[str], directory: int | None) -> int:
 def _lines(path: str | os.PathLike[str], directory: int | None) -> Iterator[tuple[int, bytes]]:
     descriptor = _open(path, directory)
     expected = 1
-    rest = b""
+    rest: list[bytes] = []
+    length = 0
     try:
         while chunk := os.read(descriptor, _CHUNK):
-            *lines, rest = (rest + chunk).split(b"\n")
+            *lines, last = chunk.split(b"\n")
+            if lines:
+                lines[0] = b"".join((*rest, lines[0]))
+                rest.clear()
+                length = 0
+            rest.append(last)
+            length += len(last)
             for line in lines:
                 if _number(line) != expected:
                     raise BrokenLine(str(path), expected)
                 yield expected, line
                 expected += 1
+            # No record is so long: a file of another kind must not be read into memory.
+            if length > _LONGEST_LINE:
+                raise BrokenLine(str(path), expected)
     finally:
         os.close(descriptor)
 
@@ -164,14 +192,14 @@ def _last(path: str | os.PathLike[str], directory: int | None) -> tuple[int, int
     try:
         tail, start = b"", os.fstat(descriptor).st_size
         # Until the piece holds the last newline and the one before it.
-        while start and tail.count(b"\n") < 2:
+        while start and tail.count(b"\n") < 2 and len(tail) <= 2 * _LONGEST_LINE:
             length = min(_CHUNK, start)
             start -= length
             tail = os.pread(descriptor, length, start) + tail
     finally:
         os.close(descriptor)
     end = tail.rfind(b"\n")
-    if end < 0:
+    if end < 0 and not start:
         return 0, 0
     line = tail[tail.rfind(b"\n", 0, end) + 1 : end]
     seq = _number(line)

@@ -18,7 +18,7 @@ from s3plan.errors import CatalogueError
 from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
 from s3plan.localfs.refusals import refusal
 from s3plan.localfs.tree import Tree
-from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord
+from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord, CatalogueRow
 from s3plan.rules.naming import RESERVED, decode_path, encode_component
 
 PLACE = f"{RESERVED}/catalogue"
@@ -155,8 +155,11 @@ def _records(directory: int, name: str, path: str) -> Iterator[CatalogueRecord]:
 
 def _decode(body: bytes, path: str, line: int) -> CatalogueRecord:
     try:
-        return _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        record = _decoder.decode(body)
+        if isinstance(record, CatalogueRow) and max(record.file.device, record.file.inode) >> 64:
+            raise msgspec.ValidationError("a device or inode has more than 64 bits")
+        return record
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CatalogueError(
             "this line is not a catalogue record that this version knows",
             address=f"{path}:{line}",

@@ -10,11 +10,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
 from s3plan.errors import DestinationError, LockedError
+from s3plan.localfs.refusals import next_step_of
 from s3plan.localfs.tree import Tree
 
 ATTEMPTS = 10
@@ -25,16 +26,42 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock: ``since`` is RFC 3339, ``journal`` the path of the run's journal."""
+    """Who holds a lock: ``since`` is RFC 3339, ``journal`` the path of the run's journal.
+
+    ``what`` is the thing that is locked, where the lock's path does not tell.
+    """
 
     host: str
     pid: int
     since: str
     journal: str
+    what: str = ""
+
+    def __str__(self) -> str:
+        """As errors and listings name it."""
+        return f"process {self.pid} on {self.host} since {self.since} ({self.journal})"
+
+
+class Lock:
+    """A lock that is held. It is lost when somebody breaks it: removes or replaces its file."""
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
+        """Made by :func:`hold` and :func:`hold_in`."""
+        self.path = os.path.abspath(path)
+        status = os.fstat(descriptor)
+        self._file = (status.st_dev, status.st_ino)
+
+    def is_held(self) -> bool:
+        """Whether the file that is locked is still the one at the lock's path."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._file
 
 
 @contextmanager
-def hold(path: str | os.PathLike[str], holder: Holder) -> Iterator[None]:
+def hold(path: str | os.PathLike[str], holder: Holder) -> Iterator[Lock]:
     """Hold the lock at ``path`` (made with its directory where missing) while the block runs.
 
     Raises LockedError, which names the holder, at once; DestinationError where locks cannot be.
@@ -44,12 +71,12 @@ def hold(path: str | os.PathLike[str], holder: Holder) -> Iterator[None]:
         descriptor = os.open(path, _FLAGS, 0o666)
     except OSError as error:
         raise _unusable(path, error) from error
-    with _holding(path, descriptor, holder):
-        yield
+    with _holding(path, descriptor, holder) as lock:
+        yield lock
 
 
 @contextmanager
-def hold_in(tree: Tree, path: str, holder: Holder) -> Iterator[None]:
+def hold_in(tree: Tree, path: str, holder: Holder) -> Iterator[Lock]:
     """Hold the lock at ``path`` below a tree's root, which no link there can lead elsewhere.
 
     Opening the tree first also keeps a lock file from being made where a disk is not mounted.
@@ -64,12 +91,12 @@ def hold_in(tree: Tree, path: str, holder: Holder) -> Iterator[None]:
             os.close(parent)
     except OSError as error:
         raise _unusable(address, error) from error
-    with _holding(address, descriptor, holder):
-        yield
+    with _holding(address, descriptor, holder) as lock:
+        yield lock
 
 
 @contextmanager
-def _holding(path: str | os.PathLike[str], descriptor: int, holder: Holder) -> Iterator[None]:
+def _holding(path: str | os.PathLike[str], descriptor: int, holder: Holder) -> Iterator[Lock]:
     """Lock an open file, say who holds it, and close it at the end."""
     try:
         _lock(path, descriptor)
@@ -78,8 +105,13 @@ def _holding(path: str | os.PathLike[str], descriptor: int, holder: Holder) -> I
             os.pwrite(descriptor, msgspec.json.encode(holder) + b"\n", 0)
         except OSError as error:
             raise _unusable(path, error) from error
-        yield
-        os.ftruncate(descriptor, 0)
+        lock = Lock(path, descriptor)
+        if not lock.is_held():
+            # Broken between opening and locking: the file that counts is another one by now.
+            raise _locked(path, None)
+        yield lock
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
@@ -109,6 +141,19 @@ def holder_of(path: str | os.PathLike[str]) -> Holder | None:
     return None
 
 
+def break_lock(path: str | os.PathLike[str]) -> None:
+    """Take a lock from its holder, who learns of it before its next write. Raises DestinationError.
+
+    The next one locks another file of this name. Only for holders that cannot be reached.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
 def _lock(path: str | os.PathLike[str], descriptor: int) -> None:
     for attempt in range(ATTEMPTS):
         try:
@@ -131,15 +176,13 @@ def _said(descriptor: int) -> Holder | None:
 
 
 def _locked(path: str | os.PathLike[str], holder: Holder | None) -> LockedError:
-    if holder is None:
-        found = "a process that does not say who it is"
-    else:
-        found = f"process {holder.pid} on {holder.host} since {holder.since} ({holder.journal})"
+    found = "a process that does not say who it is" if holder is None else str(holder)
     return LockedError(
         "another run holds the lock",
         address=os.fspath(path),
         found=found,
-        next_step="wait for it to end, or end it, then run the same command again",
+        next_step="wait for it to end, or end it, then run the same command again; "
+        "`s3plan lock status` lists the locks",
     )
 
 
@@ -147,5 +190,7 @@ def _unusable(path: str | os.PathLike[str], error: OSError) -> DestinationError:
     return DestinationError(
         f"the lock cannot be taken: {error.strerror}",
         address=os.fspath(path),
-        next_step="use a directory that is writable and on a filesystem with file locks",
+        next_step=next_step_of(
+            error, "use a directory that is writable and on a filesystem with file locks"
+        ),
     )

@@ -86,8 +86,13 @@ def refusal(error: OSError, path: str, what: str) -> DestinationError:
     return DestinationError(
         f"cannot {what}: {error.strerror}",
         address=path,
-        next_step=_NEXT_STEPS.get(error.errno or 0, "look at the disk, then run the same again"),
+        next_step=next_step_of(error, "look at the disk, then run the same again"),
     )
+
+
+def next_step_of(error: OSError, otherwise: str) -> str:
+    """What to type or do after ``error``; ``otherwise`` where nothing particular is known."""
+    return _NEXT_STEPS.get(error.errno or 0, otherwise)
 
 
 _NEXT_STEPS = {
@@ -101,6 +106,8 @@ _NEXT_STEPS = {
     errno.ESTALE: "mount the disk of the destination again, then run the same command again",
     errno.ENODEV: "mount the disk of the destination again, then run the same command again",
     errno.ENXIO: "mount the disk of the destination again, then run the same command again",
+    errno.EBUSY: "end the other process (`s3plan lock status` names it), then run the same again",
+    errno.ENFILE: "close other programs or raise fs.file-max, then run the same command again",
     errno.EMFILE: "raise the limit of open files (ulimit -n), then run the same command again",
     errno.EXDEV: "use a destination that is one filesystem, without mounts inside",
     errno.ENAMETOOLONG: "use a destination with a shorter path, or a filesystem with longer names",

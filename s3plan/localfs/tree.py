@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from s3plan.errors import DestinationError
 from s3plan.localfs import temporary
 from s3plan.localfs.confinement import Confinement
 from s3plan.localfs.partial import Bytes, Partial, seal, stat_of, write_all
@@ -72,6 +73,20 @@ class Tree:
         self.close()
 
     # -- looking -------------------------------------------------------------------------------
+
+    def check_place(self) -> None:
+        """Raise DestinationError unless the root is still what is at its path.
+
+        A disk that was pulled out or unmounted, or a directory that was moved, stays usable through
+        our descriptor; who comes to look for the files by their path does not find them.
+        """
+        try:
+            there = os.stat(self.root)
+        except OSError as error:
+            raise _out_of_place(self.root, str(error.strerror)) from error
+        mine = os.fstat(self.confinement.root)
+        if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
+            raise _out_of_place(self.root, "another directory")
 
     def stat(self, path: str) -> FileStat | None:
         """What is at ``path``: size -1 for anything but a regular file, None for nothing.
@@ -294,3 +309,13 @@ class Tree:
     def _written(self, path: str) -> None:
         if self._on_written is not None:
             self._on_written(path)
+
+
+def _out_of_place(root: Path, found: str) -> DestinationError:
+    return DestinationError(
+        "the destination is not at its path any more",
+        address=str(root),
+        expected="the directory that the run began with",
+        found=found,
+        next_step="mount the disk of the destination again, then run the same command again",
+    )

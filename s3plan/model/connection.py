@@ -21,7 +21,10 @@ class Limits(Struct, frozen=True, omit_defaults=True):
 
 
 class Connection(Struct, frozen=True, omit_defaults=True):
-    """Endpoint, region and where credentials come from. Empty means the usual AWS chain."""
+    """Endpoint, region and where credentials come from. Empty means the usual AWS chain.
+
+    ``scratch`` is ``s3://bucket/prefix``, where probes and leases may write; None is nowhere.
+    """
 
     name: str = "default"
     endpoint: str | None = None
@@ -32,4 +35,5 @@ class Connection(Struct, frozen=True, omit_defaults=True):
     addressing: Literal["auto", "path", "virtual"] = "auto"
     ca_bundle: str | None = None
     requester_pays: bool = False
+    scratch: str | None = None
     limits: Limits = Limits()

@@ -84,7 +84,7 @@ class StepFinished(Event, frozen=True, tag="step-finished"):
 
 
 class GateReached(Event, frozen=True, tag="gate"):
-    """A verification gate shows its figures."""
+    """A verification gate shows its figures, and how a deletion behind it is guarded."""
 
     subject: str
     evidence: str
@@ -92,6 +92,7 @@ class GateReached(Event, frozen=True, tag="gate"):
     figures: dict[str, int]
     totals: Totals
     problems: tuple[str, ...] = ()
+    guard: str = ""
 
 
 class Warned(Event, frozen=True, tag="warning"):

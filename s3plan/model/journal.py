@@ -22,7 +22,9 @@ Outcome = Literal["verified", "mismatched", "unverifiable", "done", "failed", "d
 
 StepOutcome = Literal["done", "incomplete", "held", "skipped"]
 
-RunOutcome = Literal["done", "incomplete", "held", "kept", "interrupted", "superseded", "failed"]
+RunOutcome = Literal[
+    "done", "incomplete", "held", "kept", "interrupted", "superseded", "abandoned", "failed"
+]
 
 
 class Record(Struct, frozen=True, tag_field="type"):
@@ -30,7 +32,11 @@ class Record(Struct, frozen=True, tag_field="type"):
 
 
 class RunStarted(Record, frozen=True, tag="run"):
-    """First record: which plan, by whom, where. ``rollback_of`` names the run taken back."""
+    """First record: which plan, by whom, where. ``rollback_of`` names the run taken back.
+
+    ``destinations`` are the ids of the markers at the plan's destinations, by path; ``mirror`` is
+    where the run folder is copied to, if anywhere.
+    """
 
     format: str
     run: str
@@ -43,6 +49,8 @@ class RunStarted(Record, frozen=True, tag="run"):
     time: str
     tool: str
     rollback_of: str | None = None
+    destinations: dict[str, str] = {}
+    mirror: str | None = None
 
 
 class Resumed(Record, frozen=True, tag="resumed"):
@@ -68,11 +76,16 @@ class StepStarted(Record, frozen=True, tag="step"):
 
 
 class Intent(Record, frozen=True, tag="intent"):
-    """Requests for items ``first`` to ``last`` (inclusive) of a step may be sent from now on."""
+    """Requests for items ``first`` to ``last`` (inclusive) of a step may be sent from now on.
+
+    ``taken`` are those whose local path was in use before the run came to them: whatever is there
+    is not the run's, also after a kill.
+    """
 
     step: str
     first: int
     last: int
+    taken: tuple[int, ...] = ()
 
 
 class Receipts(Record, frozen=True, tag="receipts"):
@@ -104,7 +117,11 @@ class SyncPoint(Record, frozen=True, tag="sync"):
 
 
 class GateRecord(Record, frozen=True, tag="gate"):
-    """A verification ended: its evidence and figures, and whether it passes."""
+    """A verification ended: its evidence and figures, and whether it passes.
+
+    ``content`` is the SHA-256 of the evidence file in hex; empty in journals of before 2026-11-20.
+    ``guard`` says what keeps a deletion from hitting another object; empty where none follows.
+    """
 
     step: str
     subject: str
@@ -113,6 +130,8 @@ class GateRecord(Record, frozen=True, tag="gate"):
     totals: Totals
     figures: dict[str, int]
     time: str
+    content: str = ""
+    guard: str = ""
 
 
 class Approved(Record, frozen=True, tag="approved"):
@@ -143,7 +162,9 @@ class StepEnded(Record, frozen=True, tag="step-ended"):
 
 
 class RunEnded(Record, frozen=True, tag="run-ended"):
-    """The process leaves the run. Only ``done``, ``kept`` and ``superseded`` are final."""
+    """The process leaves the run. ``done``, ``kept``, ``superseded`` and ``abandoned`` are
+    final.
+    """
 
     outcome: RunOutcome
     time: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
 
-from s3plan.model.objects import Checksum, ObjectAttributes, Verdict
+from msgspec import Meta, Struct
+
+from s3plan.model.objects import Checksum, Count, ObjectAttributes, Verdict
 
 CATALOGUE_FORMAT = "s3plan.catalogue/1"
 
@@ -14,8 +16,8 @@ class FileStat(Struct, frozen=True, gc=False):
 
     device: int
     inode: int
-    size: int
-    mtime_ns: int
+    size: Count
+    mtime_ns: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class LocalFile(Struct, frozen=True, gc=False):
@@ -57,7 +59,7 @@ class CatalogueRow(Struct, frozen=True, tag_field="type", tag="object", omit_def
 
     key: str
     path: str
-    size: int
+    size: Count
     etag: str
     modified: str
     evidence: Checksum

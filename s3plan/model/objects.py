@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A count or a size in bytes, as far as tables hold it. Checked where a file is read."""
 
 ChecksumAlgorithm = Literal["CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1", "MD5"]
 """Algorithms s3plan computes. MD5 is only the ETag of a plain or SSE-S3 single-part object."""

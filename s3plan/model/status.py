@@ -75,3 +75,33 @@ class RunStatus(Struct, frozen=True):
     buckets: tuple[BucketStatus, ...]
     failures: tuple[str, ...]
     next_step: str | None
+
+
+class RunSummary(Struct, frozen=True):
+    """One run of a directory. ``problem`` says why its journal cannot be read, empty if it can.
+
+    ``running`` names the process that holds it now, ``next_step`` is a command.
+    """
+
+    id: str
+    command: str
+    outcome: str
+    running: str | None
+    started: str
+    updated: str
+    journal: str
+    buckets: tuple[str, ...]
+    next_step: str | None
+    problem: str = ""
+
+
+class LockStatus(Struct, frozen=True):
+    """A lock or lease that somebody holds. ``address`` is a path or ``s3://bucket/key``.
+
+    ``is_alive`` tells of a holder on this host whether its process runs; None of all others.
+    """
+
+    address: str
+    what: str
+    holder: str
+    is_alive: bool | None

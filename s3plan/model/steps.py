@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.objects import Count
+
 Reversibility = Literal["free", "costs", "until", "never"]
 """``free``: undo costs nothing; ``costs``: money or time; ``until``: works until something
 happens; ``never``: cannot be undone."""
@@ -110,8 +112,8 @@ class Gate(Struct, frozen=True):
 class Totals(Struct, frozen=True):
     """Items and their bytes."""
 
-    items: int = 0
-    bytes: int = 0
+    items: Count = 0
+    bytes: Count = 0
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(self.items + other.items, self.bytes + other.bytes)
@@ -125,10 +127,10 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     """
 
     step: str
-    n: int
+    n: Count
     key: str
     path: str
-    size: int
+    size: Count
     etag: str
     modified: str
     storage_class: str = "STANDARD"

@@ -18,7 +18,7 @@ import zstandard
 from s3plan.errors import PlanFileError
 
 _ZSTD_LEVEL = 3
-_SKIPPED_AT_ONCE = 1024 * 1024
+_READ_AT_ONCE = 1024 * 1024
 
 
 @contextmanager
@@ -64,11 +64,18 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+def text_of(path: Path) -> Iterator[bytes]:
+    """The text of a plan file in pieces. Damage is PlanFileError."""
+    with opened(path) as stream:
+        while chunk := stream.read(_READ_AT_ONCE):
+            yield chunk
+
+
 def skip(stream: BinaryIO, offset: int) -> None:
     """Move a stream that stands at its start to ``offset`` bytes of its text."""
     if isinstance(stream, io.BufferedReader):
         stream.seek(offset)
         return
     # Compressed text has no places to jump to.
-    while offset > 0 and (chunk := stream.read(min(offset, _SKIPPED_AT_ONCE))):
+    while offset > 0 and (chunk := stream.read(min(offset, _READ_AT_ONCE))):
         offset -= len(chunk)

@@ -23,6 +23,7 @@ from s3plan.plan.digest import PlanDigest, step_id
 
 _BLOCK = 1024 * 1024
 _LONGEST_LINE = 16 * 1024 * 1024
+_ITEM_OF = b'{"type":"item","step":"'
 _FORMAT_FAMILY = PLAN_FORMAT.rpartition("/")[0] + "/"
 
 T = TypeVar("T")
@@ -122,7 +123,9 @@ class _Reader:
         self._blocks = _blocks(path, stream, 1)
         self._sections: dict[str, _Section] = {}
         self._steps: list[Step] = []
-        self._own_worklists: list[str] = []
+        self._ids: set[str] = set()
+        self._verifications: set[str] = set()
+        self._own_worklists: set[str] = set()
         self._end: PlanEnd | None = None
         self._current: str | None = None
         self._prefix = b""
@@ -218,12 +221,15 @@ class _Reader:
         self._check(record, number)
         digest.step(record)
         self._steps.append(record)
+        self._ids.add(record.id)
+        if isinstance(record.action, Verify):
+            self._verifications.add(record.id)
         if record.worklist == record.id:
-            self._own_worklists.append(record.id)
+            self._own_worklists.add(record.id)
 
     def _check(self, step: Step, number: int) -> None:
         """Refuse a step that is not made from its content, or leans on what is not before it."""
-        earlier = {known.id for known in self._steps}
+        earlier = self._ids
         if step.id in earlier or step.id != step_id(step.action, step.subject):
             _refuse(
                 self._path,
@@ -244,8 +250,7 @@ class _Reader:
                     f"step {step.id} leans on a step that does not come before it",
                     found=str(named),
                 )
-        verifications = {known.id for known in self._steps if isinstance(known.action, Verify)}
-        if step.gate and step.gate.evidence not in verifications:
+        if step.gate and step.gate.evidence not in self._verifications:
             _refuse(
                 self._path,
                 number,
@@ -258,10 +263,12 @@ class _Reader:
         if not (self._current and lines[index].startswith(self._prefix)):
             self._current = None
         if self._current is None:
-            for step in self._own_worklists:
-                prefix = b'{"type":"item","step":"' + step.encode() + b'",'
-                if step not in self._sections and lines[index].startswith(prefix):
-                    self._current, self._prefix = step, prefix
+            name, quote, _ = lines[index].removeprefix(_ITEM_OF).partition(b'"')
+            step = name.decode(errors="replace")
+            prefix = _ITEM_OF + name + quote + b","
+            known = step in self._own_worklists and step not in self._sections
+            if known and lines[index].startswith(prefix):
+                self._current, self._prefix = step, prefix
         prefix = self._prefix
         run = index
         while run < len(lines) and lines[run].startswith(prefix):

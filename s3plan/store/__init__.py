@@ -11,6 +11,7 @@ from s3plan.store.bucket import (
     Sink,
 )
 from s3plan.store.control import Control
+from s3plan.store.leases import LeaseObject
 from s3plan.store.listing import ListPage
 from s3plan.store.retry import Patience
 from s3plan.store.store import Store
@@ -21,6 +22,7 @@ __all__ = [
     "Control",
     "DeleteResult",
     "DeleteTarget",
+    "LeaseObject",
     "ListPage",
     "Patience",
     "PutResult",

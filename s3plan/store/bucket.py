@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from s3plan.errors import EndpointError, NoSuchBucketError, StoreError
+from s3plan.errors import EndpointError, NoSuchBucketError, StoreError, ThrottledError
 from s3plan.model.objects import Checksum, ObjectAttributes, ObjectHead
 from s3plan.store import documents, failures, heads, listing
 from s3plan.store.listing import ListPage
@@ -138,12 +139,14 @@ class Bucket:
         content_md5: bytes,
         checksum: Checksum | None,
         if_none_match: bool,
+        if_match: str | None = None,
     ) -> PutResult:
         """PutObject with everything that makes the object as it was, tags included.
 
-        ``content_md5`` is the 16-byte digest. With ``if_none_match`` nothing is overwritten and a
-        lost answer is sent again; a `PreconditionFailedError` may then be our own first attempt,
-        so look. Without it a lost answer is an `OutcomeUnknownError`.
+        ``content_md5`` is the 16-byte digest. With ``if_none_match`` nothing is overwritten, with
+        ``if_match`` only the object of that ETag (without quotes). A lost answer is then sent
+        again; a `PreconditionFailedError` may be our own first attempt, so look. Without either a
+        lost answer is an `OutcomeUnknownError`.
         """
         address = f"s3://{self.name}/{key}"
         headers = heads.put_headers(attributes, address)
@@ -153,6 +156,8 @@ class Bucket:
             headers.append(("x-amz-sdk-checksum-algorithm", checksum.algorithm))
         if if_none_match:
             headers.append(("if-none-match", "*"))
+        if if_match is not None:
+            headers.append(("if-match", f'"{if_match}"'))
         in_memory = isinstance(body, bytes) and size <= _STREAMED_FROM
         source = _BytesSource(body) if isinstance(body, bytes) else body
         sha256 = None
@@ -166,7 +171,7 @@ class Bucket:
             "s3:PutObject",
             tuple(headers),
             body=body if in_memory and isinstance(body, bytes) else None,
-            repeatable=if_none_match,
+            repeatable=if_none_match or if_match is not None,
             timed=True,
             sha256=sha256,
             has_md5=True,
@@ -183,7 +188,8 @@ class Bucket:
     async def delete_many(self, targets: Sequence[DeleteTarget]) -> tuple[DeleteResult, ...]:
         """DeleteObjects for at most 1,000 keys; one result per target, in their order.
 
-        Sent once: when the answer is lost as a whole this raises `OutcomeUnknownError`. Keys that
+        Keys that S3 asks to wait for are sent again, all others once: when an answer is lost as a
+        whole this raises `OutcomeUnknownError`, and any of the keys may be gone. Keys that
         XML may garble (control characters) go one by one as DeleteObject.
         """
         if len(targets) > _MOST_DELETED:
@@ -192,10 +198,28 @@ class Bucket:
         single = [target for target in targets if not documents.is_writable(target.key)]
         errors: dict[str, StoreError | None] = {}
         if batch:
-            errors.update(await self._delete_batch(batch))
-        alone = await asyncio.gather(*[self._delete_one(target) for target in single])
-        errors.update(zip([target.key for target in single], alone, strict=True))
+            errors.update(await self._delete_patiently(batch))
+        errors.update((one.key, one.error) for one in await self.delete_singly(single))
         return tuple(DeleteResult(target.key, errors[target.key]) for target in targets)
+
+    async def delete_singly(self, targets: Sequence[DeleteTarget]) -> tuple[DeleteResult, ...]:
+        """A DeleteObject for each, sent once: some endpoints honour an ETag there only."""
+        errors = await asyncio.gather(*[self._delete_one(target) for target in targets])
+        return tuple(
+            DeleteResult(target.key, error) for target, error in zip(targets, errors, strict=True)
+        )
+
+    async def _delete_patiently(
+        self, targets: Sequence[DeleteTarget]
+    ) -> dict[str, StoreError | None]:
+        """DeleteObjects, sent again for the keys with which S3 says it did nothing yet."""
+        errors = await self._delete_batch(targets)
+        for times in itertools.count(1):
+            slowed = [one for one in targets if isinstance(errors[one.key], ThrottledError)]
+            if not slowed or not await self._sender.slowed_down(self.name, times):
+                break
+            errors.update(await self._delete_batch(slowed))
+        return errors
 
     async def _delete_batch(self, targets: Sequence[DeleteTarget]) -> dict[str, StoreError | None]:
         body = delete_document(targets)

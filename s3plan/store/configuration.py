@@ -42,6 +42,12 @@ def _ownership(answer: dict[str, Any]) -> object:
     return None if controls.get("Rules") == default else controls or None
 
 
+def _replication(answer: dict[str, Any]) -> object:
+    configuration = answer.get("ReplicationConfiguration", {})
+    # Ceph RGW answers with an empty role and no rules where nothing was ever configured.
+    return configuration if configuration.get("Rules") else None
+
+
 def _public_access(answer: dict[str, Any]) -> object:
     block = answer.get("PublicAccessBlockConfiguration", {})
     # All four are on in every new bucket since April 2023.
@@ -70,7 +76,7 @@ DOCUMENTS: tuple[tuple[str, str, Extract], ...] = (
     ("website", "get_bucket_website", _whole),
     ("logging", "get_bucket_logging", _part("LoggingEnabled")),
     ("notification", "get_bucket_notification_configuration", _whole),
-    ("replication", "get_bucket_replication", _part("ReplicationConfiguration")),
+    ("replication", "get_bucket_replication", _replication),
     ("ownership", "get_bucket_ownership_controls", _ownership),
     ("public-access-block", "get_public_access_block", _public_access),
     ("acl", "get_bucket_acl", _acl),

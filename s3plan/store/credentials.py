@@ -117,7 +117,9 @@ class CredentialSource:
             frozen = self._provider.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise self._profile_error(error) from error
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        found = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        _check_spelling(found)
+        return found
 
     def _profile_error(self, error: Exception) -> CredentialsError:
         # What a credential_process printed is the user's own affair and may hold keys.
@@ -143,6 +145,22 @@ class CredentialSource:
         if self._connection.role_arn:
             _assume(session, chain, self._connection.role_arn)
         return session
+
+
+def _check_spelling(credentials: Credentials) -> None:
+    """Refuse what no header can hold: libraries quote such a value in what they raise."""
+    for name, value in (
+        ("access key", credentials.access_key),
+        ("secret key", credentials.secret_key),
+        ("session token", credentials.token),
+    ):
+        if value and not (value.isascii() and value.isprintable() and " " not in value):
+            raise CredentialsError(
+                f"the {name} holds a character that none can have",
+                expected="printable ASCII without blanks",
+                found="a line end at its end" if value[:-1].isprintable() else "another character",
+                next_step="set it again; a file that is read into a variable may end in a newline",
+            )
 
 
 def _assume(session: Session, chain: Any, role_arn: str) -> None:

@@ -25,7 +25,11 @@ _LONGEST_DOCUMENT = 256 * 1024
 _LONGEST_MESSAGE = 500
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+SKEWED_CODE = "RequestTimeTooSkewed"
+SKEW_SECONDS = 300
+"""S3 accepts signatures within 15 minutes of its own clock; a third of that is already wrong."""
 _CREDENTIAL_CODES = EXPIRED_CODES | {
+    SKEWED_CODE,
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
     "InvalidToken",
@@ -152,12 +156,7 @@ def _explain(
     if code == "InvalidObjectState":
         return ArchivedObjectError, "the object is archived", "restore it first"
     if code in _CREDENTIAL_CODES:
-        step = (
-            "sign in again"
-            if code in EXPIRED_CODES
-            else "check access key, secret key, region and endpoint"
-        )
-        return CredentialsError, "S3 does not accept the credentials", step
+        return CredentialsError, *_unaccepted(code)
     if status in (401, 403) or code in _DENIED_CODES:
         return (
             AccessDeniedError,
@@ -185,6 +184,20 @@ def _explain(
             "set region in the Connection to the bucket's region",
         )
     return StoreError, "S3 refused the request", None
+
+
+def _unaccepted(code: str) -> tuple[str, str]:
+    if code == SKEWED_CODE:
+        return (
+            "this machine's clock is wrong, so S3 refuses its signatures",
+            "set the clock (`timedatectl set-ntp true`), then run the same command again",
+        )
+    step = (
+        "sign in again"
+        if code in EXPIRED_CODES
+        else "check access key, secret key, region and endpoint"
+    )
+    return "S3 does not accept the credentials", step
 
 
 def _denied(refusal: Refusal, subject: Subject) -> str:

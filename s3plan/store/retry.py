@@ -26,6 +26,16 @@ _NOT_DONE_CODES = frozenset(
     }
 )
 _MAYBE_DONE = frozenset({500, 502, 504})
+_SLOW_DOWN_CODES = frozenset(
+    {
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "BandwidthLimitExceeded",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,13 @@ class Patience:
     """How long a request is tried. Seconds; ``attempts`` counts the first one too.
 
     Pauses have full jitter: uniformly between 0 and ``base * 2**n``, at most ``cap`` (AWS
-    Architecture Blog, "Exponential backoff and jitter").
+    Architecture Blog, "Exponential backoff and jitter"). Being asked to slow down is no failure:
+    ``slowdowns`` is how often a request takes that before it is given up, with the defaults after
+    a minute and a half on average.
     """
 
     attempts: int = 7
+    slowdowns: int = 16
     base: float = 0.2
     cap: float = 20.0
     connect: float = 10.0
@@ -55,6 +68,11 @@ def judge(status: int, code: str | None) -> Judgement:
     if status in _MAYBE_DONE or code == "InternalError":
         return "maybe-done"
     return "refused"
+
+
+def asks_to_slow_down(status: int, code: str | None) -> bool:
+    """Whether the answer is about how much is asked, and not about what."""
+    return status in (429, 503) or code in _SLOW_DOWN_CODES
 
 
 def retry_after(headers: dict[str, str], now: float) -> float | None:

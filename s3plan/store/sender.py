@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -18,14 +19,17 @@ from s3plan.store import failures
 from s3plan.store.credentials import CredentialSource
 from s3plan.store.endpoint import Address, EndpointResolver, region_in
 from s3plan.store.failures import Refusal, Subject
-from s3plan.store.retry import Patience, http_date, judge, retry_after
+from s3plan.store.pacing import Pace
+from s3plan.store.retry import Patience, asks_to_slow_down, http_date, judge, retry_after
 from s3plan.store.signing import Credentials, Signer, encode_query, payload_hash
 from s3plan.store.throttle import RequestRate
 from s3plan.store.transfer import Answer, Receiver, Source, WireError
 from s3plan.store.wire import Outgoing, Wire
 
-_SKEW_SECONDS = 300
-"""S3 accepts signatures within 15 minutes of its own clock; a third of that is already wrong."""
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
+
+
+_READING = ("GET", "HEAD")
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -48,6 +52,11 @@ class Request(Struct, frozen=True, gc=False):
     has_md5: bool = False
 
     @property
+    def reads_content(self) -> bool:
+        """Whether a good answer is an object's own bytes, which may look like an error document."""
+        return self.method == "GET" and self.key is not None and not self.query
+
+    @property
     def subject(self) -> Subject:
         """For errors."""
         return Subject(self.bucket, self.key, self.action)
@@ -59,6 +68,58 @@ class Streaming(Struct, frozen=True):
     receiver: Receiver | None = None
     source: Source | None = None
     size: int = 0
+
+
+class _Signed(NamedTuple):
+    """What one attempt was signed with. ``offset`` is the clock's correction in seconds."""
+
+    address: Address
+    credentials: Credentials
+    offset: float
+
+
+class _Tries:
+    """How often one request was tried in vain, and whether it may be tried again."""
+
+    __slots__ = ("_deadline", "_failed", "_patience", "_slowed")
+
+    def __init__(self, patience: Patience, deadline: float | None) -> None:
+        self._patience = patience
+        self._deadline = deadline
+        self._failed = 0
+        self._slowed = 0
+
+    @property
+    def count(self) -> int:
+        return self._failed + self._slowed
+
+    def pause_after_failure(self, rest: float | None, chance: float) -> float | None:
+        """Seconds until the next attempt; None when there is none."""
+        self._failed += 1
+        if self._failed >= self._patience.attempts:
+            return None
+        return self._in_time(self._patience.pause(self._failed, rest, chance))
+
+    def pause_after_slow_down(self, rest: float | None, chance: float) -> float | None:
+        """The same after an answer that asked for patience."""
+        self._slowed += 1
+        if self._slowed >= self._patience.slowdowns:
+            return None
+        return self._in_time(self._patience.pause(self._slowed, rest, chance))
+
+    def _in_time(self, pause: float) -> float | None:
+        if self._deadline is not None and time.monotonic() + pause >= self._deadline:
+            return None
+        return pause
+
+
+def _is_good(request: Request, answer: Answer) -> bool:
+    """Whether S3 did what was asked. An object's own bytes may look like an error document."""
+    return 200 <= answer.status < 300 and not (
+        answer.body[:1] == b"<"
+        and not request.reads_content
+        and failures.is_error_document(answer.body)
+    )
 
 
 class Sender:
@@ -81,6 +142,8 @@ class Sender:
         self._credentials = credentials
         self._patience = patience
         self._rate = RequestRate(limits.requests)
+        self._connections = limits.connections
+        self._paces: dict[str, Pace] = {}
         self._object_timeout = limits.object_timeout
         self._clock = clock
         self._chance = chance
@@ -90,6 +153,8 @@ class Sender:
         self._second = 0
         self._timestamp = ""
         self.common_headers: tuple[tuple[str, str], ...] = ()
+        self.fence: Callable[[], float] | None = None
+        """Seconds that a request which writes may still take, while a lease is held."""
 
     def address(self, bucket: str) -> Address:
         """Where the bucket is, as far as is known now."""
@@ -109,56 +174,94 @@ class Sender:
             else None
         )
         corrected: set[str] = set()
-        attempt = 0
+        pace = self._pace(request.bucket)
+        if self.fence is not None and request.method not in _READING:
+            fenced = time.monotonic() + self.fence()
+            deadline = fenced if deadline is None else min(deadline, fenced)
+        tries = _Tries(self._patience, deadline)
         while True:
-            attempt += 1
-            await self._rate.turn()
-            address = self.address(request.bucket)
-            credentials = await self._credentials.current()
             try:
-                answer = await self._once(request, streaming, address, credentials, deadline)
+                answer, signed = await self._paced(request, streaming, deadline, pace)
             except WireError as failure:
                 if failure.sent and not request.repeatable:
                     raise failures.unknown(str(failure), request.subject) from failure
-                pause = self._patience.pause(attempt, None, self._chance())
-                if failure.fatal or not self._may_go_on(attempt, pause, deadline):
+                pause = tries.pause_after_failure(None, self._chance())
+                if failure.fatal or pause is None:
                     raise failures.unreachable(
-                        str(failure), request.subject, address.origin, attempts=attempt
+                        str(failure),
+                        request.subject,
+                        self.address(request.bucket).origin,
+                        attempts=tries.count,
                     ) from failure
                 await asyncio.sleep(pause)
                 continue
-            if 200 <= answer.status < 300 and not (
-                answer.body[:1] == b"<" and failures.is_error_document(answer.body)
-            ):
+            if _is_good(request, answer):
+                # The time of an answer to a body is mostly the body's.
+                pace.answered(answer.seconds if request.method in _BODILESS else None)
                 return answer
             refusal = failures.read(answer.status, answer.headers, answer.body)
-            if await self._correct(
-                request,
-                answer,
-                refusal,
-                address=address,
-                credentials=credentials,
-                corrected=corrected,
-            ):
-                attempt -= 1
+            rest = retry_after(answer.headers, self._clock())
+            slow_down = asks_to_slow_down(refusal.status, refusal.code)
+            if slow_down:
+                pace.refused(rest)
+            else:
+                pace.answered(None)
+            if await self._correct(request, answer, refusal, signed=signed, corrected=corrected):
                 continue
             judgement = judge(refusal.status, refusal.code)
-            pause = self._patience.pause(
-                attempt, retry_after(answer.headers, self._clock()), self._chance()
-            )
             if judgement == "maybe-done" and not request.repeatable:
                 raise failures.unknown(
                     f"{refusal.status} {refusal.code or 'without an error document'}",
                     request.subject,
                 )
-            if judgement == "refused" or not self._may_go_on(attempt, pause, deadline):
-                raise failures.refused(refusal, request.subject, address.origin)
+            after = tries.pause_after_slow_down if slow_down else tries.pause_after_failure
+            pause = after(rest, self._chance())
+            if judgement == "refused" or pause is None:
+                raise failures.refused(refusal, request.subject, signed.address.origin)
             await asyncio.sleep(pause)
 
-    def _may_go_on(self, attempt: int, pause: float, deadline: float | None) -> bool:
-        if attempt >= self._patience.attempts:
+    async def slowed_down(self, bucket: str, times: int) -> bool:
+        """Wait after a good answer that asked for patience, for the ``times``-th time in a row.
+
+        False when that is once too often; nothing was waited for then.
+        """
+        if times >= self._patience.slowdowns:
             return False
-        return deadline is None or time.monotonic() + pause < deadline
+        self._pace(bucket).refused(None)
+        await asyncio.sleep(self._patience.pause(times, None, self._chance()))
+        return True
+
+    def _pace(self, bucket: str) -> Pace:
+        pace = self._paces.get(bucket)
+        if pace is None:
+            pace = self._paces[bucket] = Pace(self._connections)
+        return pace
+
+    async def _paced(
+        self,
+        request: Request,
+        streaming: Streaming | None,
+        deadline: float | None,
+        pace: Pace,
+    ) -> tuple[Answer, _Signed]:
+        """One attempt in its turn, and what it was signed with.
+
+        What it is signed with, and how long it may take, is decided after the waiting.
+        """
+        await pace.enter()
+        try:
+            await self._rate.turn()
+            signed = _Signed(
+                self.address(request.bucket), await self._credentials.current(), self._offset
+            )
+            answer = await self._once(
+                request, streaming, signed.address, signed.credentials, deadline
+            )
+        finally:
+            pace.leave()
+        if answer.status == 206:
+            raise WireError("a part (206) came where the whole was asked for", sent=True)
+        return answer, signed
 
     async def _once(
         self,
@@ -202,7 +305,7 @@ class Sender:
         if deadline is not None:
             seconds = deadline - time.monotonic()
             if seconds <= 0:
-                raise WireError("the deadline of this object passed", sent=False, fatal=True)
+                raise WireError("the deadline of this request passed", sent=False, fatal=True)
         out = Outgoing(
             request.method,
             address.origin,
@@ -223,11 +326,14 @@ class Sender:
         answer: Answer,
         refusal: Refusal,
         *,
-        address: Address,
-        credentials: Credentials,
+        signed: _Signed,
         corrected: set[str],
     ) -> bool:
-        """Whether something about the request was wrong that is right now; each kind once."""
+        """Whether something about the request was wrong that is right now; each kind once.
+
+        Of many requests that were wrong together the first corrects, and all are sent again.
+        """
+        address = signed.address
         region = self._told_region(request, refusal, address)
         if region is not None and "region" not in corrected:
             corrected.add("region")
@@ -236,17 +342,21 @@ class Sender:
             return True
         # The answer to a HEAD has no document, so its status has to be enough.
         blind = request.method == "HEAD" and refusal.code is None
-        skewed = refusal.code == "RequestTimeTooSkewed" or (blind and refusal.status == 403)
+        skewed = refusal.code == failures.SKEWED_CODE or (blind and refusal.status == 403)
         if skewed and "clock" not in corrected:
             corrected.add("clock")
             told = http_date(answer.headers.get("date", ""))
-            if told is not None and abs(told - self._clock() - self._offset) > _SKEW_SECONDS:
+            if (
+                told is not None
+                and abs(told - self._clock() - self._offset) > failures.SKEW_SECONDS
+            ):
                 self._offset = told - self._clock()
+            if self._offset != signed.offset:
                 return True
         expired = refusal.code in failures.EXPIRED_CODES or (blind and refusal.status == 400)
         if expired and "credentials" not in corrected:
             corrected.add("credentials")
-            return await self._credentials.reload(credentials)
+            return await self._credentials.reload(signed.credentials)
         return False
 
     def _told_region(self, request: Request, refusal: Refusal, address: Address) -> str | None:

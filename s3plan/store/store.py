@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from s3plan import __version__
@@ -13,10 +13,12 @@ from s3plan.model.buckets import Identity
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.store.bucket import Bucket
+from s3plan.store.canaries import Canaries
 from s3plan.store.control import Control
 from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress, choose_ca_bundle
 from s3plan.store.endpoint import EndpointResolver, settle
+from s3plan.store.leases import LeaseObject
 from s3plan.store.retry import Patience
 from s3plan.store.sender import Sender
 from s3plan.store.wire import Wire
@@ -117,6 +119,19 @@ class Store:
         """A bucket by name; sends nothing. Raises `NoSuchBucketError` for what is no name."""
         self._sender.address(name)
         return Bucket(name, self._sender, self._wire)
+
+    def lease_object(self, bucket: str, key: str) -> LeaseObject:
+        """An object that leases are written to; sends nothing."""
+        self._sender.address(bucket)
+        return LeaseObject(self._sender, bucket, key)
+
+    def canaries(self, bucket: str, prefix: str) -> Canaries:
+        """Objects of a probe below ``prefix``; sends nothing."""
+        return Canaries(self.bucket(bucket), self._sender, prefix)
+
+    def fence(self, seconds_left: Callable[[], float] | None) -> None:
+        """Let no request that writes last longer than ``seconds_left`` says; None is no bound."""
+        self._sender.fence = seconds_left
 
     async def list_buckets(self) -> tuple[str, ...]:
         """Names of all buckets of the account, in byte order."""

@@ -23,12 +23,13 @@ _CANNOT_SEEK: int = pycurl.SEEKFUNC_CANTSEEK
 class Answer(NamedTuple):
     """An HTTP answer. Header names are lower-case, values one character per byte (Latin-1).
 
-    ``body`` is empty where a receiver took the bytes.
+    ``body`` is empty where a receiver took the bytes. ``seconds`` passed until the first byte.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    seconds: float = 0.0
 
 
 class WireError(Exception):
@@ -128,7 +129,7 @@ class Transfer:
             return _SEEK_FAILED
         return _SEEK_DONE
 
-    def finish(self, status: int) -> Answer:
+    def finish(self, status: int, seconds: float) -> Answer:
         """The answer after the last byte. Raises `WireError` when bytes are missing."""
         if not self._decided:
             self._decide()
@@ -139,7 +140,7 @@ class Transfer:
                 f"{headers.get('content-length', 'missing')}",
                 sent=True,
             )
-        return Answer(status, headers, b"".join(self._body))
+        return Answer(status, headers, b"".join(self._body), seconds)
 
     def _decide(self) -> None:
         """Give a good answer to the receiver; keep any other for the error message."""

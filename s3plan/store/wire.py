@@ -104,8 +104,7 @@ class Wire:
             curl.setopt(pycurl.CUSTOMREQUEST, out.method)
             curl.setopt(pycurl.POSTFIELDS, body)
             curl.setopt(pycurl.FRESH_CONNECT, out.fresh)
-        if self._limits.object_timeout:
-            curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(out.seconds))
+        curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(out.seconds))
         multi = self._multi
         if multi is None:
             multi = self._multi = pycurl.AsyncCurlMulti()
@@ -124,6 +123,7 @@ class Wire:
             curl.close()
             raise
         status = curl.getinfo(pycurl.RESPONSE_CODE)
+        seconds = curl.getinfo(pycurl.STARTTRANSFER_TIME)
         content = b"".join(chunks)
         if self._limited:
             pause = self._bandwidth.debit(len(content) + len(body or b""))
@@ -134,7 +134,7 @@ class Wire:
         if body:
             curl.setopt(pycurl.POSTFIELDS, b"")
         idle.append(curl)
-        return Answer(status, parse_headers(lines), content)
+        return Answer(status, parse_headers(lines), content, seconds)
 
     async def stream(
         self,
@@ -221,8 +221,9 @@ class Wire:
             if transfer.source is not None:
                 transfer.source.start()
             curl.perform()
-            status = curl.getinfo(pycurl.RESPONSE_CODE)
-            return transfer.finish(status)
+            return transfer.finish(
+                curl.getinfo(pycurl.RESPONSE_CODE), curl.getinfo(pycurl.STARTTRANSFER_TIME)
+            )
         except pycurl.error as error:
             if transfer.raised is not None:
                 raise transfer.raised from None

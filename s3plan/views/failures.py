@@ -9,6 +9,9 @@ from rich.text import Text
 from s3plan.errors import ProblemsError, S3PlanError, StoreError
 from s3plan.views.text import visible
 
+_LONGEST = 2_000
+"""Characters of one part: what is wrong with a file of one endless line fits on a screen."""
+
 
 def error_lines(error: S3PlanError) -> Iterator[Text]:
     """Yield the lines of an error; of a ``ProblemsError`` every problem, then the way on."""
@@ -23,7 +26,7 @@ def error_lines(error: S3PlanError) -> Iterator[Text]:
 
 
 def _headline(code: str, what: str) -> Text:
-    return Text(f"error[{code}]", style="bold red").append(f": {visible(what)}", style="default")
+    return Text(f"error[{code}]", style="bold red").append(f": {_readable(what)}", style="default")
 
 
 def _parts(error: S3PlanError) -> Iterator[Text]:
@@ -36,7 +39,12 @@ def _parts(error: S3PlanError) -> Iterator[Text]:
     ]
     for label, value in parts:
         if value:
-            yield Text(f"  {label}: ", style="dim").append(visible(value), style="default")
+            yield Text(f"  {label}: ", style="dim").append(_readable(value), style="default")
+
+
+def _readable(text: str) -> str:
+    more = len(text) - _LONGEST
+    return visible(text) if more <= 0 else f"{visible(text[:_LONGEST])}… ({more:,} more characters)"
 
 
 def _answer(error: S3PlanError) -> str | None:

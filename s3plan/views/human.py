@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rich.text import Text
 
 from s3plan.errors import S3PlanError
+from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.views.diagnosis import diagnosis_parts
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
 from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
@@ -101,6 +103,11 @@ class HumanView:
         for manifest in manifests:
             place = f"{manifest.path}: {manifest.kind} {manifest.name}"
             self._out.say(f"valid: {visible(place)}")
+
+    def diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Print the findings and the table of capabilities."""
+        for part in diagnosis_parts(diagnosis):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Print the sentence."""

@@ -13,12 +13,15 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import msgspec
+from msgspec.structs import asdict
 
 from s3plan.errors import ProblemsError, S3PlanError, StoreError
+from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.rules.characters import harmless_json
 from s3plan.views.progress import Progress
 from s3plan.views.review import PlanDocument
 from s3plan.views.view import Remarks
@@ -119,7 +122,7 @@ class JsonView:
     def items(self, step: Step, items: Iterable[Item]) -> None:
         """Write the items of a step."""
         for item in items:
-            self._stream.write(_ENCODER.encode(item) + b"\n")
+            self._stream.write(_line(item))
 
     def confirm_plan(self, plan: PlanDocument, name: str) -> bool | None:
         """Nobody answers: a program approves with ``--approve``."""
@@ -136,6 +139,11 @@ class JsonView:
     def valid(self, manifests: Sequence[ManifestRef]) -> None:
         """Write the manifests that are valid."""
         _write(self._stream, {"type": "valid", "manifests": manifests})
+
+    def diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Write the findings and the capabilities."""
+        record = {"type": "diagnosis", "healthy": diagnosis.healthy}
+        _write(self._stream, record | asdict(diagnosis))
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Write the record."""
@@ -191,5 +199,10 @@ def _text(value: str | None) -> str | None:
 
 
 def _write(stream: BinaryIO, value: object) -> None:
-    stream.write(_ENCODER.encode(value) + b"\n")
+    stream.write(_line(value))
     stream.flush()
+
+
+def _line(value: object) -> bytes:
+    # Standard output may be a terminal, also for JSON.
+    return harmless_json(_ENCODER.encode(value)) + b"\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import select
 import signal
 import sys
+import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from s3plan.views.terminal import Screen
@@ -20,11 +21,15 @@ def can_ask(screen: Screen) -> bool:
 
 
 def confirmed(screen: Screen, question: str) -> bool:
-    """Ask and wait. End of input, a signal and every other word are no.
+    """Ask and wait. End of input, a signal and every other word are no; what was typed before the
+    question counts for nothing.
 
     A signal is passed on to whoever handled it before, after the terminal has been left: an
     asyncio loop cannot act on one while its thread waits here.
     """
+    # What was typed before the figures were shown is no answer to them.
+    with suppress(termios.error):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
     screen.print(question, end=" ", soft_wrap=True)
     screen.file.flush()
     with _signals() as arrived:

@@ -53,6 +53,7 @@ _RUN_STYLES: dict[RunOutcome, str] = {
     "kept": "yellow",
     "interrupted": "yellow",
     "superseded": "yellow",
+    "abandoned": "yellow",
     "failed": "red",
 }
 
@@ -178,6 +179,8 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
         table.add_row(words, size(value) if is_bytes else number(value))
     yield Padding(table, (0, 0, 0, 2))
     yield from name_lines("problems", gate.problems, len(gate.problems), ON_A_TERMINAL)
+    if gate.passes and gate.guard:
+        yield Text(visible(f"deletion: {gate.guard}"))
     if gate.passes:
         option = approve_delete_option(gate.subject, gate.evidence)
         yield Text(visible(f"approve with: {option}"))

@@ -8,16 +8,13 @@ message can be copied; a key that spells an escape out therefore looks like one 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from rich.cells import cell_len, set_cell_size
 
+from s3plan.rules.characters import is_unsafe
+
 # Quick path: nearly every key is printable ASCII.
 _PLAIN = re.compile(r"[ -~]*\Z")
-
-# Control and format characters (bidi controls and zero-width marks among them), lone surrogates,
-# and the two Unicode line separators. Categories as in UAX #44, table 12.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _ELLIPSIS = "…"
 
@@ -30,9 +27,7 @@ def visible(text: str) -> str:
     """
     if _PLAIN.match(text):
         return text
-    return "".join(
-        _escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text
-    )
+    return "".join(_escape(char) if is_unsafe(char) else char for char in text)
 
 
 def _escape(char: str) -> str:

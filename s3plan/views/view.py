@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from s3plan.errors import S3PlanError
+from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, GateReached, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
@@ -74,6 +75,9 @@ class View(Protocol):
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:
         """Manifests that were found valid."""
+
+    def diagnosis(self, diagnosis: Diagnosis) -> None:
+        """What the doctor found."""
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """A short result: as a sentence for people, as a record for programs."""

@@ -115,6 +115,7 @@ class FakeApi:
         observer: Observer,
         ask: Callable[[GateReached], bool] | None,
         log: Path | None,
+        mirror: str | None = None,
     ) -> RunFinished:
         self.plan_bytes = plan.read_bytes() if plan.exists() else b""
         self._called("apply", plan=plan, approval=approval, log=log, asks=ask is not None)

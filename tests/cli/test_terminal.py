@@ -103,6 +103,16 @@ def test_every_other_answer_changes_nothing(tmp_path: Path, answer: str) -> None
     assert "Not approved: nothing was changed." in session.shown
 
 
+def test_what_was_typed_before_the_question_is_no_answer(tmp_path: Path) -> None:
+    """Somebody who typed yes twice has not seen the figures of the deletion."""
+    session = Session(command("apply"), tmp_path)
+    session.until("(yes/no)")
+    session.types("yes\nyes\n")
+    session.until("Delete these objects")
+    session.types("no\n")
+    assert session.ends() == 4
+
+
 def test_a_declined_deletion_is_held(tmp_path: Path) -> None:
     session = Session(command("apply", "--approve"), tmp_path)
     session.until("(yes/no)")

@@ -29,6 +29,7 @@ from s3plan.store import Bucket, DeleteTarget, Patience, Store
 from s3plan.store.retry import judge, retry_after
 from tests.store.scripted import (
     KEYS,
+    QUICK,
     Reply,
     Scripted,
     answer,
@@ -158,7 +159,7 @@ def test_what_a_sink_raises_reaches_the_caller() -> None:
 def test_patience_ends() -> None:
     result, server = play([BUSY], get)
     assert isinstance(result, ThrottledError)
-    assert len(server.asked) == 4
+    assert len(server.asked) == QUICK.slowdowns
     result, server = play([reset], get)
     assert isinstance(result, EndpointError)
     assert len(server.asked) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from s3plan.api import Approval
     from s3plan.views.view import View
 
+_MIRROR = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/\S*)?")
 _STANDARD_INPUT = "-"
 _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
 
@@ -42,7 +44,16 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     metavar="SUBJECT@EVIDENCE",
     help="Open a delete gate, as the gate printed it. May be repeated.",
 )
-def command(plan: str | None, approve: str | None, deletes: tuple[str, ...]) -> int:
+@click.option(
+    "--journal-mirror",
+    "mirror",
+    metavar="s3://BUCKET/PREFIX",
+    help="Copy the journal there at every gate, so that another machine can go on "
+    "(`s3plan runs recover`).",
+)
+def command(
+    plan: str | None, approve: str | None, deletes: tuple[str, ...], mirror: str | None
+) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
 
     Nothing is decided again: what is no longer as planned is left alone and reported. Without
@@ -51,6 +62,9 @@ def command(plan: str | None, approve: str | None, deletes: tuple[str, ...]) -> 
     """
     asked = read_approve(approve, plan, "plan")
     evidences = read_deletes(deletes)
+    if mirror is not None and not _MIRROR.fullmatch(mirror):
+        message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
+        raise click.UsageError(message)
     view = settings().view()
     with _plan_file(asked.path or "plan.json") as path:
         digest = asked.digest
@@ -61,7 +75,7 @@ def command(plan: str | None, approve: str | None, deletes: tuple[str, ...]) -> 
             return HELD
         from s3plan.api import Approval
 
-        return _run(view, path, Approval(approver(), digest, evidences))
+        return _run(view, path, Approval(approver(), digest, evidences), mirror)
 
 
 def _approved_digest(view: View, path: Path, name: str) -> str | None:
@@ -80,12 +94,17 @@ def _approved_digest(view: View, path: Path, name: str) -> str | None:
     return found.digest if answer else None
 
 
-def _run(view: View, path: Path, approval: Approval) -> int:
+def _run(view: View, path: Path, approval: Approval, mirror: str | None) -> int:
     from s3plan import api
 
     with view.watch() as watch:
         finished = api.apply(
-            path, approval=approval, observer=watch, ask=watch.ask, log=settings().log_file
+            path,
+            approval=approval,
+            observer=watch,
+            ask=watch.ask,
+            log=settings().log_file,
+            mirror=mirror,
         )
     view.finished(finished)
     return finished.exit_code

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from s3plan.engine.context import Context
-from s3plan.errors import HeldError, OutcomeUnknownError, StoreError
-from s3plan.model.journal import Intent
+from s3plan.errors import (
+    EndpointError,
+    HeldError,
+    NoSuchBucketError,
+    OutcomeUnknownError,
+    StoreError,
+)
 from s3plan.model.local import CatalogueBucket
 from s3plan.model.steps import CreateBucket, DeleteBucket, Step
 
@@ -32,9 +36,14 @@ async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> N
                     next_step="s3plan plan again: objects appeared after the plan was made",
                 )
             break
-        await context.journal.commit(Intent(step=step.id, first=0, last=0))
-        with suppress(OutcomeUnknownError):  # settled by looking, below
+        await context.intend(step, 0, 0)
+        try:
             await asyncio.to_thread(context.store.control.delete_bucket, step.subject)
+        except NoSuchBucketError:
+            pass  # an earlier attempt of ours did it, and its answer was lost
+        except (EndpointError, OutcomeUnknownError):
+            if await bucket.exists():
+                raise
         await _until(context, step, exists=False)
     await _record(context, step, action.destination, "deleted")
 
@@ -43,10 +52,14 @@ async def create_bucket(context: Context, step: Step, action: CreateBucket) -> N
     """Create the bucket where it was, unless a session before this one did."""
     bucket = context.bucket(step)
     if not await bucket.exists():
-        await context.journal.commit(Intent(step=step.id, first=0, last=0))
+        await context.intend(step, 0, 0)
         control = context.store.control
-        with suppress(OutcomeUnknownError):  # settled by looking, below
+        try:
             await asyncio.to_thread(control.create_bucket, step.subject, action.region)
+        except StoreError:
+            # It was not there a moment ago: an attempt of ours did it, and its answer was lost.
+            if not await bucket.exists():
+                raise
         await _until(context, step, exists=True)
     await _record(context, step, action.destination, "restored")
 

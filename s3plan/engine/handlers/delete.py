@@ -19,6 +19,7 @@ from typing import Any
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.engine.gate import load_items
+from s3plan.engine.probe import deleting_by, how_deletions_are_guarded
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     NoSuchBucketError,
@@ -29,7 +30,8 @@ from s3plan.errors import (
 )
 from s3plan.inventory.local import recorded_stat, signed
 from s3plan.localfs.digests import digest_of_file
-from s3plan.model.journal import GateRecord, Intent
+from s3plan.model.events import Warned
+from s3plan.model.journal import GateRecord
 from s3plan.model.local import FileStat
 from s3plan.model.objects import Checksum
 from s3plan.model.steps import Delete, Step
@@ -86,6 +88,12 @@ class _Deleter:
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
         self.seen = bytearray(step.totals.items)
+        by = deleting_by(context.capabilities)
+        one_by_one = by == "one-by-one"
+        self._delete = self.bucket.delete_singly if one_by_one else self.bucket.delete_many
+        # Sent also where it is not known to be honoured, unless requests that carry it fail.
+        refused = context.capabilities.get("delete-many-etag").standing == "refused"
+        self.conditional = by != "looking" or not refused
 
     async def run(self, gate: GateRecord) -> None:
         with self.context.tables() as database:
@@ -94,18 +102,20 @@ class _Deleter:
             # Keys are compared by character, not by path component: that is what is wanted.
             prefix = commonprefix([first or "", last or ""])  # noqa: RUF071
             under_way: set[asyncio.Task[None]] = set()
+            pages = aiter(self.bucket.pages(prefix=prefix))
             try:
-                async for page in self.bucket.pages(prefix=prefix):
-                    doomed = await self.context.in_thread(self._meant, database, page)
+                while not self.context.stopping:
+                    # Wait before the look, not after it: what is acted upon was just seen.
                     while len(under_way) >= IN_FLIGHT:
                         under_way = await _some(under_way)
-                    if self.context.stopping:
+                    page = await anext(pages, None)
+                    if page is None:
+                        await self._gone(database)
                         break
+                    doomed = await self.context.in_thread(self._meant, database, page)
                     for item in doomed:
                         self.seen[item.n] = True
                     under_way.add(asyncio.create_task(self._page(page, doomed)))
-                else:
-                    await self._gone(database)
             except NoSuchBucketError:
                 await self._gone(database)
             finally:
@@ -132,12 +142,8 @@ class _Deleter:
 
     def _load(self, database: Database, gate: GateRecord) -> None:
         load_items(self.context, self.step, database)
-        lines = read_evidence(
-            self.context.run.evidence(gate.step),
-            self.context.plan.digest,
-            gate.subject,
-            gate.evidence,
-        )
+        path = self.context.run.evidence(gate.step)
+        lines = read_evidence(path, self.context.plan.digest, gate)
         while batch := list(islice(lines, _LOAD)):
             database.append(EVIDENCE, _columns(batch))
 
@@ -175,15 +181,13 @@ class _Deleter:
                 ready.append(item)
         if not ready or self.context.stopping:
             return
-        await self.context.journal.commit(
-            Intent(step=self.step.id, first=ready[0].n, last=ready[-1].n)
-        )
+        await self.context.intend(self.step, ready[0].n, ready[-1].n)
         await self._send(ready)
 
     async def _send(self, ready: list[_Doomed]) -> None:
         try:
-            results = await self.bucket.delete_many(
-                [DeleteTarget(item.key, item.etag) for item in ready]
+            results = await self._delete(
+                [DeleteTarget(item.key, item.etag if self.conditional else None) for item in ready]
             )
         except StoreError as error:
             results = tuple(DeleteResult(item.key, error) for item in ready)
@@ -225,6 +229,7 @@ class _Deleter:
         """
         changed: list[int] = []
         tree = self.destination.tree
+        tree.check_place()
         for item in batch:
             if item.path.endswith("/"):
                 if not tree.is_marker(item.path):
@@ -312,5 +317,9 @@ async def delete(context: Context, step: Step, action: Delete) -> None:
     assert step.gate is not None, "a delete step without a gate is never run"
     gate = context.state.gates[step.gate.evidence]
     destination = context.destination(action.destination)
+    guard = how_deletions_are_guarded(context.capabilities)
+    if gate.guard and guard != gate.guard:
+        # The endpoint was probed again, or cannot be any more, since the gate was shown.
+        context.observer(Warned(f"deletions from {step.subject}: {guard}"))
     await _Deleter(context, step, destination).run(gate)
     context.check_stop()

@@ -1,8 +1,9 @@
 """``download``: objects to local files, hashed while written, renamed without replacing.
 
 Small bodies are fetched on the loop and finished in batches on a disk thread; larger ones stream in
-a thread of their own. A download repeats harmlessly, so its intents are noted, not awaited. Content
-that does not match what S3 stored never gets its final name.
+a thread of their own. A download repeats harmlessly, but its intent is awaited all the same: after
+a power cut it tells a file of this run that lost its bytes from a stranger's. Content that does
+not match what S3 stored never gets its final name.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from s3plan.engine.context import Context, Destination
@@ -25,7 +27,7 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.localfs.tree import Occupied
-from s3plan.model.journal import Intent, Outcome
+from s3plan.model.journal import Outcome
 from s3plan.model.local import CatalogueRow, FileStat
 from s3plan.model.objects import Checksum, ObjectHead, Verdict
 from s3plan.model.steps import Download, Item, Step
@@ -96,6 +98,11 @@ class _Downloader:
             max(1, context.plan.header.connection.limits.memory // SMALL)
         )
         self.streams = asyncio.Semaphore(STREAMS)
+        self.intending = asyncio.Lock()
+        self.intended = 0
+        """Items up to this number, it not among them, may be requested."""
+        self.tops: dict[str, bool] = {}
+        """Directories right below the destination: whether they were there before this step."""
         self.failures = 0
         self.stopped: S3PlanError | None = None
 
@@ -124,19 +131,41 @@ class _Downloader:
             raise self.stopped
 
     def _items(self) -> Iterator[Item]:
-        """What is left of the worklist. A range's intent is written before its first item."""
-        first: int | None = None
+        """What is left of the worklist."""
         for item in self.context.plan.items(self.step.id):
-            if self.state.of(item.n) in SETTLED:
-                continue
-            if first is None or item.n >= first + INTENT_RANGE:
-                first = item.n
-                last = min(first + INTENT_RANGE, self.step.totals.items) - 1
-                self.context.journal.note(Intent(step=self.step.id, first=first, last=last))
-            yield item
+            if self.state.of(item.n) not in SETTLED:
+                yield item
+
+    async def _next(self, items: Iterator[Item]) -> Item | None:
+        """The next item, once the intent of its range is durable."""
+        item = next(items, None)
+        if item is not None and item.n >= self.intended:
+            async with self.intending:
+                if item.n >= self.intended:
+                    end = min(item.n + INTENT_RANGE, self.step.totals.items)
+                    taken = await self.context.in_thread(self._taken, item.n, end)
+                    await self.context.intend(self.step, item.n, end - 1, taken)
+                    self.intended = end
+        return item
+
+    def _taken(self, first: int, end: int) -> tuple[int, ...]:
+        """Items of a range that nobody began whose path is in use; runs on a disk thread."""
+        tree = self.destination.tree
+        found: list[int] = []
+        for item in islice(self.context.plan.items(self.step.id, first), end - first):
+            top = item.path.partition("/")[0]
+            if top not in self.tops:
+                self.tops[top] = tree.stat(top) is not None
+            if (
+                self.tops[top]
+                and self.state.of(item.n) is ItemState.PENDING
+                and tree.stat(item.path.rstrip("/")) is not None
+            ):
+                found.append(item.n)
+        return tuple(found)
 
     async def _work(self, items: Iterator[Item]) -> None:
-        for item in items:
+        while item := await self._next(items):
             if self.context.stopping or self.stopped is not None:
                 return
             self.context.began(self.step, item.key)

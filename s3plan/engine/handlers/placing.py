@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec import structs
 
-from s3plan.engine.state import ItemState, StepState
+from s3plan.engine.state import StepState
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Occupied, Tree
 from s3plan.model.local import CatalogueRow, FileStat
@@ -68,7 +68,7 @@ class Placer:
 
     def ours(self, item: Item, stat: FileStat) -> bool:
         """Whether this run wrote the file: it began the item, and the file bears its time."""
-        return self._state.of(item.n) is ItemState.UNKNOWN and stat.mtime_ns == mtime_of(item)
+        return self._state.mine(item.n) and stat.mtime_ns == mtime_of(item)
 
     def row(self, item: Item, content: Content, stat: FileStat, *, adopted: bool) -> CatalogueRow:
         """What the catalogue keeps: enough to verify the file offline and to put it back."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
+from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.handlers.upload import content_verdict
 from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchBucketError, NoSuchKeyError, StoreError
@@ -21,10 +22,10 @@ from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Changed
-from s3plan.model.journal import Intent
 from s3plan.model.local import CatalogueRemoved, FileStat
 from s3plan.model.objects import Checksum
-from s3plan.model.steps import RemoveFile, Step
+from s3plan.model.steps import Item, RemoveFile, Step
+from s3plan.rules.integrity import evidence_of, fallback_algorithm
 from s3plan.tables import Database
 
 BATCH = 500
@@ -37,7 +38,7 @@ _ROWS = """
     SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.device, c.inode, c.mtime_ns,
            c.key IS NOT NULL,
            (l.size, l.etag, l.modified) IS NOT DISTINCT FROM (i.size, i.etag, i.modified),
-           l.key IS NOT NULL
+           l.key IS NOT NULL, i.etag, i.modified
     FROM items i LEFT JOIN catalogue c USING (key) LEFT JOIN listing l ON l.key = i.key
     ORDER BY i.n"""
 
@@ -83,18 +84,15 @@ class _Remover:
         return batch
 
     async def _batch(self, batch: list[Row]) -> None:
-        await self.context.journal.commit(
-            Intent(step=self.step.id, first=batch[0][0], last=batch[-1][0])
-        )
+        await self.context.intend(self.step, batch[0][0], batch[-1][0])
         gate = asyncio.Semaphore(LOOKS)
 
-        async def matches(row: Row) -> bool:
+        async def look(row: Row) -> Row | None:
             async with gate:
                 self.context.began(self.step, row[1])
-                return not self.context.stopping and await self._original_matches(row)
+                return None if self.context.stopping else await self._looked_at(row)
 
-        matching = await asyncio.gather(*map(matches, batch))
-        ours = [row for row, matched in zip(batch, matching, strict=True) if matched]
+        ours = [row for row in await asyncio.gather(*map(look, batch)) if row is not None]
         removed, changed = await self.context.in_thread(self._remove, ours)
         self.context.receive(
             self.step,
@@ -106,35 +104,59 @@ class _Remover:
         for row in changed:
             self._kept(row, "not-ours", f"{row[2]} was changed since the run; it was kept")
 
+    async def _looked_at(self, row: Row) -> Row | None:
+        """The row of a file to remove, None for a file that is gone or kept."""
+        known = row[9]
+        try:
+            found = row if known else await self._recognised(row)
+            return found if found is not None and await self._original_matches(found) else None
+        except NoSuchKeyError:
+            key, path = row[1:3]
+            self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
+        except StoreError as error:
+            self.context.problem(
+                self.step, row[0], row[1], row[2], "failed", error.code, str(error)
+            )
+        return None
+
+    async def _recognised(self, row: Row) -> Row | None:
+        """The row of a file that has none in the catalogue.
+
+        A process was killed between giving it its name and recording it, or a power cut took its
+        removal and not the record of that. It is ours if it bears the object's time, and it gets
+        the digest of its bytes, to be compared with the object's. None where there is no file: an
+        earlier session removed it. A folder marker's directory stays where other things are in it.
+        """
+        n, key, path, size, *_, etag, modified = row
+        stat = None
+        if not path.endswith("/"):
+            stat = await self.context.in_thread(self.destination.tree.stat, path)
+        if stat is None:
+            self.context.receive(self.step, "done", [n], size, [key])
+            return None
+        item = Item(self.step.id, n, key, path, size, etag, modified)
+        if (stat.size, stat.mtime_ns) == (size, mtime_of(item)):
+            offered = evidence_of(await self.bucket.head(key))
+            algorithm = offered.algorithm if offered else fallback_algorithm()
+            read = await self.context.in_thread(
+                digest_of_file, self.destination.tree, path, algorithm
+            )
+            if read is not None:
+                checksum, stat = read
+                recorded = (checksum.algorithm, checksum.value, stat.device, stat.inode)
+                return (n, key, path, size, *recorded, stat.mtime_ns, True, False, True, *row[12:])
+        self._kept(row, "not-ours", f"{path} is not a file that this run left")
+        return None
+
     async def _original_matches(self, row: Row) -> bool:
-        """Whether S3 holds what the file holds."""
-        _, key, path, size, algorithm, value, _, _, _, known, same, listed = row
-        if not known:
-            # An earlier session removed it and said so in the catalogue.
-            # A folder marker's directory stays where other things are in it.
-            stat = None
-            if not path.endswith("/"):
-                stat = await self.context.in_thread(self.destination.tree.stat, path)
-            if stat is None:
-                self.context.receive(self.step, "done", [row[0]], size, [key])
-            else:
-                self._kept(row, "not-ours", f"{path} is not a file that this run left")
-            return False
+        """Whether S3 holds what the file holds. Raises StoreError."""
+        _, key, path, size, algorithm, value, _, _, _, _, same, listed, *_ = row
         if same:
             return True
         if not listed:
             self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
             return False
-        try:
-            verdict = await content_verdict(
-                self.bucket, key, size, Checksum(algorithm, value), None
-            )
-        except NoSuchKeyError:
-            self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
-            return False
-        except StoreError as error:
-            self.context.problem(self.step, row[0], key, path, "failed", error.code, str(error))
-            return False
+        verdict = await content_verdict(self.bucket, key, size, Checksum(algorithm, value), None)
         if verdict != "verified":
             self._kept(
                 row, "original-changed", f"{key} has other content in S3 now, so {path} was kept"
@@ -148,6 +170,7 @@ class _Remover:
         Runs on a disk thread.
         """
         tree = self.destination.tree
+        tree.check_place()
         removed: list[Row] = []
         changed: list[Row] = []
         for row in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,6 @@ from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.tree import Tree
-from s3plan.model.journal import Intent
 from s3plan.model.objects import Checksum, ObjectAttributes, Verdict
 from s3plan.model.steps import Step, Upload
 from s3plan.rules.hashing import Hasher, hasher
@@ -35,6 +35,9 @@ RANGE = 200
 
 WORKERS = 16
 """Uploads in flight."""
+
+LIGHT = 1 << 20
+"""Bytes up to which a body's memory is not counted: that many uploads always fit."""
 
 _ROWS = """
     SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.attributes, c.tags
@@ -102,6 +105,9 @@ class _Uploader:
         self.destination = destination
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
+        # Twice: while a file is being read, its pieces and the whole are there.
+        memory = context.plan.header.connection.limits.memory
+        self.heavy = asyncio.Semaphore(max(1, memory // (2 * SMALL)))
 
     async def run(self) -> None:
         with self.context.tables() as database:
@@ -118,9 +124,7 @@ class _Uploader:
         load_items(self.context, self.step, database)
 
     async def _range(self, jobs: list[_Job]) -> None:
-        await self.context.journal.commit(
-            Intent(step=self.step.id, first=jobs[0].n, last=jobs[-1].n)
-        )
+        await self.context.intend(self.step, jobs[0].n, jobs[-1].n)
         pending = iter(jobs)
         await asyncio.gather(*[self._work(pending) for _ in range(min(WORKERS, len(jobs)))])
 
@@ -130,7 +134,8 @@ class _Uploader:
                 return
             self.context.began(self.step, job.key)
             try:
-                await self._one(job)
+                async with self.heavy if LIGHT < job.size <= SMALL else nullcontext():
+                    await self._one(job)
             except StoreError as error:
                 self._problem(job, "failed", error.code, str(error))
 
@@ -151,6 +156,11 @@ class _Uploader:
                 "copy-differs",
                 f"{job.path} is not what was downloaded, so it was not put back as {job.key}",
             )
+            return
+        # Where the condition below is not known to be honoured, it may overwrite: look first.
+        if not self.context.capabilities.holds("put-if-none-match") and await self._settled(
+            job, local
+        ):
             return
         try:
             result = await self._put(job, local, if_none_match=True)

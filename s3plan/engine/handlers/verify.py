@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from s3plan.engine.context import Context, Destination
-from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, read_evidence
+from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_evidence
 from s3plan.engine.gate import SHOWN, Findings, look
+from s3plan.engine.probe import how_deletions_are_guarded
 from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
@@ -91,7 +92,7 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
 
 async def _make_evidence(
     context: Context, step: Step, action: Verify, database: Database
-) -> tuple[_Tally, str]:
+) -> tuple[_Tally, Sealed]:
     destination = context.destination(action.destination)
     tally = _Tally()
     state = context.step_state(step)
@@ -207,7 +208,7 @@ async def _record(
     step: Step,
     findings: Findings,
     tally: _Tally,
-    evidence: str,
+    evidence: Sealed,
     tags_problem: str | None,
 ) -> GateRecord:
     problems = list(findings.problems)
@@ -235,16 +236,26 @@ async def _record(
     record = GateRecord(
         step=step.id,
         subject=step.subject,
-        evidence=evidence,
+        evidence=evidence.digest,
+        content=evidence.content,
         passes=passes,
         totals=Totals(tally.verified, tally.bytes),
         figures=figures,
         time=context.now(),
+        guard=how_deletions_are_guarded(context.capabilities) if strict else "",
     )
     await context.journal.commit(record)
     context.state.apply(context.journal.seq, record)
     context.observer(
-        GateReached(step.subject, evidence, passes, figures, step.totals, tuple(problems))
+        GateReached(
+            step.subject,
+            evidence.digest,
+            passes,
+            figures,
+            step.totals,
+            tuple(problems),
+            record.guard,
+        )
     )
     return record
 
@@ -256,9 +267,7 @@ async def still_there(context: Context, step: Step, action: Verify, gate: GateRe
 
 def _still_there(context: Context, step: Step, action: Verify, gate: GateRecord) -> bool:
     tree = context.destination(action.destination).tree
-    lines = read_evidence(
-        context.run.evidence(step.id), context.plan.digest, gate.subject, gate.evidence
-    )
+    lines = read_evidence(context.run.evidence(step.id), context.plan.digest, gate)
     items = context.plan.items(step.id)
     return all(
         line.key == item.key and (item.path.endswith("/") or tree.stat(item.path) == line.file)

@@ -68,7 +68,8 @@ class DestinationFields(Fields):
     """Where the files go."""
 
     path: Text = Field(
-        description="A directory; relative to this file. It is made if only it is missing."
+        pattern=r"^[^\x00]*$",
+        description="A directory; relative to this file. It is made if only it is missing.",
     )
     layout: Annotated[str, AfterValidator(_layout_checked)] = Field(
         DEFAULT_LAYOUT,

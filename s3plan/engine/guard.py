@@ -1,0 +1,47 @@
+"""What must still hold whenever something is about to be written: locks, lease, journal, place.
+
+Locks are taken once, and a run lasts for days: somebody may break a lock, archive the run's folder
+or pull out the disk meanwhile. Asked before every intent; a few system calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3plan.engine.journal import JournalWriter
+from s3plan.engine.lease import Leases
+from s3plan.errors import LockLostError
+from s3plan.localfs.locks import Lock
+
+
+class Guard:
+    """Of one session."""
+
+    def __init__(
+        self, locks: Sequence[Lock], leases: Leases | None, journal: JournalWriter
+    ) -> None:
+        """``leases`` is None where the connection names no scratch."""
+        self._locks = locks
+        self._leases = leases
+        self._journal = journal
+
+    def check(self) -> None:
+        """Raise LockLostError unless this run may still write."""
+        for lock in self._locks:
+            if not lock.is_held():
+                raise LockLostError(
+                    "a lock of this run was broken, or its directory moved",
+                    address=lock.path,
+                    expected="the file that this run locked",
+                    found="another file, or none",
+                    next_step="`s3plan lock status` tells who has it now",
+                )
+        if not self._journal.is_ours():
+            raise LockLostError(
+                "the run's journal was moved, or another process wrote to it",
+                expected="the journal as this run left it",
+                found="another file, or a longer one",
+                next_step="`s3plan runs list` shows the runs of this directory",
+            )
+        if self._leases is not None:
+            self._leases.check()

@@ -1,0 +1,131 @@
+"""What a session takes hold of before it writes anything: locks, destinations, leases."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from s3plan.engine import lease, runs
+from s3plan.engine.lease import Leases
+from s3plan.engine.runs import Run, timestamp
+from s3plan.engine.state import RunState
+from s3plan.engine.surroundings import Surroundings
+from s3plan.errors import DestinationError
+from s3plan.localfs.locks import Holder, Lock, hold, hold_in
+from s3plan.localfs.marker import FORMAT as MARKER_FORMAT
+from s3plan.localfs.marker import KnownDestinations, Marker, make_marker, read_marker
+from s3plan.localfs.tree import Tree
+from s3plan.model.events import Warned
+from s3plan.model.steps import Delete, DeleteBucket, Download, Verify
+from s3plan.plan.reading import PlanFile
+from s3plan.store import Store
+
+LOCK = f"{runs.STATE_DIRECTORY}/lock"
+"""The lock in a destination."""
+
+
+def holder_for(around: Surroundings, journal: Path, what: str = "") -> Holder:
+    return Holder(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        since=timestamp(around.clock()),
+        journal=str(journal.absolute()),
+        what=what,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a session holds: ``destinations`` are marker ids by path."""
+
+    locks: tuple[Lock, ...]
+    leases: Leases | None
+    destinations: dict[str, str]
+    mirror: str | None = None
+
+    def with_lock(self, lock: Lock, mirror: str | None) -> Held:
+        return replace(self, locks=(*self.locks, lock), mirror=mirror)
+
+
+@asynccontextmanager
+async def locked(
+    around: Surroundings, plan: PlanFile, run: Run | None, state: RunState, store: Store
+) -> AsyncIterator[Held]:
+    """Hold every destination and bucket of the plan against other runs.
+
+    Those of this user and host, and those of other machines where the connection names a scratch.
+    In one order (sorted), so that two runs never wait for each other; nobody waits anyway.
+    """
+    endpoint = plan.header.target.endpoint
+    subjects = {step.subject for step in plan.steps}
+    paths = {
+        step.action.destination
+        for step in plan.steps
+        if isinstance(step.action, Download | Verify | Delete | DeleteBucket)
+    }
+    journal = run.journal if run else around.directory / runs.JOURNAL_LINK
+    recorded = state.header.destinations if state.header else {}
+    known = KnownDestinations(around.state_home / "destinations")
+    locks: list[Lock] = []
+    destinations: dict[str, str] = {}
+
+    def holder(what: str) -> Holder:
+        return holder_for(around, journal, what)
+
+    with ExitStack() as stack:
+        for subject in sorted(subjects):
+            name = hashlib.sha256(f"{endpoint}\n{subject}".encode()).hexdigest()[:24]
+            path = around.state_home / "locks" / f"{name}.lock"
+            locks.append(stack.enter_context(hold(path, holder(f"bucket {subject}"))))
+        for destination in sorted(paths):
+            root = Path(destination)
+            known.check(root)
+            # The tree first: making the lock's directory on an empty mount point would make the
+            # mount point look like the destination.
+            tree = stack.enter_context(Tree.open(root, create=destination not in recorded))
+            _check_marker(tree, recorded.get(destination), run)
+            lock = hold_in(tree, LOCK, holder(f"destination {destination}"))
+            locks.append(stack.enter_context(lock))
+            destinations[destination] = _marked(tree, known, around)
+        async with lease.held(
+            store,
+            plan.header.connection.scratch,
+            subjects,
+            lambda subject: holder(f"bucket {subject}"),
+            lambda sentence: around.observer(Warned(sentence)),
+        ) as leases:
+            yield Held(tuple(locks), leases, destinations)
+
+
+def _check_marker(tree: Tree, recorded: str | None, run: Run | None) -> None:
+    """Raise DestinationError where a run that goes on finds another disk at its destination."""
+    if recorded is None:
+        return
+    marker = read_marker(tree)
+    if marker is not None and marker.id == recorded:
+        return
+    abandon = f", or give the run up: s3plan runs abandon {run.id}" if run else ""
+    raise DestinationError(
+        "this is not the destination that the run began with",
+        address=str(tree.root),
+        expected=f"the marker {recorded}",
+        found=f"the marker {marker.id}, of another disk" if marker else "no marker",
+        next_step=f"mount the disk that the run began with{abandon}",
+    )
+
+
+def _marked(tree: Tree, known: KnownDestinations, around: Surroundings) -> str:
+    """The id of the destination's marker, which is made where there is none, and remembered."""
+    marker = read_marker(tree)
+    if marker is None:
+        now = around.clock()
+        new = Marker(MARKER_FORMAT, secrets.token_hex(8), timestamp(now))
+        marker = make_marker(tree, new, int(now.timestamp()) * 1_000_000_000)
+    known.remember(tree.root, marker)
+    return marker.id

@@ -1,0 +1,33 @@
+"""Small batches everywhere, so that a few dozen objects pass through as many intents, sync points
+and requests as millions do.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from s3plan.store import Bucket
+
+_KEYS_A_PAGE = 12
+"""Of a listing, and so of a deletion."""
+
+_SIZES: dict[str, dict[str, float]] = {
+    "context": {"SYNC_INTERVAL": 0.1},
+    "handlers.delete": {"IN_FLIGHT": 2},
+    "handlers.download": {"INTENT_RANGE": 20, "BATCH": 5},
+    "handlers.remove_file": {"BATCH": 12},
+    "handlers.upload": {"RANGE": 12, "WORKERS": 4},
+    "handlers.verify": {"CHUNK_ITEMS": 15},
+}
+
+
+def shrink() -> None:
+    """Make every batch of this process small."""
+    for module, names in _SIZES.items():
+        loaded = importlib.import_module(f"s3plan.engine.{module}")
+        for name, value in names.items():
+            assert hasattr(loaded, name), f"{module} has no {name} any more"
+            setattr(loaded, name, value)
+    # prefix, start_after, max_keys
+    assert Bucket.pages.__defaults__ == ("", "", 1000)
+    Bucket.pages.__defaults__ = ("", "", _KEYS_A_PAGE)
