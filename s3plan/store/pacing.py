@@ -18,14 +18,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-_SHORTEST_ROUND = 10
+_SHORTEST_ROUND = 16
 """Answers that a share can be computed from."""
 
 _STEP = 0.4
-_GROWTH = 0.18
+_GROWTH = 0.2
 """A round adds ``_STEP`` requests, or ``_GROWTH`` of a window that is small."""
 
-_CLEAR = 4
+_CLEAR = 5
 """Answers after which a round ends early when every one of them was a refusal."""
 
 _LONGEST_IDLE = 0.1

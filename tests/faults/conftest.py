@@ -18,7 +18,7 @@ from tests.engine.scene import Scene, open_scene
 from tests.faults.proxy import Proxy, proxy_to
 from tests.servers import Server
 
-QUICK = Patience(attempts=4, slowdowns=8, base=0.01, cap=0.05, connect=2, stall=1)
+QUICK = Patience(attempts=4, slowdowns=8, base=0.01, cap=0.05, connect=5, stall=2)
 
 
 @dataclass

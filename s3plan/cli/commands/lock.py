@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 import click
-import msgspec
 
 from s3plan.cli.command import Command, Group
 from s3plan.cli.exits import HELD
@@ -25,6 +24,8 @@ def status() -> int:
     Leases are those of the latest run here, or of plan.json. A lock of this machine is free as
     soon as its process ends, in any way.
     """
+    import msgspec
+
     from s3plan import api
     from s3plan.views.text import visible
 

@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import click
-import msgspec
 
 from s3plan.cli.approval import approver
 from s3plan.cli.command import Command, Group
@@ -24,6 +23,8 @@ def command() -> None:
 @command.command(cls=Command, name="list", exits=(0, 1))
 def list_() -> int:
     """List every run of the working directory, oldest first."""
+    import msgspec
+
     from s3plan import api
     from s3plan.views.text import visible
 
