@@ -197,14 +197,16 @@ class Control:
 
     def witness(self) -> Any:
         """A boto3 S3 client, for who must check the wire without sharing its code (the demo)."""
-        return self._client("s3", self._resolver.settings.region)
+        return self._new_client(self._source.session, "s3", self._resolver.settings.region)
 
     def _client(self, service: str, region: str) -> Any:
         session = self._source.session
         with self._lock:
             known = self._clients.get((service, region))
             if known is None or known[0] is not session:
-                known = (session, self._new_client(session, service, region))
+                made = self._new_client(session, service, region)
+                made.meta.events.register_first("before-parse.s3", _answered_with_a_listing)
+                known = (session, made)
                 self._clients[service, region] = known
             return known[1]
 
@@ -235,15 +237,13 @@ class Control:
             self._factory = (session, Session(botocore_session=session))
         # The stubs overload this by literal service names; ours is a parameter.
         client: Any = self._factory[1].client
-        made = client(
+        return client(
             service,
             region_name=region,
             endpoint_url=settings.endpoint,
             verify=self._egress.ca_bundle,
             config=config,
         )
-        made.meta.events.register_first("before-parse.s3", _answered_with_a_listing)
-        return made
 
 
 def _answered_with_a_listing(response_dict: dict[str, Any], **_: object) -> None:
