@@ -1,8 +1,6 @@
 """``python -m s3plan`` is the ``s3plan`` command."""
 
-import sys
-
-from s3plan.cli import main
+from s3plan.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

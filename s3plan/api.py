@@ -21,14 +21,12 @@ from s3plan import __version__
 from s3plan.engine import lockstatus, roster, runs, session
 from s3plan.engine import mirror as mirrors
 from s3plan.engine.approval import Approval, Ask
-from s3plan.engine.doctor import diagnose
 from s3plan.engine.holding import holder_for
 from s3plan.engine.probe import Memory
 from s3plan.engine.report import run_status
 from s3plan.engine.runs import timestamp
 from s3plan.engine.surroundings import Surroundings
 from s3plan.errors import JournalError, LockedError, PlanningError, ProblemsError, UsageError
-from s3plan.inventory.survey import survey
 from s3plan.localfs.locks import holder_of
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
@@ -41,7 +39,6 @@ from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
-from s3plan.plan.seal import seal
 from s3plan.store import Store
 from s3plan.tables import Database
 
@@ -286,6 +283,7 @@ async def _doctor(
     manifests: Sequence[Path], variables: Mapping[str, str], probe: bool, with_bucket: bool
 ) -> Diagnosis:
     from s3plan import kinds
+    from s3plan.engine.doctor import diagnose
 
     connection = Connection()
     scopes: tuple[kinds.Scope, ...] = ()
@@ -328,6 +326,8 @@ def _bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
 
 async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile | None:
     from s3plan import kinds
+    from s3plan.inventory.survey import survey
+    from s3plan.plan.seal import seal
 
     now = datetime.now(UTC)
     async with Store(loaded.connection) as store:

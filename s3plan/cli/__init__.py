@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from s3plan.cli.program import main
+from s3plan.cli.program import main, script
 
-__all__ = ["main"]
+__all__ = ["main", "script"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -63,6 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         code = _unread()
     return code
+
+
+def script() -> NoReturn:
+    """The ``s3plan`` command: :func:`main` in a process of its own.
+
+    It ends without tearing the interpreter down: nothing is left to do by then, and taking apart
+    what a long run has loaded takes longer than starting it.
+    """
+    code = main()
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(given: list[str], settings: Settings) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -57,13 +57,15 @@ class EvidenceWriter:
         self._hash = hashlib.sha256(_encoder.encode([plan_digest, subject]) + b"\n")
         self._content = hashlib.sha256()
 
-    def add(self, line: EvidenceLine) -> None:
-        """One item, in the order of ``n``."""
-        raw = _encoder.encode(line) + b"\n"
+    def add(self, lines: Sequence[EvidenceLine]) -> None:
+        """The next items, in the order of ``n``."""
+        raw = _encoder.encode_lines(lines)
         self._file.write(raw)
         self._content.update(raw)
-        said = [line.key, line.verdict, line.checksum.algorithm, line.checksum.value]
-        self._hash.update(_encoder.encode(said) + b"\n")
+        said = [
+            (line.key, line.verdict, line.checksum.algorithm, line.checksum.value) for line in lines
+        ]
+        self._hash.update(_encoder.encode_lines(said))
 
     def seal(self) -> Sealed:
         """Make the file durable under its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from s3plan.engine.context import Context, Destination
@@ -83,13 +84,20 @@ async def look(context: Context, step: Step, action: Verify, database: Database)
     destination = context.destination(action.destination)
     bucket = context.bucket(step)
     prefix = action.select.prefix if action.select else ""
-    # The widest table first, and each compacted before the next comes: memory is highest here.
-    await context.in_thread(_look_at_disk, step, action, database, destination)
-    await observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None)
+    # The disk is read while S3 lists; both are waited for, since both use the database.
+    seen = await asyncio.gather(
+        context.in_thread(_look_at_disk, step, action, database, destination),
+        observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None),
+        return_exceptions=True,
+    )
+    for result in seen:
+        if isinstance(result, BaseException):
+            raise result
     return await context.in_thread(_compare, context, step, action, database, destination)
 
 
 def _look_at_disk(step: Step, action: Verify, database: Database, destination: Destination) -> None:
+    # Each table is compacted before the next comes: memory is highest here.
     observe_catalogue(destination.tree, step.subject, database)
     database.compact()
     observe_tree(destination.tree, action.root, database)

@@ -11,9 +11,12 @@ botocore reads from the process itself.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3plan.errors import CredentialsError, UsageError
@@ -64,6 +67,8 @@ class CredentialSource:
 
     def profile(self) -> Mapping[str, Any]:
         """The profile's section of the AWS config file, empty where there is none."""
+        if self._keys_in_environment is not None:
+            return {}
         from botocore.exceptions import BotoCoreError
 
         try:
@@ -73,6 +78,8 @@ class CredentialSource:
 
     def services(self, name: str) -> Mapping[str, Any]:
         """A ``[services NAME]`` section of the AWS config file."""
+        if self._keys_in_environment is not None:
+            return {}
         section = self.session.full_config.get("services", {}).get(name, {})
         return section if isinstance(section, dict) else {}
 
@@ -106,7 +113,39 @@ class CredentialSource:
                 self._check_at = time.monotonic() + _CHECK_SECONDS
             return self._frozen != refused
 
+    @cached_property
+    def _keys_in_environment(self) -> Credentials | None:
+        """The keys, where botocore's chain could only end at its first link: the environment.
+
+        That is where both keys are set and never expire, no profile and no role is asked for, and
+        there is no file that could say anything. Importing botocore to find that out takes as long
+        as downloading 500 small objects.
+        """
+        environ, connection = self._environ, self._connection
+        access_key = environ.get("AWS_ACCESS_KEY_ID")
+        secret_key = environ.get("AWS_SECRET_ACCESS_KEY")
+        more = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_EXPIRATION")
+        files = (
+            environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+            environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+        )
+        if (
+            not access_key
+            or not secret_key
+            or connection.profile
+            or connection.role_arn
+            or any(environ.get(name) or os.environ.get(name) for name in more)
+            or any(Path(file).expanduser().is_file() for file in files)
+        ):
+            return None
+        # botocore's names, in its order (botocore.credentials.EnvProvider).
+        token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN")
+        return Credentials(access_key, secret_key, token or None)
+
     def _freeze(self) -> Credentials:
+        if self._keys_in_environment is not None:
+            _check_spelling(self._keys_in_environment)
+            return self._keys_in_environment
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

@@ -5,6 +5,7 @@ Also what an answer is and how its headers are read, for bodies in memory too.
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,9 @@ _READ_ABORTED: int = pycurl.READFUNC_ABORT
 _SEEK_DONE: int = pycurl.SEEKFUNC_OK
 _SEEK_FAILED: int = pycurl.SEEKFUNC_FAIL
 _CANNOT_SEEK: int = pycurl.SEEKFUNC_CANTSEEK
+
+
+_HEADER = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*)", re.MULTILINE)
 
 
 class Answer(NamedTuple):
@@ -160,14 +164,14 @@ class Transfer:
 
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
     """The headers of the last header block; repeated ones joined by a comma (RFC 9110, 5.3)."""
-    headers: dict[str, str] = {}
-    for line in b"".join(lines).decode("latin-1").split("\r\n"):
-        if line.startswith("HTTP/"):
-            headers.clear()  # an interim answer (1xx) came before
-            continue
-        name, colon, value = line.partition(":")
-        if colon:
-            name = name.lower()
-            value = value.strip(" \t")
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    text = b"".join(lines).decode("latin-1")
+    start = text.rfind("\nHTTP/") + 1  # an interim answer (1xx) came before
+    pairs = _HEADER.findall(text, text.find("\n", start))
+    headers = {name.lower(): value.rstrip(" \t") for name, value in pairs}
+    if len(headers) == len(pairs):
+        return headers
+    headers.clear()
+    for sent, found in pairs:
+        name, value = sent.lower(), found.rstrip(" \t")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -55,7 +56,8 @@ class ScratchError(S3PlanError):
 class Database:
     """A temporary database with every table of ``definitions.TABLES``; a context manager.
 
-    One thread uses it at a time. SQL is always a constant; values travel as bound parameters
+    Several threads may fill it; what one asks while another fills may or may not be in the answer.
+    SQL is always a constant; values travel as bound parameters
     (``?``, ``$name``), so that no key, path or pattern is ever read as SQL.
     """
 
@@ -67,6 +69,7 @@ class Database:
         ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Raises
         ScratchError.
         """
+        self._lock = threading.Lock()
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._home = Path(tempfile.mkdtemp(prefix="tables-", dir=directory))
@@ -136,7 +139,7 @@ class Database:
         sources = [f'"{name}"' for name in columns] + ["?" for _ in constants]
         # Names are constants of definitions.py, as just asserted; values are bound.
         statement = f'INSERT INTO "{table.name}" ({quoted}) SELECT {", ".join(sources)} FROM batch'  # noqa: S608
-        with _mapped(self._home):
+        with self._lock, _mapped(self._home):
             self._connection.register("batch", rows)
             try:
                 self._connection.execute(statement, list(constants.values()))
@@ -148,12 +151,12 @@ class Database:
 
         Keys, paths, times and constants of a listing shrink to about a fifth.
         """
-        with _mapped(self._home):
+        with self._lock, _mapped(self._home):
             self._connection.execute("CHECKPOINT tables")
 
     def execute(self, sql: str, params: Params = ()) -> None:
         """Run one statement whose rows nobody wants."""
-        with _mapped(self._home):
+        with self._lock, _mapped(self._home):
             self._connection.execute(sql, _bound(params))
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,49 @@ def test_the_environment_given_is_the_one_that_counts(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
     source = CredentialSource(Connection(), KEYS | {"AWS_SESSION_TOKEN": "T"})
     assert asyncio.run(source.current()) == Credentials("AK", "SK", "T")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"AWS_SESSION_TOKEN": "new"},
+        {"AWS_SECURITY_TOKEN": "old"},
+        {"AWS_SESSION_TOKEN": "new", "AWS_SECURITY_TOKEN": "old"},
+        {"AWS_SESSION_TOKEN": ""},
+    ],
+)
+def test_keys_of_the_environment_are_those_of_botocores_chain(more: dict[str, str]) -> None:
+    """Without a file that could say anything botocore is not asked; it would say the same."""
+    environ = KEYS | more
+    source = CredentialSource(Connection(), environ)
+    assert source.profile() == {}
+    found = asyncio.run(source.current())
+    asked = source.session.get_credentials()
+    assert asked is not None
+    frozen = asked.get_frozen_credentials()
+    assert (found.access_key, found.secret_key, found.token) == tuple(frozen)[:3]
+
+
+def test_botocore_is_not_imported_where_it_would_only_read_the_environment() -> None:
+    program = (
+        "import asyncio, sys; from s3plan.store import Store; "
+        "from s3plan.model.connection import Connection; "
+        f"Store(Connection(endpoint='http://127.0.0.1:1', region='us-east-1'), environ={KEYS!r}); "
+        "print([name for name in sys.modules if name.startswith('boto')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_a_file_is_read_although_the_environment_has_keys(tmp_path: Path, variable: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("[default]\nregion = eu-central-1\n")
+    source = CredentialSource(Connection(), KEYS | {variable: str(file)})
+    assert source.profile()["region"] == "eu-central-1"
 
 
 def test_no_credentials_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

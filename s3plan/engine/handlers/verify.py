@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from s3plan.engine.context import Context, Destination
@@ -60,21 +60,20 @@ class _Tally:
     mismatched: int = 0
     unverifiable: int = 0
     bytes: int = 0
-    names: list[str] | None = None
+    names: list[str] = field(default_factory=list)
 
-    def add(self, key: str, size: int, verdict: Verdict) -> None:
+    def add(self, verdict: Verdict, keys: list[str], size: int) -> None:
+        """Items of one verdict: their keys and all their bytes."""
         match verdict:
             case "verified":
-                self.verified += 1
+                self.verified += len(keys)
                 self.bytes += size
+                return
             case "mismatched":
-                self.mismatched += 1
+                self.mismatched += len(keys)
             case "unverifiable":
-                self.unverifiable += 1
-        if verdict != "verified":
-            self.names = self.names or []
-            if len(self.names) < SHOWN:
-                self.names.append(key)
+                self.unverifiable += len(keys)
+        self.names += keys[: max(0, SHOWN - len(self.names))]
 
 
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
@@ -108,18 +107,14 @@ async def _make_evidence(
             )
             lines = [line for part in parts for line in part]
             sizes = {expected.item.n: expected.item.size for expected in chunk}
-            for line in lines:
-                writer.add(line)
-                tally.add(line.key, sizes[line.n], line.verdict)
+            await context.in_thread(writer.add, lines)
             for verdict in VERDICTS:
-                fresh = [line for line in lines if line.verdict == verdict and not state.of(line.n)]
-                context.receive(
-                    step,
-                    verdict,
-                    [line.n for line in fresh],
-                    sum(sizes[line.n] for line in fresh),
-                    (),
+                found = [line for line in lines if line.verdict == verdict]
+                tally.add(
+                    verdict, [line.key for line in found], sum(sizes[line.n] for line in found)
                 )
+                fresh = [line.n for line in found if not state.of(line.n)]
+                context.receive(step, verdict, fresh, sum(sizes[n] for n in fresh), ())
         evidence = writer.seal()
     return tally, evidence
 
