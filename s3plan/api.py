@@ -12,10 +12,11 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from s3plan import __version__
 from s3plan.engine import lockstatus, roster, runs, session
@@ -49,8 +50,7 @@ Observer = Callable[[AnyEvent], None]
 """Called with every event, on the calling thread; must return quickly."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanResult:
+class PlanResult(Struct, frozen=True):
     """What planning came to. ``plan`` is None where nothing differs: No changes.
 
     ``notes`` are sentences a person should read. ``unfinished`` is the id of a run here that was

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
 from s3plan.inventory.catalogue import observe_catalogue
@@ -64,8 +65,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """What the comparison found: counts by kind, and the first names of each as sentences."""
 
     figures: dict[str, int]

@@ -12,9 +12,10 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from s3plan.engine.lease import split
 from s3plan.engine.runs import STATE_DIRECTORY, Run, link_latest
@@ -132,8 +133,7 @@ async def open_mirror(store: Store, address: str, run: Run, subjects: set[str]) 
     return mirror
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
+class Mirrored(Struct, frozen=True):
     """A run in a mirror; ``keys`` are those of its files, by name in the run folder."""
 
     id: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.runs import Run
@@ -66,8 +66,7 @@ _RENUMBER = """
     ) AS numbered WHERE items.step = ? AND items.key = numbered.key"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
+class _Subject(Struct, frozen=True):
     """The steps of the run that are about one bucket."""
 
     bucket: str

@@ -10,9 +10,10 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from s3plan.engine.journal import read_journal
 from s3plan.engine.state import RunState, fold
@@ -29,8 +30,7 @@ _SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":
 """Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run's folder and the names in it."""
 
     folder: Path

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from s3plan.engine.context import Observer
 from s3plan.model.connection import Connection
 from s3plan.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a session is given from outside: the places, the clock, and who listens."""
 
     directory: Path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import assert_never
 
 import msgspec
+from msgspec import Struct
 
 from s3plan.errors import CatalogueError
 from s3plan.inventory.local import signed
@@ -27,8 +27,7 @@ from s3plan.tables.database import Value
 _BATCH = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueState:
+class CatalogueState(Struct, frozen=True):
     """Whose catalogue it is, and what became of the bucket: ``deleted``, ``restored``, or None
     while nothing has.
     """

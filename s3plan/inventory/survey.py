@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, StoreError
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
@@ -47,8 +48,7 @@ _SAMPLED = "SELECT key FROM listing WHERE bucket = ? ORDER BY hash(key) LIMIT ?"
 _BAD_REQUEST = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What was found besides the rows of ``listing``, ``tree`` and ``catalogue``.
 
     ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;

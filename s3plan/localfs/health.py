@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from s3plan.localfs.kernel import has_trustworthy_syncfs
 from s3plan.model.local import Space
@@ -15,8 +16,7 @@ VOLATILE = frozenset({"tmpfs", "ramfs", "overlay"})
 """Filesystems whose content goes with a reboot (tmpfs) or with a container (overlay)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """``path`` is the directory, or the nearest above it that exists; ``filesystem`` is its type
     as the kernel names it, None where it does not tell. ``reports_errors`` says whether one
     syncfs makes files durable and tells of write-back errors.

@@ -7,8 +7,9 @@ import base64
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from s3plan.errors import EndpointError, NoSuchBucketError, StoreError, ThrottledError
 from s3plan.model.objects import Checksum, ObjectAttributes, ObjectHead
@@ -34,8 +35,7 @@ class Sink(Protocol):
         """The next bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(Struct, frozen=True):
     """What S3 says it stored; ``etag`` is without quotes."""
 
     etag: str
@@ -43,16 +43,14 @@ class PutResult:
     checksums: tuple[Checksum, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteTarget:
+class DeleteTarget(Struct, frozen=True):
     """One key to delete, only if its ETag (without quotes) is still this; None is any."""
 
     key: str
     etag: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteResult:
+class DeleteResult(Struct, frozen=True):
     """``error`` None is deleted. An `OutcomeUnknownError` is a key S3 did not mention."""
 
     key: str

@@ -12,8 +12,9 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from s3plan.errors import (
     AccessDeniedError,
@@ -46,8 +47,7 @@ _WRITES: dict[CapabilityName, tuple[Verb, Condition]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
+class _Tried(Struct, frozen=True):
     """How one request ended; ``detail`` is empty where it succeeded."""
 
     outcome: Literal["done", "unmet", "refused"]

@@ -10,13 +10,13 @@ are settled here and set on every handle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Egress:
+
+class Egress(Struct, frozen=True):
     """``ca_bundle`` is a file of PEM certificates (or a directory of hashed ones)."""
 
     environ: Mapping[str, str]

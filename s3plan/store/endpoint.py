@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from s3plan.errors import EndpointError, NoSuchBucketError, UsageError
 from s3plan.model.connection import Connection
@@ -28,8 +29,7 @@ _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _REGION_IN_HOST = re.compile(r"\bs3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """One bucket's place: ``origin`` is ``scheme://authority``, ``base`` what precedes ``/key``."""
 
     origin: str
@@ -49,8 +49,7 @@ class Address:
         return self.origin.startswith("https:")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What connection, environment and profile together say about the endpoint."""
 
     endpoint: str | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from s3plan.errors import (
     AccessDeniedError,
@@ -59,8 +60,7 @@ _PRINCIPAL = re.compile(r"User: (\S+) is not authorized")
 _ACTION = re.compile(r"perform: (\w+:\w+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a request was about: for the address in errors, and the IAM action it needs."""
 
     bucket: str | None
@@ -75,8 +75,7 @@ class Subject:
         return f"s3://{self.bucket}" if self.key is None else f"s3://{self.bucket}/{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """An answer that is not a success, read."""
 
     status: int

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, PreconditionFailedError
 from s3plan.store.retry import http_date
 from s3plan.store.sender import Request, Sender
 
 
-@dataclass(frozen=True, slots=True)
-class SeenLease:
+class SeenLease(Struct, frozen=True):
     """What was read; ``age`` is seconds since it was written, None where S3 does not tell."""
 
     body: bytes

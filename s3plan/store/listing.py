@@ -9,18 +9,18 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct
 
 from s3plan.errors import ListingError
 from s3plan.store import documents
 from s3plan.store.sender import Request, Sender
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
+class ListPage(Struct, frozen=True):
     """Entries as columns of equal length, keys strictly rising in byte order or in path order.
 
     ``etags`` are without quotes, ``modified`` RFC 3339 with milliseconds, a missing class is
@@ -35,8 +35,7 @@ class ListPage:
     checksums: list[str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
+class _Parsed(Struct, frozen=True):
     page: ListPage
     count: int | None
     truncated: bool

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
+
+from msgspec import Struct
 
 Judgement = Literal["refused", "not-done", "maybe-done"]
 """``refused``: final. ``not-done``: S3 says it did nothing, so any request may be sent again.
@@ -38,8 +39,7 @@ _SLOW_DOWN_CODES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long a request is tried. Seconds; ``attempts`` counts the first one too.
 
     Pauses have full jitter: uniformly between 0 and ``base * 2**n``, at most ``cap`` (AWS

@@ -6,22 +6,21 @@ bytes. Text compares by its UTF-8 bytes, which is the order in which S3 lists ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 ColumnType = Literal["VARCHAR", "BIGINT", "BOOLEAN"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column. ``type`` is DuckDB's name; every column may be NULL."""
 
     name: str
     type: ColumnType = "VARCHAR"
 
 
-@dataclass(frozen=True, slots=True)
-class TableDef:
+class TableDef(Struct, frozen=True):
     """A table by name and columns, in order."""
 
     name: str

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from os.path import commonprefix
 from typing import Any
+
+from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
@@ -64,8 +65,7 @@ _REST = """
     WHERE e.verdict = 'verified' ORDER BY i.n"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doomed:
+class _Doomed(Struct, frozen=True):
     """An item with the evidence that lets it be deleted."""
 
     n: int

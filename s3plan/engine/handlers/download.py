@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.handlers.placing import Content, Placer, mtime_of
@@ -60,8 +61,7 @@ GIVE_UP = 50
 """Failures in a row, without one success, after which the step stops asking."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """A small body with the answer's headers."""
 
     item: Item
@@ -70,8 +70,7 @@ class Fetched:
     tags: dict[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """What a disk thread made of a body."""
 
     item: Item

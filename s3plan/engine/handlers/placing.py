@@ -7,10 +7,9 @@ set aside where an earlier session of this run left it broken, and otherwise som
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from s3plan.engine.state import StepState
 from s3plan.localfs.digests import digest_of_file
@@ -20,8 +19,7 @@ from s3plan.model.objects import Checksum, ObjectHead, Verdict
 from s3plan.model.steps import Item
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What is known of an object's bytes once they are here: headers, digest and verdict.
 
     ``tags`` is None where only asking could tell that there are none.

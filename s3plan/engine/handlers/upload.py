@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
@@ -47,8 +47,7 @@ _attributes = msgspec.json.Decoder(ObjectAttributes)
 _tags = msgspec.json.Decoder(dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One file to put back."""
 
     n: int
@@ -59,8 +58,7 @@ class _Job:
     attributes: ObjectAttributes
 
 
-@dataclass(frozen=True, slots=True)
-class _Local:
+class _Local(Struct, frozen=True):
     """A file's digests, and its bytes where they are few."""
 
     evidence: Checksum
