@@ -279,6 +279,7 @@ class Context:
         async with self._syncing:
             if self._lost is not None:
                 raise self._lost
+            await self.journal.flush()
             through = self.journal.seq
             devices: list[int] = []
             for destination in self._destinations.values():

@@ -8,8 +8,8 @@ goes through :meth:`JournalWriter.note`.
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,13 @@ from s3plan.model.journal import (
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)
+
+
+LAG = 0.25
+"""Seconds that a record which nobody waits for may stay unwritten."""
+
+MOST_PENDING = 64
+"""Records that are written at once even if nobody waits."""
 
 
 class _Waiter:
@@ -62,7 +69,9 @@ class JournalWriter:
 
     def __init__(self, log: AppendLog) -> None:
         self._log = log
-        self._queue: queue.SimpleQueue[tuple[bytes, _Waiter | None] | None] = queue.SimpleQueue()
+        self._pending: deque[tuple[bytes | None, _Waiter | None]] = deque()
+        self._wake = threading.Event()
+        self._closing = False
         self._error: JournalError | None = None
         self._seq = log.seq
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -76,13 +85,23 @@ class JournalWriter:
     def note(self, record: JournalRecord) -> None:
         """Write soon, durable at the next commit. Losing it only makes items unknown."""
         self._raise()
-        self._queue.put((_encoder.encode(record), None))
+        self._pending.append((_encoder.encode(record), None))
+        if len(self._pending) >= MOST_PENDING:
+            self._wake.set()
 
     async def commit(self, record: JournalRecord) -> None:
         """Write and return once it is durable, together with all that was noted before."""
+        await self._waited(_encoder.encode(record))
+
+    async def flush(self) -> None:
+        """Return once all that was noted is durable: ``seq`` then counts it."""
+        await self._waited(None)
+
+    async def _waited(self, body: bytes | None) -> None:
         self._raise()
         waiter = _Waiter()
-        self._queue.put((_encoder.encode(record), waiter))
+        self._pending.append((body, waiter))
+        self._wake.set()
         await waiter.future
 
     def is_ours(self) -> bool:
@@ -92,7 +111,8 @@ class JournalWriter:
     def close(self) -> None:
         """Write what is queued, make it durable, and stop the thread."""
         if self._thread.is_alive():
-            self._queue.put(None)
+            self._closing = True
+            self._wake.set()
             self._thread.join()
             self._log.close()
 
@@ -114,13 +134,14 @@ class JournalWriter:
     def _run(self) -> None:
         closing = False
         while not closing:
-            batch = [self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            closing = None in batch
-            entries = [entry for entry in batch if entry is not None]
+            # What is only noted waits for company: each waking costs the loop a turn.
+            self._wake.wait(LAG)
+            self._wake.clear()
+            closing = self._closing
+            entries = [self._pending.popleft() for _ in range(len(self._pending))]
             waiters = [waiter for _, waiter in entries if waiter is not None]
-            error = self._write([body for body, _ in entries], durable=closing or bool(waiters))
+            bodies = [body for body, _ in entries if body is not None]
+            error = self._write(bodies, durable=closing or bool(waiters))
             for waiter in waiters:
                 waiter.settle(error)
 
