@@ -4,17 +4,14 @@ It raises Interrupted when asked to stop, a S3PlanError when the whole step cann
 reports single items as problems.
 """
 
+# ruff: noqa: PLC0415
+# A run imports the handlers of its own verbs, not of all.
+
 from __future__ import annotations
 
 from typing import assert_never
 
 from s3plan.engine.context import Context
-from s3plan.engine.handlers.buckets import create_bucket, delete_bucket
-from s3plan.engine.handlers.delete import delete
-from s3plan.engine.handlers.download import download
-from s3plan.engine.handlers.remove_file import remove_file
-from s3plan.engine.handlers.upload import upload
-from s3plan.engine.handlers.verify import verify
 from s3plan.model.steps import (
     CreateBucket,
     Delete,
@@ -31,18 +28,32 @@ async def run_step(context: Context, step: Step) -> None:
     """Run one step with the handler of its verb."""
     match step.action:
         case Download():
+            from s3plan.engine.handlers.download import download
+
             await download(context, step, step.action)
         case Verify():
+            from s3plan.engine.handlers.verify import verify
+
             await verify(context, step, step.action)
         case Delete():
+            from s3plan.engine.handlers.delete import delete
+
             await delete(context, step, step.action)
         case DeleteBucket():
+            from s3plan.engine.handlers.buckets import delete_bucket
+
             await delete_bucket(context, step, step.action)
         case CreateBucket():
+            from s3plan.engine.handlers.buckets import create_bucket
+
             await create_bucket(context, step, step.action)
         case Upload():
+            from s3plan.engine.handlers.upload import upload
+
             await upload(context, step, step.action)
         case RemoveFile():
+            from s3plan.engine.handlers.remove_file import remove_file
+
             await remove_file(context, step, step.action)
         case _:
             assert_never(step.action)
