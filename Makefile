@@ -1,6 +1,6 @@
 # Everything runs from .venv, which the first target that needs it makes. Python 3.11+ and make suffice.
 #   make PYTHON=python3.12 ...   chooses another interpreter
-#   make test ARGS="-k plan"     hands arguments to pytest (and to bench, and to demo)
+#   make test ARGS="-n 0 -k plan"   hands arguments to pytest (and to bench, and to demo)
 
 SHELL := /bin/sh
 .SHELLFLAGS := -ec
@@ -26,8 +26,8 @@ demo: $(READY) ## see it work: plan, review, apply, gates, status and rollback o
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/s3plan demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests (about three minutes; a file's tests stay together, most of them wait)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 .PHONY: test-load
 test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and memory (some minutes)
