@@ -54,7 +54,7 @@ def test_files_that_lost_their_bytes_are_set_aside_and_fetched_again(cycle: Cycl
     """Receipts of the journal say that they are done; no sync point says that they are there."""
     cycle.plan()
     command = cycle.command("download")
-    cycle.executioner.run(cycle.scene, *command, last="after journal receipts #4")
+    cycle.executioner.run(cycle.scene, *command, last="after journal receipts #1")
     doubtful = _in_doubt(cycle.scene)
     assert doubtful
     for path in doubtful:
