@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from dataclasses import dataclass, field
 
-from s3plan.engine import runs
 from s3plan.engine.approval import Approval, Ask, approve_command, open_gate
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.evidence import check_evidence
@@ -21,6 +19,7 @@ from s3plan.engine.handlers import run_step
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
+from s3plan.engine.summary import Walk, moved_bytes, run_began, step_began, summary
 from s3plan.errors import (
     DestinationError,
     HeldError,
@@ -31,9 +30,7 @@ from s3plan.errors import (
 )
 from s3plan.model.events import (
     GateReached,
-    RunBegan,
     RunFinished,
-    StepBegan,
     StepFinished,
     Stopping,
     Warned,
@@ -43,39 +40,25 @@ from s3plan.model.journal import (
     Declined,
     GateRecord,
     RunEnded,
-    RunOutcome,
     StepEnded,
     StepOutcome,
     StepStarted,
 )
-from s3plan.model.steps import Delete, Download, Step, Totals, Upload, Verify
+from s3plan.model.steps import Delete, Download, Step, Verify
 from s3plan.tables import warm_up
-
-NAMES = 100
-"""Failed names in the closing summary."""
-
-
-@dataclass(slots=True)
-class _Walk:
-    """How the steps of this session ended."""
-
-    outcomes: dict[str, tuple[StepOutcome, str]] = field(default_factory=dict)
-    next_steps: list[str] = field(default_factory=list)
-    errors: list[S3PlanError] = field(default_factory=list)
-    interrupted: bool = False
 
 
 async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunFinished:
     """Run every step that may run, and end the session with a record and a summary."""
     began = time.monotonic()
-    before = _moved(context)
-    walk = _Walk()
-    context.observer(_run_began(context))
+    before = moved_bytes(context)
+    walk = Walk()
+    context.observer(run_began(context))
     try:
         await _walk(context, walk, approval, ask)
         context.check_held()  # a lease that is lost stops the walk as a signal does
-        moved = _moved(context) - before
-        finished = _summary(context, walk, time.monotonic() - began, moved)
+        moved = moved_bytes(context) - before
+        finished = summary(context, walk, time.monotonic() - began, moved)
         await context.journal.commit(
             RunEnded(outcome=finished.outcome, time=context.now(), detail=finished.message)
         )
@@ -93,7 +76,7 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     return finished
 
 
-async def _walk(context: Context, walk: _Walk, approval: Approval, ask: Ask | None) -> None:
+async def _walk(context: Context, walk: Walk, approval: Approval, ask: Ask | None) -> None:
     signals = Signals(lambda number: _stop(context, number))
     asking = _interruptible(signals, ask)
     with signals.handled():
@@ -134,7 +117,7 @@ def _interruptible(signals: Signals, ask: Ask | None) -> Ask | None:
 
 
 async def _step(
-    context: Context, step: Step, walk: _Walk, approval: Approval, ask: Ask | None
+    context: Context, step: Step, walk: Walk, approval: Approval, ask: Ask | None
 ) -> None:
     context.check_stop()
     if context.state.step(step.id).done and not await _must_repeat(context, step):
@@ -148,7 +131,7 @@ async def _step(
         walk.outcomes[step.id] = ("held" if outcome == "held" else "skipped", reason)
         return
     began = time.monotonic()
-    context.observer(_step_began(context, step))
+    context.observer(step_began(context, step))
     try:
         decision = await _gate(context, step, approval, ask)
         if decision is not None:
@@ -177,7 +160,7 @@ async def _step(
 
 
 async def _end_step(
-    context: Context, step: Step, walk: _Walk, outcome: StepOutcome, reason: str, began: float
+    context: Context, step: Step, walk: Walk, outcome: StepOutcome, reason: str, began: float
 ) -> None:
     walk.outcomes[step.id] = (outcome, reason)
     # A step is done only after its files are: the next one may delete what they are copies of.
@@ -311,147 +294,3 @@ def _begun(context: Context, subject: str) -> bool:
         for step in context.plan.steps
         if isinstance(step.action, Delete) and step.subject == subject
     )
-
-
-# -- telling -------------------------------------------------------------------------------------
-
-
-def _run_began(context: Context) -> RunBegan:
-    totals, done = Totals(), Totals()
-    for step in context.plan.steps:
-        totals = totals + step.totals
-        done = done + _done(context, step)
-    return RunBegan(
-        context.run.id,
-        "rollback" if context.plan.header.rollback_of else "apply",
-        context.state.sessions > 1,
-        totals,
-        done,
-    )
-
-
-def _step_began(context: Context, step: Step) -> StepBegan:
-    return StepBegan(step.id, step.verb, step.subject, step.totals, _done(context, step))
-
-
-def _done(context: Context, step: Step) -> Totals:
-    state = context.state.step(step.id)
-    return Totals(sum(state.count(code) for code in GOOD), state.done_bytes)
-
-
-def _moved(context: Context) -> int:
-    """Bytes that the run has moved over the network so far."""
-    return sum(
-        context.state.step(step.id).done_bytes
-        for step in context.plan.steps
-        if isinstance(step.action, Download | Upload)
-    )
-
-
-def _summary(context: Context, walk: _Walk, seconds: float, moved: int) -> RunFinished:
-    """The closing summary: counts over the whole run, the outcome, and what to type next."""
-    count = dict.fromkeys(ItemState, 0)
-    verbs: dict[str, Totals] = {}
-    for step in context.plan.steps:
-        if isinstance(step.action, Verify):
-            continue
-        state = context.state.step(step.id)
-        for code in ItemState:
-            count[code] += state.count(code)
-        verbs[step.verb] = verbs.get(step.verb, Totals()) + _done(context, step)
-    failed = count[ItemState.FAILED] + count[ItemState.MISMATCHED]
-    outcome = _outcome(context, walk, failed, count[ItemState.DRIFTED], count[ItemState.KEPT])
-    done = sum(verbs.values(), Totals())
-    message, next_step = _closing(context, walk, outcome, count)
-    total = sum(s.totals.items for s in context.plan.steps if not isinstance(s.action, Verify))
-    return RunFinished(
-        run=context.run.id,
-        outcome=outcome,
-        exit_code=_EXIT[outcome],
-        done=done.items,
-        failed=failed,
-        drifted=count[ItemState.DRIFTED],
-        skipped=total - done.items - failed - count[ItemState.DRIFTED] - count[ItemState.KEPT],
-        kept=count[ItemState.KEPT],
-        bytes=moved,
-        seconds=seconds,
-        message=message,
-        next_step=next_step,
-        verbs=verbs,
-        failed_names=tuple(
-            problem.key
-            for problem, _ in zip(context.state.problems.values(), range(NAMES), strict=False)
-        ),
-    )
-
-
-_EXIT: dict[RunOutcome, int] = {
-    "done": 0,
-    "superseded": 0,
-    "abandoned": 0,
-    "failed": 1,
-    "incomplete": 3,
-    "held": 4,
-    "kept": 7,
-    "interrupted": 130,
-}
-
-
-def _outcome(context: Context, walk: _Walk, failed: int, drifted: int, kept: int) -> RunOutcome:
-    """Incomplete outranks held: a person must look at failures before approving anything."""
-    ended = [outcome for outcome, _ in walk.outcomes.values()]
-    if walk.interrupted:
-        return "interrupted"
-    if failed or drifted or "incomplete" in ended:
-        return "incomplete"
-    if "held" in ended:
-        return "held"
-    if kept:
-        return "kept"
-    return "done"
-
-
-def _closing(
-    context: Context, walk: _Walk, outcome: RunOutcome, count: dict[ItemState, int]
-) -> tuple[str, str | None]:
-    """The last sentence and the next command."""
-    match outcome:
-        case "done" if context.plan.header.rollback_of:
-            return "done", None
-        case "done":
-            return f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back", None
-        case "interrupted":
-            return "interrupted; the journal is consistent", context.retry_command()
-        case "incomplete":
-            reason = "; ".join(dict.fromkeys(str(error) for error in walk.errors))
-            if count[ItemState.DRIFTED] and not count[ItemState.FAILED]:
-                return (
-                    reason or "some objects are no longer as planned and were left alone",
-                    "s3plan plan again, and review what changed",
-                )
-            return reason or "some items failed", context.retry_command()
-        case "held":
-            held = [reason for result, reason in walk.outcomes.values() if result == "held"]
-            subjects = {
-                step.subject for step in context.plan.steps
-                if step.id in walk.outcomes and walk.outcomes[step.id][0] == "held"
-            }  # fmt: skip
-            command = " ".join(_merged(walk.next_steps)) if walk.next_steps else None
-            return (
-                f"held: {held[0]}; remaining: {len(subjects)}",
-                command or context.retry_command(),
-            )
-        case "kept":
-            return (
-                "some things are no longer as the run left them, or the last copy: left alone",
-                None,
-            )
-        case _:
-            return outcome, None
-
-
-def _merged(commands: list[str]) -> list[str]:
-    """One command with every approval, where several gates wait."""
-    first, *rest = commands
-    options = [part for command in rest for part in [command[command.index("--approve-delete") :]]]
-    return [first, *options]

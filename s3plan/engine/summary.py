@@ -1,0 +1,171 @@
+"""What a session tells: how it begins, and its closing summary with the outcome and what to type.
+
+Pure over the run's state and over how its steps ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from s3plan.engine import runs
+from s3plan.engine.context import Context
+from s3plan.engine.state import GOOD, ItemState
+from s3plan.errors import S3PlanError
+from s3plan.model.events import RunBegan, RunFinished, StepBegan
+from s3plan.model.journal import RunOutcome, StepOutcome
+from s3plan.model.steps import Download, Step, Totals, Upload, Verify
+
+NAMES = 100
+"""Failed names in the closing summary."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """How the steps of this session ended."""
+
+    outcomes: dict[str, tuple[StepOutcome, str]] = field(default_factory=dict)
+    next_steps: list[str] = field(default_factory=list)
+    errors: list[S3PlanError] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def run_began(context: Context) -> RunBegan:
+    """The run with all its steps, and what earlier sessions did of them."""
+    totals, done = Totals(), Totals()
+    for step in context.plan.steps:
+        totals = totals + step.totals
+        done = done + _done(context, step)
+    return RunBegan(
+        context.run.id,
+        "rollback" if context.plan.header.rollback_of else "apply",
+        context.state.sessions > 1,
+        totals,
+        done,
+    )
+
+
+def step_began(context: Context, step: Step) -> StepBegan:
+    """A step, and how much of it is behind."""
+    return StepBegan(step.id, step.verb, step.subject, step.totals, _done(context, step))
+
+
+def _done(context: Context, step: Step) -> Totals:
+    state = context.state.step(step.id)
+    return Totals(sum(state.count(code) for code in GOOD), state.done_bytes)
+
+
+def moved_bytes(context: Context) -> int:
+    """Bytes that the run has moved over the network so far."""
+    return sum(
+        context.state.step(step.id).done_bytes
+        for step in context.plan.steps
+        if isinstance(step.action, Download | Upload)
+    )
+
+
+def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFinished:
+    """The closing summary: counts over the whole run, the outcome, and what to type next."""
+    count = dict.fromkeys(ItemState, 0)
+    verbs: dict[str, Totals] = {}
+    for step in context.plan.steps:
+        if isinstance(step.action, Verify):
+            continue
+        state = context.state.step(step.id)
+        for code in ItemState:
+            count[code] += state.count(code)
+        verbs[step.verb] = verbs.get(step.verb, Totals()) + _done(context, step)
+    failed = count[ItemState.FAILED] + count[ItemState.MISMATCHED]
+    outcome = _outcome(context, walk, failed, count[ItemState.DRIFTED], count[ItemState.KEPT])
+    done = sum(verbs.values(), Totals())
+    message, next_step = _closing(context, walk, outcome, count)
+    total = sum(s.totals.items for s in context.plan.steps if not isinstance(s.action, Verify))
+    return RunFinished(
+        run=context.run.id,
+        outcome=outcome,
+        exit_code=_EXIT[outcome],
+        done=done.items,
+        failed=failed,
+        drifted=count[ItemState.DRIFTED],
+        skipped=total - done.items - failed - count[ItemState.DRIFTED] - count[ItemState.KEPT],
+        kept=count[ItemState.KEPT],
+        bytes=moved,
+        seconds=seconds,
+        message=message,
+        next_step=next_step,
+        verbs=verbs,
+        failed_names=tuple(
+            problem.key
+            for problem, _ in zip(context.state.problems.values(), range(NAMES), strict=False)
+        ),
+    )
+
+
+_EXIT: dict[RunOutcome, int] = {
+    "done": 0,
+    "superseded": 0,
+    "abandoned": 0,
+    "failed": 1,
+    "incomplete": 3,
+    "held": 4,
+    "kept": 7,
+    "interrupted": 130,
+}
+
+
+def _outcome(context: Context, walk: Walk, failed: int, drifted: int, kept: int) -> RunOutcome:
+    """Incomplete outranks held: a person must look at failures before approving anything."""
+    ended = [outcome for outcome, _ in walk.outcomes.values()]
+    if walk.interrupted:
+        return "interrupted"
+    if failed or drifted or "incomplete" in ended:
+        return "incomplete"
+    if "held" in ended:
+        return "held"
+    if kept:
+        return "kept"
+    return "done"
+
+
+def _closing(
+    context: Context, walk: Walk, outcome: RunOutcome, count: dict[ItemState, int]
+) -> tuple[str, str | None]:
+    """The last sentence and the next command."""
+    match outcome:
+        case "done" if context.plan.header.rollback_of:
+            return "done", None
+        case "done":
+            return f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back", None
+        case "interrupted":
+            return "interrupted; the journal is consistent", context.retry_command()
+        case "incomplete":
+            reason = "; ".join(dict.fromkeys(str(error) for error in walk.errors))
+            if count[ItemState.DRIFTED] and not count[ItemState.FAILED]:
+                return (
+                    reason or "some objects are no longer as planned and were left alone",
+                    "s3plan plan again, and review what changed",
+                )
+            return reason or "some items failed", context.retry_command()
+        case "held":
+            held = [reason for result, reason in walk.outcomes.values() if result == "held"]
+            subjects = {
+                step.subject for step in context.plan.steps
+                if step.id in walk.outcomes and walk.outcomes[step.id][0] == "held"
+            }  # fmt: skip
+            command = " ".join(_merged(walk.next_steps)) if walk.next_steps else None
+            return (
+                f"held: {held[0]}; remaining: {len(subjects)}",
+                command or context.retry_command(),
+            )
+        case "kept":
+            return (
+                "some things are no longer as the run left them, or the last copy: left alone",
+                None,
+            )
+        case _:
+            return outcome, None
+
+
+def _merged(commands: list[str]) -> list[str]:
+    """One command with every approval, where several gates wait."""
+    first, *rest = commands
+    return [first, *(command[command.index("--approve-delete") :] for command in rest)]
