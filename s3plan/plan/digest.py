@@ -3,18 +3,26 @@
 Covered: which S3 it is for; of each step its id, action, subject, needs, gate, worklist and totals;
 and every item, byte by byte. Not covered, so that the same reality and the same manifests always
 give the same digest: the tool's version, wording, estimates, host and times.
+
+Both are made of a step as it stands in the file, not of what a reader makes of it: an action that
+gains a parameter with a default must not change what an older plan says.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from s3plan.model.plan import Target
-from s3plan.model.steps import Action, Step, verb_of
+from s3plan.model.steps import Action, verb_of
 
 DIGEST_PREFIX = "sha256:"
+
+
+_COVERED = ("id", "subject", "action", "needs", "gate", "worklist", "totals")
 
 
 def step_id(action: Action, subject: str) -> str:
@@ -22,8 +30,13 @@ def step_id(action: Action, subject: str) -> str:
 
     The same step has the same id in every plan.
     """
+    return step_id_of(verb_of(action), msgspec.to_builtins(action), subject)
+
+
+def step_id_of(verb: str, action: Mapping[str, Any], subject: str) -> str:
+    """The id of a step whose action stands as ``action`` in a plan file."""
     content = msgspec.json.encode([subject, action], order="sorted")
-    return f"{verb_of(action)}-{hashlib.sha256(content).hexdigest()[:8]}"
+    return f"{verb}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 class PlanDigest:
@@ -34,20 +47,9 @@ class PlanDigest:
         self._hash = hashlib.sha256()
         self._add(["target", target])
 
-    def step(self, step: Step) -> None:
-        """Add the next step."""
-        self._add(
-            [
-                "step",
-                step.id,
-                step.subject,
-                step.action,
-                step.needs,
-                step.gate,
-                step.worklist,
-                step.totals,
-            ]
-        )
+    def step(self, step: Mapping[str, Any]) -> None:
+        """Add the next step, as it stands in the file."""
+        self._add(["step", *(step.get(name) for name in _COVERED)])
 
     def items(self, lines: bytes) -> None:
         """Add complete item lines, as they stand in the file, newlines included."""

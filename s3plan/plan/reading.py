@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Never, TypeVar
+from typing import Any, BinaryIO, Never, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +19,7 @@ from s3plan.errors import PlanFileError
 from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader
 from s3plan.model.steps import Item, Step, Verify
 from s3plan.plan import compression
-from s3plan.plan.digest import PlanDigest, step_id
+from s3plan.plan.digest import PlanDigest, step_id_of
 
 _BLOCK = 1024 * 1024
 _LONGEST_LINE = 16 * 1024 * 1024
@@ -218,8 +218,9 @@ class _Reader:
             return
         if self._current is not None:
             _refuse(self._path, number, "a step stands among the items", found=record.id)
-        self._check(record, number)
-        digest.step(record)
+        stands = msgspec.json.decode(line)
+        self._check(record, stands["action"], number)
+        digest.step(stands)
         self._steps.append(record)
         self._ids.add(record.id)
         if isinstance(record.action, Verify):
@@ -227,15 +228,16 @@ class _Reader:
         if record.worklist == record.id:
             self._own_worklists.add(record.id)
 
-    def _check(self, step: Step, number: int) -> None:
+    def _check(self, step: Step, action: dict[str, Any], number: int) -> None:
         """Refuse a step that is not made from its content, or leans on what is not before it."""
         earlier = self._ids
-        if step.id in earlier or step.id != step_id(step.action, step.subject):
+        identity = step_id_of(step.verb, action, step.subject)
+        if step.id in earlier or step.id != identity:
             _refuse(
                 self._path,
                 number,
                 "a step's id does not belong to it",
-                expected=step_id(step.action, step.subject),
+                expected=identity,
                 found=step.id,
             )
         for named in (

@@ -82,7 +82,7 @@ def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database
         stream.write(msgspec.json.encode(record) + b"\n")
         lines += 1
         if isinstance(record, Step):
-            digest.step(record)
+            digest.step(msgspec.to_builtins(record))
     for step in steps:
         if step.worklist == step.id:
             for batch in _item_lines(step.id, database):

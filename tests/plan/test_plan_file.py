@@ -16,8 +16,18 @@ from hypothesis import strategies as st
 
 from s3plan.errors import DestinationError, PlanFileError
 from s3plan.model.connection import Connection
-from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
-from s3plan.model.steps import Delete, Download, Gate, Item, Need, Totals, Verify
+from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader, Target
+from s3plan.model.steps import (
+    Delete,
+    DeleteBucket,
+    Download,
+    Gate,
+    Item,
+    Need,
+    Totals,
+    Verify,
+)
+from s3plan.plan.digest import PlanDigest, step_id_of
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
@@ -341,3 +351,29 @@ def test_no_mutation_of_a_plan_file_gets_through(tmp_path: Path, data: st.DataOb
     # Wording, and the padding of a compressed file, are outside the digest; deeds are not.
     assert read.digest == plan.digest
     assert items == [list(plan.items(step.id)) for step in plan.steps]
+
+
+def test_a_parameter_that_an_action_gained_changes_no_older_plan(tmp_path: Path) -> None:
+    """The digest and the ids are of what the file says, not of what a newer reader adds to it."""
+    action = {"verb": "delete-bucket", "region": "eu-west-1", "destination": "/srv"}
+    digest = PlanDigest(HEADER.target)
+    step: dict[str, object] = {
+        "type": "step",
+        "id": step_id_of("delete-bucket", action, "b"),  # as a tool without `unsaved` wrote it
+        "action": action,
+        "subject": "b",
+        "needs": [],
+        "gate": None,
+        "reversibility": "never",
+        "undo": "",
+        "reason": "",
+        "totals": {"items": 0, "bytes": 0},
+        "worklist": None,
+    }
+    digest.step(step)
+    lines = [HEADER, step, PlanEnd(3, digest.value())]
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    plan = PlanFile.open(path)
+    assert plan.digest == digest.value()
+    assert plan.steps[0].action == DeleteBucket("eu-west-1", "/srv", unsaved=())

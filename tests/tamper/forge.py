@@ -70,7 +70,7 @@ def _step(record: Record, ids: dict[str, str], digest: PlanDigest) -> bytes:
     step = msgspec.convert(json.loads(_renamed(json.dumps(record), ids)), Step)
     ids[step.id] = step_id(step.action, step.subject)
     line = _renamed(msgspec.json.encode(step).decode(), ids).encode()
-    digest.step(msgspec.json.decode(line, type=Step))
+    digest.step(msgspec.json.decode(line))
     return line + b"\n"
 
 
