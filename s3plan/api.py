@@ -106,7 +106,8 @@ def plan(
     loaded = loaded.narrowed(_bucket_globs(only), _bucket_globs(exclude))
     known = KnownDestinations(_state_home() / "destinations")
     for scope in kinds.scopes(loaded):
-        known.check(Path(scope.destination))
+        if scope.destination is not None:
+            known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
     made = asyncio.run(_plan(loaded, out, observer))
     return PlanResult(made, out if made else None, (), found.id if found else None)
@@ -300,7 +301,7 @@ async def _doctor(
             store,
             Memory(_state_home() / "capabilities"),
             buckets={name for scope in scopes for name in scope.literals},
-            destinations={scope.destination for scope in scopes},
+            destinations={scope.destination for scope in scopes if scope.destination is not None},
             directory=Path(),
             now=datetime.now(UTC),
             tool=__version__,

@@ -28,7 +28,9 @@ class Claim(Protocol):
     """What one manifest wants to be looked at."""
 
     @property
-    def destination(self) -> str: ...
+    def destination(self) -> str | None: ...
+    @property
+    def listing(self) -> bool: ...
     @property
     def prefix(self) -> str: ...
     @property
@@ -74,13 +76,16 @@ async def survey(
     for claim in claims:
         meant = claim.buckets(facts)
         for name in meant:
-            if _can_list(facts[name], store):
+            if claim.listing and _can_list(facts[name], store):
                 await observe_bucket(
                     store.bucket(name), database, prefix=claim.prefix, observer=observer
                 )
                 sealed[name] = await sealed_keys(store.bucket(name), database)
-        found = await asyncio.to_thread(_look_at_disk, claim, meant, database)
-        catalogues.setdefault(claim.destination, {}).update(found)
+        if claim.destination is not None:
+            found = await asyncio.to_thread(
+                _look_at_disk, claim, claim.destination, meant, database
+            )
+            catalogues.setdefault(claim.destination, {}).update(found)
     return Survey(facts, catalogues, sealed)
 
 
@@ -129,12 +134,12 @@ def _can_list(facts: BucketFacts, store: Store) -> bool:
 
 
 def _look_at_disk(
-    claim: Claim, meant: Sequence[str], database: Database
+    claim: Claim, destination: str, meant: Sequence[str], database: Database
 ) -> dict[str, CatalogueState]:
     """The catalogues and files of the buckets that are, or were, in the claim."""
     found: dict[str, CatalogueState] = {}
     try:
-        tree = Tree.open(Path(claim.destination), create=False)
+        tree = Tree.open(Path(destination), create=False)
     except RootMissingError:
         return found  # nothing was evacuated there yet
     with tree:

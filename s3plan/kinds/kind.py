@@ -16,7 +16,7 @@ from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.plan import StepDraft
-from s3plan.rules.layout import root_of
+from s3plan.rules.layout import DEFAULT_LAYOUT, root_of
 from s3plan.tables import Database
 
 
@@ -50,16 +50,18 @@ class Manifest:
 class Scope:
     """What must be looked at before a manifest can be planned.
 
-    ``include`` and ``exclude`` are bucket names or globs; listings start with ``prefix``.
-    ``destination`` is the absolute path of the tree whose files and catalogues count, ``layout``
-    says which directory of it is a bucket's.
+    ``include`` and ``exclude`` are bucket names or globs. ``destination`` is the absolute path of
+    the tree whose files and catalogues count, None where there is none; ``layout`` says which
+    directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
+    not matter, and only what is known of the buckets themselves is looked at.
     """
 
     include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    destination: str
-    layout: str
-    prefix: str
+    exclude: tuple[str, ...] = ()
+    destination: str | None = None
+    layout: str = DEFAULT_LAYOUT
+    prefix: str = ""
+    listing: bool = True
     filters: Filters = Filters()
 
     @property

@@ -43,19 +43,26 @@ def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
 
 
 def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:
-    """A bucket belongs to one manifest of a kind: two would take turns undoing each other."""
+    """A bucket belongs to one manifest of a kind: two would take turns undoing each other.
+
+    Its objects belong to one manifest of any kind: what one moves, the other has planned for.
+    """
     problems = []
     owners: dict[tuple[str, str], str] = {}
     for manifest, scope in zip(loaded.manifests, scopes(loaded), strict=True):
+        name = f"{manifest.kind} {manifest.name}"
+        claims = (manifest.kind, "objects") if scope.listing else (manifest.kind,)
         for bucket in scope.buckets({*observed.facts, *scope.literals}):
-            owner = owners.setdefault((manifest.kind, bucket), manifest.name)
-            if owner != manifest.name:
+            # Two of one kind are told once, not as owners of the objects again.
+            others = {owners.setdefault((claim, bucket), name) for claim in claims} - {name}
+            if others:
                 problems.append(
                     PlanningError(
                         f"two manifests claim the bucket {bucket}",
                         address=manifest.address,
-                        found=f"{manifest.kind} {owner} and {manifest.name}",
-                        next_step="leave it out of one of them with buckets.exclude",
+                        found=f"{' and '.join(sorted(others))} and {name}",
+                        next_step="leave it out of one of them with buckets.exclude, or plan and"
+                        " apply one after the other",
                     )
                 )
     return problems
@@ -65,6 +72,8 @@ def _shared_directories(loaded: Loaded, observed: Observed) -> Iterator[Planning
     """Buckets must not write into each other's directories, whichever manifests name them."""
     directories: dict[tuple[str, str], Scope] = {}
     for scope in scopes(loaded):
+        if scope.destination is None:
+            continue
         catalogued = observed.catalogues.get(scope.destination, {})
         for bucket in scope.buckets({*observed.facts, *catalogued, *scope.literals}):
             path = fold(f"{scope.destination}/{scope.root(bucket)}").rstrip("/") + "/"

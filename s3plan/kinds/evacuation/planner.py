@@ -49,14 +49,15 @@ class Evacuation:
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Buckets one after the other in byte order; every problem of every bucket together."""
-        scope = self.scope(manifest)
-        catalogued = observed.catalogues.get(scope.destination, {})
+        spec = _spec(manifest)
+        scope, destination = self.scope(manifest), destination_path(spec, manifest.directory)
+        catalogued = observed.catalogues.get(destination, {})
         buckets = scope.buckets({*observed.facts, *catalogued, *scope.literals})
         problems: list[PlanningError] = []
         drafts: list[StepDraft] = []
         for bucket in buckets:
             try:
-                drafts += self._plan_bucket(_spec(manifest), scope, bucket, observed)
+                drafts += self._plan_bucket(spec, scope, destination, bucket, observed)
             except ProblemsError as error:
                 problems += cast("tuple[PlanningError, ...]", error.problems)
         if problems:
@@ -68,15 +69,18 @@ class Evacuation:
         return drafts
 
     def _plan_bucket(
-        self, spec: EvacuationSpec, scope: Scope, bucket: str, observed: Observed
+        self,
+        spec: EvacuationSpec,
+        scope: Scope,
+        destination: str,
+        bucket: str,
+        observed: Observed,
     ) -> list[StepDraft]:
-        work = Workspace(
-            observed.database, scope.destination, scope.root(bucket), bucket, scope.prefix
-        )
+        work = Workspace(observed.database, destination, scope.root(bucket), bucket, scope.prefix)
         facts = observed.facts.get(bucket)
-        catalogue = observed.catalogues.get(scope.destination, {}).get(bucket)
+        catalogue = observed.catalogues.get(destination, {}).get(bucket)
         foreign = (
-            list(catalogue_obstacles(catalogue.header, observed.target, scope.destination))
+            list(catalogue_obstacles(catalogue.header, observed.target, destination))
             if catalogue
             else []
         )
@@ -85,7 +89,7 @@ class Evacuation:
                 return []  # a glob met the catalogue of a bucket at another endpoint
             problems = foreign
             if catalogue is None or catalogue.bucket != "deleted":
-                problems.append(no_such_bucket(bucket, observed.target, scope.destination))
+                problems.append(no_such_bucket(bucket, observed.target, destination))
             find_retained(work)
             _refuse(bucket, [*problems, *retained_obstacles(work)])
             return []
