@@ -46,7 +46,7 @@ def read_approve(value: str | None, path: str | None, what: str) -> Asked:
     return Asked(True, None, value)
 
 
-def read_deletes(values: Sequence[str]) -> dict[str, str]:
+def read_evidences(values: Sequence[str]) -> dict[str, str]:
     """Return evidence by subject from ``SUBJECT@EVIDENCE``, split at the last ``@``.
 
     Raises click.UsageError for a value without both, and for two different ones of a subject.

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from s3plan.engine.context import Context
 from s3plan.errors import HeldError, StaleError, UsageError
 from s3plan.model.events import GateReached
-from s3plan.model.journal import Approved, Declined, GateRecord
+from s3plan.model.journal import Approved, Approves, Declined, GateRecord
 from s3plan.model.steps import Step
-from s3plan.rules.commands import SHORT_EVIDENCE, approve_delete_option
+from s3plan.rules.approvals import missing_approvals
+from s3plan.rules.commands import SHORT_EVIDENCE, approve_options
 
 Ask = Callable[[GateReached], bool]
 """Shows a gate's figures to a person and tells whether the answer was the word yes."""
+
+NOUNS: Final[dict[Approves, str]] = {"delete": "deletion", "loss": "loss"}
+"""What an approval is of, in sentences."""
 
 _HEX = re.compile(r"[0-9a-f]{12,64}\Z")
 
@@ -24,12 +29,17 @@ class Approval:
     """What a person approved before the run.
 
     ``digest`` is ``sha256:`` and at least 12 hex digits, or None for the plan as it is named.
-    ``deletes`` holds the evidence approved for a subject, as a gate printed it.
+    ``deletes`` and ``losses`` hold the evidence approved for a subject, as a gate printed it.
     """
 
     approver: str
     digest: str | None = None
     deletes: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, what: Approves) -> Mapping[str, str]:
+        """The evidence by subject for which this was approved."""
+        return self.deletes if what == "delete" else self.losses
 
 
 def check_digest(approval: Approval, digest: str) -> None:
@@ -53,53 +63,71 @@ def check_digest(approval: Approval, digest: str) -> None:
         )
 
 
-def open_gate(
-    context: Context, step: Step, gate: GateRecord, approval: Approval, ask: Ask | None
+def decide(
+    context: Context,
+    step: Step,
+    gate: GateRecord,
+    what: Approves,
+    approval: Approval,
+    ask: Ask | None,
 ) -> Approved | Declined | None:
-    """What was decided at a delete gate that passes: approved, declined, or nobody has said.
+    """What was decided at a gate that passes: approved, declined, or nobody has said.
 
     An approval in the journal, on the command line, or at the prompt counts only for exactly this
-    evidence.
+    evidence, and only for ``what`` it was given.
     """
-    earlier = context.state.approvals.get(gate.subject)
+    earlier = context.state.approvals.get((gate.subject, what))
     if earlier is not None and earlier.evidence == gate.evidence:
         return earlier
-    given = approval.deletes.get(gate.subject)
+    given = approval.of(what).get(gate.subject)
     if given is not None and _matches(given, gate):
-        return Approved(
-            subject=gate.subject,
-            evidence=gate.evidence,
-            approver=approval.approver,
-            how="option",
-            time=context.now(),
-        )
+        return _approved(context, gate, what, approval, "option")
     if given is not None:
         raise HeldError(
-            f"the deletion of {gate.subject} was approved on other evidence",
+            f"the {NOUNS[what]} of {gate.subject} was approved on other evidence",
             address=f"s3://{gate.subject}",
             expected=f"{gate.subject}@{gate.evidence[:SHORT_EVIDENCE]}",
             found=f"{gate.subject}@{given}",
-            next_step=approve_command(context, gate),
+            next_step=f"{context.retry_command()} {waiting_options(context, gate)}",
         )
     if ask is None:
         return None
     shown = GateReached(
-        gate.subject, gate.evidence, gate.passes, gate.figures, step.totals, guard=gate.guard
+        gate.subject,
+        gate.evidence,
+        gate.passes,
+        gate.figures,
+        step.totals,
+        guard=gate.guard,
+        losses=gate.losses,
+        asks=what,
     )
     if ask(shown):
-        return Approved(
-            subject=gate.subject,
-            evidence=gate.evidence,
-            approver=approval.approver,
-            how="prompt",
-            time=context.now(),
-        )
-    return Declined(subject=gate.subject, evidence=gate.evidence, time=context.now())
+        return _approved(context, gate, what, approval, "prompt")
+    return Declined(subject=gate.subject, evidence=gate.evidence, time=context.now(), what=what)
 
 
-def approve_command(context: Context, gate: GateRecord) -> str:
-    """The whole command that opens this gate."""
-    return f"{context.retry_command()} {approve_delete_option(gate.subject, gate.evidence)}"
+def waiting_options(context: Context, gate: GateRecord) -> str:
+    """The options that this gate still takes."""
+    missing = missing_approvals(context.state.approvals, gate)
+    return approve_options(missing, gate.subject, gate.evidence)
+
+
+def _approved(
+    context: Context,
+    gate: GateRecord,
+    what: Approves,
+    approval: Approval,
+    how: Literal["prompt", "option"],
+) -> Approved:
+    return Approved(
+        subject=gate.subject,
+        evidence=gate.evidence,
+        approver=approval.approver,
+        how=how,
+        time=context.now(),
+        what=what,
+    )
 
 
 def _matches(given: str, gate: GateRecord) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import time
 
-from s3plan.engine.approval import Approval, Ask, approve_command, open_gate
+from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.evidence import check_evidence
 from s3plan.engine.gate import look
@@ -45,6 +45,7 @@ from s3plan.model.journal import (
     StepStarted,
 )
 from s3plan.model.steps import Delete, Download, Step, Verify
+from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
 
@@ -155,7 +156,7 @@ async def _step(
     if outcome == "held" and step.gate is not None:
         gate = context.state.gates.get(step.gate.evidence)
         if gate is not None and gate.passes:
-            walk.next_steps.append(approve_command(context, gate))
+            walk.waiting.append(waiting_options(context, gate))
     await _end_step(context, step, walk, outcome, reason, began)
 
 
@@ -219,18 +220,21 @@ async def _gate(
     gate = await _fresh_gate(context, step)
     if not gate.passes:
         return "held", "the verification did not pass"
-    decision = open_gate(context, step, gate, approval, ask)
-    match decision:
-        case None:
-            return "held", "waits for approval of the deletion"
-        case Declined():
-            await context.journal.commit(decision)
-            context.state.apply(context.journal.seq, decision)
-            return "held", "the deletion was declined"
-        case Approved() if decision is not context.state.approvals.get(gate.subject):
-            await context.journal.commit(decision)
-            context.state.apply(context.journal.seq, decision)
-    if decision.how != "prompt":
+    asked = False
+    for what in approvals_of(gate):
+        decision = decide(context, step, gate, what, approval, ask)
+        match decision:
+            case None:
+                return "held", f"waits for approval of the {NOUNS[what]}"
+            case Declined():
+                await context.journal.commit(decision)
+                context.state.apply(context.journal.seq, decision)
+                return "held", f"the {NOUNS[what]} was declined"
+            case Approved() if decision is not context.state.approvals.get((gate.subject, what)):
+                await context.journal.commit(decision)
+                context.state.apply(context.journal.seq, decision)
+        asked = asked or decision.how == "prompt"
+    if not asked:
         return None
     # The prompt may have been open for hours: what was verified must still be so now.
     after = await _fresh_gate(context, step)

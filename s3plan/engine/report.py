@@ -8,10 +8,12 @@ from pathlib import Path
 from s3plan.engine import runs
 from s3plan.engine.state import GOOD, ItemState, RunState, StepState
 from s3plan.localfs.locks import holder_of
+from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
 from s3plan.model.steps import Delete, DeleteBucket, Download, Step, Totals, Verify
 from s3plan.plan.reading import PlanFile
-from s3plan.rules.commands import apply_command, approve_delete_option, rollback_command
+from s3plan.rules.approvals import missing_approvals
+from s3plan.rules.commands import apply_command, approve_options, rollback_command
 
 NAMES = 100
 """Failed names in a status."""
@@ -105,8 +107,15 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
         deleted=deleted,
         steps=reports,
         figures=gate.figures if gate else {},
-        approve=approve_delete_option(name, gate.evidence) if waits and gate else None,
+        losses=gate.losses if gate else (),
+        approve=_waiting(state, gate) if waits and gate else None,
     )
+
+
+def _waiting(state: RunState, gate: GateRecord) -> str | None:
+    """The options that a gate still takes; None where all was approved."""
+    missing = missing_approvals(state.approvals, gate)
+    return approve_options(missing, gate.subject, gate.evidence) if missing else None
 
 
 def _gated(steps: list[Step]) -> bool:

@@ -9,6 +9,7 @@ from typing import assert_never
 from s3plan.errors import JournalError
 from s3plan.model.journal import (
     Approved,
+    Approves,
     Declined,
     GateRecord,
     Intent,
@@ -132,8 +133,8 @@ class RunState:
         self.sessions = 0
         self.steps: dict[str, StepState] = {}
         self.gates: dict[str, GateRecord] = {}
-        self.approvals: dict[str, Approved] = {}
-        self.declined: dict[str, Declined] = {}
+        self.approvals: dict[tuple[str, Approves], Approved] = {}
+        self.declined: dict[tuple[str, Approves], Declined] = {}
         self.problems: dict[tuple[str, int], ItemFailed] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
@@ -199,9 +200,9 @@ class RunState:
             case GateRecord():
                 self.gates[record.step] = record
             case Approved():
-                self.approvals[record.subject] = record
+                self.approvals[record.subject, record.what] = record
             case Declined():
-                self.declined[record.subject] = record
+                self.declined[record.subject, record.what] = record
 
     def _apply_to_step(self, record: StepStarted | StepEnded | Intent | ItemFailed) -> None:
         state = self.step(record.step)

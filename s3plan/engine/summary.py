@@ -24,7 +24,8 @@ class Walk:
     """How the steps of this session ended."""
 
     outcomes: dict[str, tuple[StepOutcome, str]] = field(default_factory=dict)
-    next_steps: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    """Options that open the gates that wait."""
     errors: list[S3PlanError] = field(default_factory=list)
     interrupted: bool = False
 
@@ -151,10 +152,10 @@ def _closing(
                 step.subject for step in context.plan.steps
                 if step.id in walk.outcomes and walk.outcomes[step.id][0] == "held"
             }  # fmt: skip
-            command = " ".join(_merged(walk.next_steps)) if walk.next_steps else None
+            # One command with every approval, where several gates wait.
             return (
                 f"held: {held[0]}; remaining: {len(subjects)}",
-                command or context.retry_command(),
+                " ".join([context.retry_command(), *walk.waiting]),
             )
         case "kept":
             return (
@@ -163,9 +164,3 @@ def _closing(
             )
         case _:
             return outcome, None
-
-
-def _merged(commands: list[str]) -> list[str]:
-    """One command with every approval, where several gates wait."""
-    first, *rest = commands
-    return [first, *(command[command.index("--approve-delete") :] for command in rest)]

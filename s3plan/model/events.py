@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from s3plan.model.journal import Outcome, RunOutcome, StepOutcome
+from s3plan.model.journal import Approves, Loss, Outcome, RunOutcome, StepOutcome
 from s3plan.model.steps import Totals
 
 
@@ -84,7 +84,10 @@ class StepFinished(Event, frozen=True, tag="step-finished"):
 
 
 class GateReached(Event, frozen=True, tag="gate"):
-    """A verification gate shows its figures, and how a deletion behind it is guarded."""
+    """A verification gate shows its figures, and how a deletion behind it is guarded.
+
+    ``losses`` take an approval of their own. ``asks`` is what a person is asked to approve now.
+    """
 
     subject: str
     evidence: str
@@ -93,6 +96,8 @@ class GateReached(Event, frozen=True, tag="gate"):
     totals: Totals
     problems: tuple[str, ...] = ()
     guard: str = ""
+    losses: tuple[Loss, ...] = ()
+    asks: Approves = "delete"
 
 
 class Warned(Event, frozen=True, tag="warning"):

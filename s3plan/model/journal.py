@@ -27,6 +27,25 @@ RunOutcome = Literal[
 ]
 
 
+Approves = Literal["delete", "loss"]
+"""What a person can approve at a gate: the deletion, and besides it the loss that comes with it."""
+
+LossReason = Literal["unverifiable", "no-copy"]
+"""Why a deletion loses something: nothing tells whether its copy is right, or there is none."""
+
+
+class Loss(Struct, frozen=True):
+    """What a deletion takes away for good, as far as anybody can tell.
+
+    ``names`` are the first keys; ``listed`` is the file, or the command, that tells all of them.
+    """
+
+    reason: LossReason
+    totals: Totals
+    names: tuple[str, ...] = ()
+    listed: str = ""
+
+
 class Record(Struct, frozen=True, tag_field="type"):
     """One journal record. The variants below are all there are."""
 
@@ -121,6 +140,7 @@ class GateRecord(Record, frozen=True, tag="gate"):
 
     ``content`` is the SHA-256 of the evidence file in hex; empty in journals of before 2026-11-20.
     ``guard`` says what keeps a deletion from hitting another object; empty where none follows.
+    With ``losses`` it passes but for them: a deletion takes the approval of the loss besides.
     """
 
     step: str
@@ -132,16 +152,21 @@ class GateRecord(Record, frozen=True, tag="gate"):
     time: str
     content: str = ""
     guard: str = ""
+    losses: tuple[Loss, ...] = ()
 
 
 class Approved(Record, frozen=True, tag="approved"):
-    """A person approved deletions of ``subject`` on that evidence. ``how``: prompt or option."""
+    """A person approved deletions of ``subject`` on that evidence, or the loss they bring.
+
+    ``how``: prompt or option. The losses themselves are in the gate's record.
+    """
 
     subject: str
     evidence: str
     approver: str
     how: Literal["prompt", "option"]
     time: str
+    what: Approves = "delete"
 
 
 class Declined(Record, frozen=True, tag="declined"):
@@ -150,6 +175,7 @@ class Declined(Record, frozen=True, tag="declined"):
     subject: str
     evidence: str
     time: str
+    what: Approves = "delete"
 
 
 class StepEnded(Record, frozen=True, tag="step-ended"):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.journal import Loss
 from s3plan.model.steps import Totals
 
 BucketState = Literal[
@@ -45,7 +46,8 @@ class StepStatus(Struct, frozen=True):
 class BucketStatus(Struct, frozen=True):
     """One bucket. The flags are the replaced tool's: all objects here, verified, gone from S3.
 
-    ``approve`` is the option that opens a held delete gate, None where nothing waits for it.
+    ``losses`` are what its deletion would lose, ``approve`` the options that open a held delete
+    gate, None where nothing waits for them.
     """
 
     bucket: str
@@ -57,6 +59,7 @@ class BucketStatus(Struct, frozen=True):
     steps: tuple[StepStatus, ...]
     figures: dict[str, int]
     approve: str | None = None
+    losses: tuple[Loss, ...] = ()
 
 
 class RunStatus(Struct, frozen=True):

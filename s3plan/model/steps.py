@@ -101,10 +101,14 @@ class Gate(Struct, frozen=True):
     """What must be true before a step may start.
 
     ``approve-delete`` opens when the evidence of step ``evidence`` is complete, passes, and a
-    person has approved that evidence for ``subject``.
+    person has approved that evidence for ``subject``. Where the evidence passes but for losses,
+    these have to be approved besides, on the same evidence.
+
+    ``approve-loss`` stands before a step whose items have no copy at all: they are losses of that
+    evidence, whatever the verification finds.
     """
 
-    kind: Literal["approve-delete"]
+    kind: Literal["approve-delete", "approve-loss"]
     subject: str
     evidence: str
 

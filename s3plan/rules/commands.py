@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
+
+from s3plan.model.journal import Approves
 
 DEFAULT_PLAN = "plan.json"
 """The plan that ``s3plan apply`` runs when none is named."""
@@ -11,7 +14,7 @@ SHORT_DIGEST = len("sha256:") + 12
 """As much of a digest as ``--approve`` needs; 12 hex digits are what it takes at least."""
 
 SHORT_EVIDENCE = 16
-"""As many hex digits of evidence as ``--approve-delete`` is shown with."""
+"""As many hex digits of evidence as ``--approve-delete`` and ``--approve-loss`` are shown with."""
 
 
 def short(digest: str) -> str:
@@ -36,6 +39,7 @@ def step_command(plan: str, step: str) -> str:
     return shlex.join(["s3plan", "show", plan, "--step", step])
 
 
-def approve_delete_option(subject: str, evidence: str) -> str:
-    """The option that opens a delete gate, on that evidence only."""
-    return shlex.join(["--approve-delete", f"{subject}@{evidence[:SHORT_EVIDENCE]}"])
+def approve_options(what: Iterable[Approves], subject: str, evidence: str) -> str:
+    """The options that approve a deletion, its loss, or both, on that evidence only."""
+    value = f"{subject}@{evidence[:SHORT_EVIDENCE]}"
+    return shlex.join(word for name in what for word in (f"--approve-{name}", value))

@@ -30,7 +30,9 @@ from s3plan.model.events import (
     Warned,
 )
 from s3plan.model.journal import RunOutcome, StepOutcome
-from s3plan.rules.commands import approve_delete_option
+from s3plan.rules.approvals import approvals_of
+from s3plan.rules.commands import approve_options
+from s3plan.views.losses import loss_parts
 from s3plan.views.names import ON_A_TERMINAL, name_lines
 from s3plan.views.progress import Progress
 from s3plan.views.prompt import confirmed
@@ -95,12 +97,20 @@ class Watch:
             self._unheard = True
 
     def _ask(self, gate: GateReached) -> bool:
-        """Show a delete gate and ask; only the word ``yes`` opens it."""
+        """Show a delete gate, or what it would lose, and ask; only the word ``yes`` opens it."""
         with self._progress.paused():
             self._gate(gate)
-            what = f"{counted(gate.totals.items, 'object')}, {size(gate.totals.bytes)}"
             name = visible(gate.subject)
-            question = f"Delete these objects ({what}) of bucket {name} from S3? (yes/no)"
+            match gate.asks:
+                case "delete":
+                    what = f"{counted(gate.totals.items, 'object')}, {size(gate.totals.bytes)}"
+                    question = f"Delete these objects ({what}) of bucket {name} from S3? (yes/no)"
+                case "loss":
+                    for part in loss_parts(gate.losses):
+                        self._screen.say(part)
+                    question = f"Delete also what may be lost for good in bucket {name}? (yes/no)"
+                case _:
+                    assert_never(gate.asks)
             return confirmed(self._screen, question)
 
     def _show(self, event: AnyEvent) -> None:
@@ -179,11 +189,11 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
         table.add_row(words, size(value) if is_bytes else number(value))
     yield Padding(table, (0, 0, 0, 2))
     yield from name_lines("problems", gate.problems, len(gate.problems), ON_A_TERMINAL)
+    yield from loss_parts(gate.losses)
     if gate.passes and gate.guard:
         yield Text(visible(f"deletion: {gate.guard}"))
-    if gate.passes:
-        option = approve_delete_option(gate.subject, gate.evidence)
-        yield Text(visible(f"approve with: {option}"))
+        options = approve_options(approvals_of(gate), gate.subject, gate.evidence)
+        yield Text(visible(f"approve with: {options}"))
     yield Text()
 
 

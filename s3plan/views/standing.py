@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3plan.model.status import BucketStatus, Counts, RunStatus, StepStatus
+from s3plan.views.losses import loss_parts
 from s3plan.views.names import name_lines
 from s3plan.views.quantities import number, size
 from s3plan.views.text import visible
@@ -68,6 +69,7 @@ def _held_up(bucket: BucketStatus) -> Iterator[Text]:
     yield Text(visible(bucket.bucket), style="bold")
     for step in bucket.steps:
         yield _step_line(step)
+    yield from loss_parts(bucket.losses)
     if bucket.approve:
         yield Text(f"  opens with: {visible(bucket.approve)}", style="yellow")
     yield Text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, assert_never
 
+from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
     AnyAction,
@@ -57,6 +58,12 @@ PAST: Final = {
     "remove-file": "removed",
 }
 """What was done, by verb."""
+
+LOSSES: Final[dict[LossReason, str]] = {
+    "unverifiable": "whose content nothing in S3 can be compared with",
+    "no-copy": "of which there is no copy",
+}
+"""What is lost, after a count of objects."""
 
 SYMBOL_STYLES: Final = {"+": "green", "=": "cyan", "-": "red"}
 

@@ -24,6 +24,7 @@ from s3plan.model.events import (
 )
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
+from s3plan.rules.approvals import approvals_of
 from tests.views import samples
 
 Observer = Callable[[AnyEvent], None]
@@ -34,6 +35,7 @@ class Approval:
     approver: str
     digest: str | None = None
     deletes: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class FakeApi:
         self.changes = True
         self.raises: BaseException | None = None
         self.finished = samples.DONE
+        self.gate = samples.GATE
         self.plan_bytes = b""
 
     def module(self) -> ModuleType:
@@ -123,10 +126,11 @@ class FakeApi:
         observer(StepBegan("s1", "download", "old-photos", totals, type(totals)()))
         observer(Progressed("s1", "verified", totals.items, totals.bytes))
         observer(StepFinished("s1", "download", "old-photos", "done", "", 2.0))
-        observer(samples.GATE)
+        observer(self.gate)
         finished = self.finished
-        if ask is not None and not ask(samples.GATE):
-            finished = msgspec.structs.replace(finished, outcome="held", exit_code=4)
+        for what in approvals_of(self.gate):
+            if ask is not None and not ask(msgspec.structs.replace(self.gate, asks=what)):
+                finished = msgspec.structs.replace(finished, outcome="held", exit_code=4)
         observer(finished)
         return finished
 

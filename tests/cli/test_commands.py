@@ -160,6 +160,7 @@ def test_approve_with_a_digest_approves_only_that(api: FakeApi, given: list[str]
         ["a.json", "--approve", "b.json"],
         ["--approve", "--approve-delete", "no-evidence"],
         ["--approve", "--approve-delete", "@e"],
+        ["--approve", "--approve-loss", "no-evidence"],
         ["--approve", "--approve-delete", "b@1", "--approve-delete", "b@2"],
     ],
 )
@@ -172,6 +173,13 @@ def test_deletions_are_split_at_the_last_at_sign(api: FakeApi) -> None:
     given = ["--approve-delete", "a@b@sha256:1", "--approve-delete", "c@sha256:2"]
     assert main(["apply", "--approve", *given]) == 0
     assert approval(api).deletes == {"a@b": "sha256:1", "c": "sha256:2"}
+
+
+def test_a_loss_is_approved_by_an_option_of_its_own(api: FakeApi) -> None:
+    given = ["--approve-delete", "b@sha256:1", "--approve-loss", "c@sha256:2"]
+    assert main(["apply", "--approve", *given]) == 0
+    assert approval(api).deletes == {"b": "sha256:1"}
+    assert approval(api).losses == {"c": "sha256:2"}
 
 
 def test_without_a_terminal_a_missing_approval_prints_the_command(

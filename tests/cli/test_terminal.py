@@ -120,6 +120,22 @@ def test_a_declined_deletion_is_held(tmp_path: Path) -> None:
     assert session.ends() == 4
 
 
+LOSING = "from tests.views import samples; fake.gate = samples.LOSING"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("y\n", 4)])
+def test_a_loss_is_asked_about_after_the_deletion(tmp_path: Path, answer: str, code: int) -> None:
+    session = Session(command("apply", "--approve", prelude=LOSING), tmp_path)
+    session.until("from S3? (yes/no)")
+    session.types("yes\n")
+    session.until("Delete also what may be lost for good in bucket old-photos? (yes/no)")
+    shown = session.shown[session.shown.index("from S3? (yes/no)") :]
+    assert "12 objects, 45.8 MiB whose content nothing in S3 can be compared with" in shown
+    assert "1 object, 900 B of which there is no copy" in shown
+    session.types(answer)
+    assert session.ends() == code
+
+
 def test_ctrl_c_at_the_question_leaves_with_130(tmp_path: Path) -> None:
     session = Session(command("apply"), tmp_path)
     session.until("(yes/no)")

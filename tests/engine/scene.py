@@ -212,13 +212,16 @@ class Scene:
         self,
         *,
         delete: str | None = None,
+        loss: str | None = None,
         digest: str | None = None,
         ask: Callable[[GateReached], bool] | None = None,
     ) -> RunFinished:
-        """``s3plan apply --approve``; ``delete`` is the evidence for the bucket's deletion."""
+        """``s3plan apply --approve``; ``delete`` is the evidence for the bucket's deletion,
+        ``loss`` that for what it loses.
+        """
         self.events.clear()
-        deletes = {self.bucket: delete} if delete else {}
-        approval = api.Approval("tester", digest, deletes)
+        deletes, losses = ({self.bucket: given} if given else {} for given in (delete, loss))
+        approval = api.Approval("tester", digest, deletes, losses)
         return api.apply(Path("plan.json"), approval=approval, observer=self.events.append, ask=ask)
 
     def apply_to_gate(self, spec: str = WHOLE) -> str:

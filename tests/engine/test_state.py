@@ -176,8 +176,8 @@ def test_the_last_gate_and_approval_count_and_a_no_lasts_one_session() -> None:
     declined = Declined("b", "e1", NOW)
     state = folded(GATE, approved, later, declined)
     assert state.gates == {"verify": later}
-    assert state.approvals == {"b": approved}
-    assert state.declined == {"b": declined}
+    assert state.approvals == {("b", "delete"): approved}
+    assert state.declined == {("b", "delete"): declined}
     assert folded(declined, resumed()).declined == {}
 
 

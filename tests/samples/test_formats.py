@@ -94,7 +94,7 @@ def test_a_journal_folds_to_the_same_state(run: Run) -> None:
     assert all(step.done for step in (download, verify, delete, bucket))
     (gate,) = state.gates.values()
     assert gate.passes
-    assert gate.evidence.startswith(state.approvals[gate.subject].evidence)
+    assert gate.evidence.startswith(state.approvals[gate.subject, "delete"].evidence)
 
     undone = run.rollback_state()
     assert undone.started.rollback_of == run.id

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from s3plan.errors import PlanFileError
 from s3plan.model.connection import Connection
 from s3plan.model.events import GateReached, RunFinished
+from s3plan.model.journal import Loss
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader, Target
 from s3plan.model.status import BucketStatus, Counts, RunStatus, StepStatus
 from s3plan.model.steps import (
@@ -165,7 +168,27 @@ FIGURES = {
     "local_file_count": 1204,
 }
 
-GATE = GateReached(subject=BUCKET, evidence=EVIDENCE, passes=True, figures=FIGURES, totals=TOTALS)
+GATE = GateReached(
+    subject=BUCKET,
+    evidence=EVIDENCE,
+    passes=True,
+    figures=FIGURES,
+    totals=TOTALS,
+    guard="each deletion carries the planned ETag, which this endpoint honours",
+)
+
+LOSING = msgspec.structs.replace(
+    GATE,
+    losses=(
+        Loss(
+            "unverifiable",
+            Totals(12, 48_000_000),
+            tuple(f"2019/raw/{number}.cr2" for number in range(10)),
+            ".s3plan/runs/20261120T042311Z-3f2a91bc/evidence/verify-5e6f7a8b.jsonl",
+        ),
+        Loss("no-copy", Totals(1, 900), ("2020/old version\x1b[2J.jpg",)),
+    ),
+)
 
 DONE = RunFinished(
     run="20261120-042311-3f2a91bc",

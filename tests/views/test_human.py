@@ -181,6 +181,13 @@ def test_the_gate_shows_its_figures_once_and_how_to_approve() -> None:
     assert watch.ask is None, "there is no terminal to ask on"
 
 
+def test_a_gate_lists_what_would_be_lost_and_takes_two_approvals() -> None:
+    shown = Shown()
+    with shown.view.watch() as watch:
+        watch(samples.LOSING)
+    assert_golden("gate-losing", shown.err.getvalue())
+
+
 def test_the_closing_summary() -> None:
     shown = Shown()
     shown.view.finished(samples.DONE)

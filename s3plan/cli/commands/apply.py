@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from s3plan.cli.approval import approve_option, approver, read_approve, read_deletes
+from s3plan.cli.approval import approve_option, approver, read_approve, read_evidences
 from s3plan.cli.command import Command
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
@@ -45,6 +45,14 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     help="Open a delete gate, as the gate printed it. May be repeated.",
 )
 @click.option(
+    "--approve-loss",
+    "losses",
+    multiple=True,
+    metavar="SUBJECT@EVIDENCE",
+    help="Approve besides that what has no verified copy is deleted, as the gate listed it. "
+    "May be repeated.",
+)
+@click.option(
     "--journal-mirror",
     "mirror",
     metavar="s3://BUCKET/PREFIX",
@@ -52,7 +60,11 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     "(`s3plan runs recover`).",
 )
 def command(
-    plan: str | None, approve: str | None, deletes: tuple[str, ...], mirror: str | None
+    plan: str | None,
+    approve: str | None,
+    deletes: tuple[str, ...],
+    losses: tuple[str, ...],
+    mirror: str | None,
 ) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
 
@@ -61,7 +73,7 @@ def command(
     verification. The same command goes on with a run that was stopped.
     """
     asked = read_approve(approve, plan, "plan")
-    evidences = read_deletes(deletes)
+    given = read_evidences(deletes), read_evidences(losses)
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
         raise click.UsageError(message)
@@ -75,7 +87,7 @@ def command(
             return HELD
         from s3plan.api import Approval
 
-        return _run(view, path, Approval(approver(), digest, evidences), mirror)
+        return _run(view, path, Approval(approver(), digest, *given), mirror)
 
 
 def _approved_digest(view: View, path: Path, name: str) -> str | None:

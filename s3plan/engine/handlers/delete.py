@@ -4,6 +4,9 @@ A fresh listing drives it: every page is a look at up to 1,000 keys, and those o
 the worklist, unchanged and verified go in one DeleteObjects that carries each one's ETag, after an
 intent that is durable. What is not in the worklist is passed by. Between a page and its request is
 the window that the plan names; where the endpoint honours the ETag there is none.
+
+Objects that could not be verified go with them only where a person approved that loss on this
+very evidence; what was found to differ never goes.
 """
 
 from __future__ import annotations
@@ -34,8 +37,9 @@ from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import Warned
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import FileStat
-from s3plan.model.objects import Checksum
+from s3plan.model.objects import Checksum, Verdict
 from s3plan.model.steps import Delete, Step
+from s3plan.rules.approvals import is_approved
 from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage
 from s3plan.tables import EVIDENCE, Database
 
@@ -53,7 +57,7 @@ _MEANT = """
     SELECT i.n, i.key, i.path, i.size, i.etag, i.modified,
            e.algorithm, e.value, e.device, e.inode, e.size, e.mtime_ns
     FROM items i JOIN evidence e USING (n)
-    WHERE e.verdict = 'verified' AND i.key IN (SELECT unnest(?::VARCHAR[]))
+    WHERE e.verdict IN ('verified', ?) AND i.key IN (SELECT unnest(?::VARCHAR[]))
     ORDER BY i.n"""
 
 _DELETED = """
@@ -62,7 +66,7 @@ _DELETED = """
 
 _REST = """
     SELECT i.n, i.key, i.path, i.size FROM items i JOIN evidence e USING (n)
-    WHERE e.verdict = 'verified' ORDER BY i.n"""
+    WHERE e.verdict IN ('verified', ?) ORDER BY i.n"""
 
 
 class _Doomed(Struct, frozen=True):
@@ -88,6 +92,8 @@ class _Deleter:
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
         self.seen = bytearray(step.totals.items)
+        self.besides: Verdict = "verified"
+        """The verdict that lets an item go besides ``verified``: there is one only by approval."""
         by = deleting_by(context.capabilities)
         one_by_one = by == "one-by-one"
         self._delete = self.bucket.delete_singly if one_by_one else self.bucket.delete_many
@@ -96,6 +102,8 @@ class _Deleter:
         self.conditional = by != "looking" or not refused
 
     async def run(self, gate: GateRecord) -> None:
+        if is_approved(self.context.state.approvals, gate, "loss"):
+            self.besides = "unverifiable"
         with self.context.tables() as database:
             await self.context.in_thread(self._load, database, gate)
             first, last = database.row(_BOUNDS)
@@ -149,7 +157,7 @@ class _Deleter:
 
     def _meant(self, database: Database, page: ListPage) -> list[_Doomed]:
         """The items among a page's keys that are still to be deleted."""
-        rows = database.rows(_MEANT, [list(page.keys)])
+        rows = database.rows(_MEANT, [self.besides, list(page.keys)])
         return [doomed for doomed in map(_doomed, rows) if self.state.of(doomed.n) not in SETTLED]
 
     async def _gone(self, database: Database) -> None:
@@ -158,7 +166,7 @@ class _Deleter:
         Ours if an earlier session began it; if not, somebody else's doing. Either way the object
         is gone and its verified copy is here.
         """
-        rows: Iterator[Sequence[Any]] = database.rows(_REST)
+        rows: Iterator[Sequence[Any]] = database.rows(_REST, [self.besides])
         while batch := list(islice(rows, _LOAD)):
             absent = [
                 row

@@ -18,10 +18,11 @@ from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import GateReached
-from s3plan.model.journal import GateRecord
+from s3plan.model.journal import GateRecord, Loss
 from s3plan.model.local import CatalogueTags, FileStat
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, Verdict
 from s3plan.model.steps import Item, Step, Totals, Verify
+from s3plan.rules.commands import step_command
 from s3plan.tables import Database
 
 CHUNK_ITEMS = 1024
@@ -53,27 +54,26 @@ class _Expected:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Counts by verdict, and the first names of what is not verified."""
+class _Count:
+    """Items of one verdict, their bytes, and the first of their names."""
 
-    verified: int = 0
-    mismatched: int = 0
-    unverifiable: int = 0
+    items: int = 0
     bytes: int = 0
     names: list[str] = field(default_factory=list)
 
-    def add(self, verdict: Verdict, keys: list[str], size: int) -> None:
-        """Items of one verdict: their keys and all their bytes."""
-        match verdict:
-            case "verified":
-                self.verified += len(keys)
-                self.bytes += size
-                return
-            case "mismatched":
-                self.mismatched += len(keys)
-            case "unverifiable":
-                self.unverifiable += len(keys)
+    def add(self, keys: list[str], size: int) -> None:
+        """More items: their keys and all their bytes."""
+        self.items += len(keys)
+        self.bytes += size
         self.names += keys[: max(0, SHOWN - len(self.names))]
+
+    @property
+    def totals(self) -> Totals:
+        """Items and bytes."""
+        return Totals(self.items, self.bytes)
+
+
+_Tally = dict[Verdict, _Count]
 
 
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
@@ -93,7 +93,7 @@ async def _make_evidence(
     context: Context, step: Step, action: Verify, database: Database
 ) -> tuple[_Tally, Sealed]:
     destination = context.destination(action.destination)
-    tally = _Tally()
+    tally: _Tally = {verdict: _Count() for verdict in VERDICTS}
     state = context.step_state(step)
     path = context.run.evidence(step.id)
     with EvidenceWriter(path, context.plan.digest, step.subject) as writer:
@@ -110,8 +110,8 @@ async def _make_evidence(
             await context.in_thread(writer.add, lines)
             for verdict in VERDICTS:
                 found = [line for line in lines if line.verdict == verdict]
-                tally.add(
-                    verdict, [line.key for line in found], sum(sizes[line.n] for line in found)
+                tally[verdict].add(
+                    [line.key for line in found], sum(sizes[line.n] for line in found)
                 )
                 fresh = [line.n for line in found if not state.of(line.n)]
                 context.receive(step, verdict, fresh, sum(sizes[n] for n in fresh), ())
@@ -207,37 +207,30 @@ async def _record(
     tags_problem: str | None,
 ) -> GateRecord:
     problems = list(findings.problems)
-    if tally.names:
-        problems.append(
-            f"{tally.mismatched + tally.unverifiable:,} not verified by content: "
-            + ", ".join(tally.names)
-        )
+    if tally["mismatched"].items:
+        problems.append(_sentence("of other content than was downloaded", tally["mismatched"]))
+    gated = [s for s in context.plan.steps if s.gate is not None and s.gate.evidence == step.id]
+    losses = await context.in_thread(_losses, context, step, gated, tally["unverifiable"])
+    if tally["unverifiable"].items and not losses:
+        problems.append(_sentence("not verified by content", tally["unverifiable"]))
     if tags_problem:
         problems.append(tags_problem)
     figures = {
         **findings.figures,
-        "verified": tally.verified,
-        "mismatched": tally.mismatched,
-        "unverifiable": tally.unverifiable,
+        **{verdict: tally[verdict].items for verdict in ("verified", "mismatched", "unverifiable")},
     }
-    # Content that offers nothing to compare with stops deletion, and nothing else.
-    strict = any(s.gate is not None and s.gate.evidence == step.id for s in context.plan.steps)
-    passes = (
-        findings.passes
-        and not tally.mismatched
-        and tags_problem is None
-        and (not strict or not tally.unverifiable)
-    )
+    passes = findings.passes and not tally["mismatched"].items and tags_problem is None
     record = GateRecord(
         step=step.id,
         subject=step.subject,
         evidence=evidence.digest,
         content=evidence.content,
         passes=passes,
-        totals=Totals(tally.verified, tally.bytes),
+        totals=tally["verified"].totals,
         figures=figures,
         time=context.now(),
-        guard=how_deletions_are_guarded(context.capabilities) if strict else "",
+        guard=how_deletions_are_guarded(context.capabilities) if gated else "",
+        losses=losses,
     )
     await context.journal.commit(record)
     context.state.apply(context.journal.seq, record)
@@ -250,9 +243,33 @@ async def _record(
             step.totals,
             tuple(problems),
             record.guard,
+            losses,
         )
     )
     return record
+
+
+def _losses(
+    context: Context, verifying: Step, gated: list[Step], unverifiable: _Count
+) -> tuple[Loss, ...]:
+    """What the steps that wait for this verification would take away for good.
+
+    Content that offers nothing to compare with is in the way of a deletion, and of nothing else.
+    """
+    losses: list[Loss] = []
+    if gated and unverifiable.items:
+        listed = str(context.run.evidence(verifying.id))
+        losses.append(Loss("unverifiable", unverifiable.totals, tuple(unverifiable.names), listed))
+    for step in gated:
+        if step.gate is not None and step.gate.kind == "approve-loss":
+            first = (item.key for item in islice(context.plan.items(step.id), SHOWN))
+            listed = step_command(str(context.run.plan), step.id)
+            losses.append(Loss("no-copy", step.totals, tuple(first), listed))
+    return tuple(losses)
+
+
+def _sentence(what: str, count: _Count) -> str:
+    return f"{count.items:,} {what}: {', '.join(count.names)}"
 
 
 async def still_there(context: Context, step: Step, action: Verify, gate: GateRecord) -> bool:
