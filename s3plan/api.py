@@ -40,6 +40,7 @@ from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
+from s3plan.rules.prices import PriceList, RegionPrices
 from s3plan.store import Store
 from s3plan.tables import Database
 
@@ -93,12 +94,14 @@ def plan(
     variables: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    prices: Path | None = None,
     observer: Observer = ignore,
 ) -> PlanResult:
     """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
 
-    ``only`` and ``exclude`` are ``bucket=GLOB``. Where nothing differs no file is written, and an
-    earlier plan at ``out`` stays. Raises ProblemsError with everything that cannot be planned for.
+    ``only`` and ``exclude`` are ``bucket=GLOB``. ``prices`` is a price list of the user's. Where
+    nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
+    with everything that cannot be planned for.
     """
     from s3plan import kinds
 
@@ -109,13 +112,30 @@ def plan(
         if scope.destination is not None:
             known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
-    made = asyncio.run(_plan(loaded, out, observer))
+    price_list = _price_list(prices)
+    made = asyncio.run(_plan(loaded, out, observer, price_list))
     return PlanResult(made, out if made else None, (), found.id if found else None)
 
 
 def show(path: Path) -> PlanFile:
     """Read a plan file and check it whole. Raises PlanFileError."""
     return PlanFile.open(path)
+
+
+def region_prices(region: str, *, prices: Path | None = None) -> RegionPrices:
+    """What S3 costs in a region. ``prices`` is a price list of the user's.
+
+    Raises ProblemsError for a list that is not right, UsageError for a region without prices.
+    """
+    known = _price_list(prices).regions
+    if region not in known:
+        raise UsageError(
+            "there are no prices for this region",
+            expected="one of " + ", ".join(sorted(known)),
+            found=region,
+            next_step="name another with --region, or give its prices with --prices FILE",
+        )
+    return known[region]
 
 
 def apply(
@@ -325,7 +345,17 @@ def _bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
     return tuple(globs)
 
 
-async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile | None:
+def _price_list(path: Path | None) -> PriceList:
+    """The list that is shipped, with what a file of the user's says in its place."""
+    from s3plan.kinds.prices import read_prices
+    from s3plan.rules.pricelist import shipped
+
+    return shipped() if path is None else read_prices(path)
+
+
+async def _plan(
+    loaded: kinds.Loaded, out: Path, observer: Observer, prices: PriceList
+) -> PlanFile | None:
     from s3plan import kinds
     from s3plan.inventory.survey import survey
     from s3plan.plan.seal import seal
@@ -359,7 +389,7 @@ async def _plan(loaded: kinds.Loaded, out: Path, observer: Observer) -> PlanFile
                     connection=loaded.connection,
                     manifests=loaded.refs,
                 )
-                return await asyncio.to_thread(seal, drafts, database, header, out)
+                return await asyncio.to_thread(seal, drafts, database, header, out, prices=prices)
 
 
 def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
@@ -438,6 +468,7 @@ __all__ = [
     "locks",
     "plan",
     "recover_run",
+    "region_prices",
     "rollback",
     "rollback_plan",
     "show",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.connection import Connection
+from s3plan.model.cost import PlanCost
 from s3plan.model.steps import Item, Step, Totals
 
 PLAN_FORMAT = "s3plan.plan/1"
@@ -31,7 +32,8 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     """First line of a plan file. Only ``target`` is covered by the digest.
 
     ``host`` made the plan; a plan with a local destination is applied there. ``rollback_of`` is
-    the id of the run a rollback plan takes back.
+    the id of the run a rollback plan takes back. ``cost`` is an estimate, left out where prices are
+    not known.
     """
 
     format: str
@@ -44,6 +46,12 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     totals: Totals = Totals()
     notes: tuple[str, ...] = ()
     rollback_of: str | None = None
+    cost: PlanCost | UnsetType = UNSET
+
+    @property
+    def known_cost(self) -> PlanCost | None:
+        """The estimate; None where prices are not known."""
+        return None if isinstance(self.cost, UnsetType) else self.cost
 
 
 class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):

@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from s3plan.errors import DestinationError, PlanFileError
+from s3plan.model.cost import Cost, PlanCost
 from s3plan.model.plan import PlanEnd, PlanHeader
 from s3plan.model.steps import Step, Totals
 from s3plan.plan import compression
+from s3plan.plan.cost import cost_of, total
 from s3plan.plan.digest import PlanDigest
 from s3plan.plan.drafts import StepDraft
+from s3plan.plan.holdings import holdings_of
 from s3plan.plan.reading import PlanFile, is_plan
+from s3plan.rules.pricelist import shipped
+from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
 
 _SHORT_ESCAPES = {
@@ -34,11 +40,17 @@ _SHORT_ESCAPES = {
 
 
 def seal(
-    drafts: Sequence[StepDraft], database: Database, header: PlanHeader, path: Path
+    drafts: Sequence[StepDraft],
+    database: Database,
+    header: PlanHeader,
+    path: Path,
+    *,
+    prices: PriceList | None = None,
 ) -> PlanFile:
     """Write the plan to ``path`` and read it back, checked.
 
-    Worklists are the rows of the ``items`` table by step id. ``header.totals`` is filled in. A
+    Worklists are the rows of the ``items`` table by step id. ``header.totals`` and, where
+    ``prices`` (those that are shipped, if None) has the target, ``header.cost`` are filled in. A
     name ending in ``.zst`` or ``.gz`` is compressed. The file appears complete or not at all; an
     older plan is replaced, anything else at ``path`` is not: PlanFileError. A directory that
     cannot be written, or is full, is DestinationError.
@@ -50,7 +62,8 @@ def seal(
             next_step="choose another name with --out, or move that file away",
         )
     steps = tuple(_step(draft, database) for draft in drafts)
-    header = msgspec.structs.replace(header, totals=_plan_totals(steps))
+    cost = _plan_cost(steps, database, header, shipped() if prices is None else prices)
+    header = msgspec.structs.replace(header, totals=_plan_totals(steps), cost=cost)
     # In the same directory, so that the rename cannot be a copy.
     temporary = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -122,6 +135,27 @@ def _plan_totals(steps: Sequence[Step]) -> Totals:
         if (step.totals.items, step.totals.bytes) > (known.items, known.bytes):
             largest[step.subject] = step.totals
     return sum(largest.values(), Totals())
+
+
+def _plan_cost(
+    steps: Sequence[Step], database: Database, header: PlanHeader, known: PriceList
+) -> PlanCost | UnsetType:
+    """What the plan costs; unset where one step's prices are not known."""
+    target = header.target
+    prices = known.region(target.endpoint, target.region)
+    if prices is None:
+        return UNSET
+    held: dict[str, tuple[Holding, ...]] = {}
+    costs: dict[str, Cost] = {}
+    for step in steps:
+        name = step.worklist
+        if name is not None and name not in held:
+            held[name] = holdings_of(name, database, header.created)
+        cost = cost_of(step.action, held.get(name or "", ()), prices)
+        if cost is None:
+            return UNSET
+        costs[step.id] = cost
+    return PlanCost(total(costs.values()), costs, target.region, known.date, known.source)
 
 
 def _quoted(column: str) -> str:

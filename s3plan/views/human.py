@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rich.text import Text
 
 from s3plan.errors import S3PlanError
+from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.rules.prices import RegionPrices
+from s3plan.views.bill import bill, class_prices
 from s3plan.views.diagnosis import diagnosis_parts
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
@@ -93,6 +96,16 @@ class HumanView:
         """Ask on standard error."""
         return confirmed(self._err, question) if can_ask(self._err) else None
 
+    def bill(self, cost: PlanCost | None, months: int) -> None:
+        """Print the charges and the months."""
+        for part in bill(cost, months):
+            self._out.show(part)
+
+    def class_prices(self, region: str, prices: RegionPrices) -> None:
+        """Print a line for each class and each retrieval option."""
+        for part in class_prices(prices):
+            self._out.show(part)
+
     def status(self, status: RunStatus) -> None:
         """Print the table of buckets and what stands in their way."""
         for part in standing(status, self._most_names):
@@ -126,7 +139,7 @@ class HumanView:
     def _review(self, screen: Screen, plan: PlanDocument, name: str | None) -> None:
         for part in review(plan, name, screen.columns):
             screen.show(part)
-        screen.say(Text(totals_line(plan.steps), style="bold"))
+        screen.say(Text(totals_line(plan), style="bold"))
 
 
 def _unfinished(run: str) -> str:

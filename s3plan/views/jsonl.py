@@ -16,12 +16,15 @@ import msgspec
 from msgspec.structs import asdict
 
 from s3plan.errors import ProblemsError, S3PlanError, StoreError
+from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.rules.characters import harmless_json
+from s3plan.rules.prices import RegionPrices
+from s3plan.views.bill import months as by_month
 from s3plan.views.progress import Progress
 from s3plan.views.review import PlanDocument
 from s3plan.views.view import Remarks
@@ -131,6 +134,18 @@ class JsonView:
     def confirm(self, question: str) -> bool | None:
         """Nobody answers: a program approves with ``--approve``."""
         return None
+
+    def bill(self, cost: PlanCost | None, months: int) -> None:
+        """Write the cost and the months, null where prices are not known."""
+        counted = [
+            {"month": month, "difference": here, "total": total}
+            for month, here, total in (by_month(cost, months) if cost is not None else ())
+        ]
+        _write(self._stream, {"type": "cost", "cost": cost, "months": counted})
+
+    def class_prices(self, region: str, prices: RegionPrices) -> None:
+        """Write the prices as they stand in a price list."""
+        _write(self._stream, {"type": "prices", "region": region, "prices": prices})
 
     def status(self, status: RunStatus) -> None:
         """Write the standing of a run."""

@@ -6,7 +6,22 @@ by. The same figure reads the same in every view.
 
 from __future__ import annotations
 
+from s3plan.model.cost import Dollars
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def dollars(amount: Dollars) -> str:
+    """Write ``$0.40``, ``$0.00 to $92.16``, ``-$1.20 to -$1.10``, ``under $0.01``."""
+    low, high = _dollars(amount.low), _dollars(amount.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _dollars(value: float) -> str:
+    if value and abs(value) < 0.005:
+        return "under $0.01" if value > 0 else "over -$0.01"
+    sign = "-" if value < 0 else ""
+    return f"{sign}${abs(value):,.2f}"
 
 
 def number(value: int) -> str:

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
     CreateBucket,
@@ -27,7 +28,7 @@ from s3plan.model.steps import (
     Verify,
 )
 from s3plan.rules.commands import step_command
-from s3plan.views.quantities import counted, duration, size
+from s3plan.views.quantities import counted, dollars, duration, size
 from s3plan.views.text import shorten, visible
 from s3plan.views.wording import REVERSIBILITY, SYMBOL_STYLES, words_of
 
@@ -73,8 +74,9 @@ def review(plan: PlanDocument, name: str | None, columns: int) -> Iterator[Rende
         yield Text()
 
 
-def totals_line(steps: Sequence[Step]) -> str:
+def totals_line(plan: PlanDocument) -> str:
     """Return the one line that sums a plan up; it starts with ``Plan:`` so that grep finds it."""
+    steps = plan.steps
     done: dict[str, _Sum] = {}
     for step in steps:
         words = words_of(step.action)
@@ -86,7 +88,15 @@ def totals_line(steps: Sequence[Step]) -> str:
         done[label] = _Sum(known.items + amount, known.bytes + moved)
     parts = [_part(label, total) for label, total in done.items() if total.items]
     never = sum(step.reversibility == "never" for step in steps)
-    return f"Plan: {', '.join(parts) or 'nothing'}. Cannot be undone: {never:,}. {_time(steps)}"
+    said = f"Plan: {', '.join(parts) or 'nothing'}. Cannot be undone: {never:,}."
+    return f"{said} Cost: {cost_words(plan.header.known_cost)}. {_time(steps)}"
+
+
+def cost_words(cost: PlanCost | None) -> str:
+    """Return what a plan costs in a few words; ``unknown`` where prices are not known."""
+    if cost is None:
+        return "unknown"
+    return f"{dollars(cost.total.once)} once, {dollars(cost.total.monthly)} a month"
 
 
 class _Sum(NamedTuple):
@@ -121,6 +131,9 @@ def _heading(plan: PlanDocument, name: str | None) -> Iterator[tuple[str, Text]]
         yield "manifest", Text(visible(place))
     if header.rollback_of:
         yield "takes back", Text(f"run {visible(header.rollback_of)}")
+    cost = header.known_cost
+    if cost is not None:
+        yield "cost", Text(visible(f"list prices of {cost.region}, {cost.date}; {cost.source}"))
     target = header.target
     account = f"account {target.account}" if target.account else "account not known"
     yield "target", Text(visible(f"{target.endpoint}, region {target.region}, {account}"))
@@ -184,9 +197,31 @@ def _details(
         yield "gate", Text("stops and asks, once the verification has shown its figures")
     undo = Text(f"{REVERSIBILITY[step.reversibility]}: ", style=_undo_style(step))
     yield "undo", undo.append(visible(step.undo), style="default")
+    cost = plan.header.known_cost
+    if cost is not None and step.id in cost.steps:
+        yield from _cost(cost.steps[step.id])
     yield from _samples(step, plan, name, columns)
     for warning in step.warnings:
         yield "warning", Text(visible(warning), style="yellow")
+
+
+def _cost(cost: Cost) -> Iterator[tuple[str, Text]]:
+    if cost.once != Dollars():
+        parts = ", ".join(f"{charge} {dollars(amount)}" for charge, amount in by_charge(cost.lines))
+        yield "cost", Text(f"{dollars(cost.once)} once: {parts}")
+    if cost.monthly != Dollars():
+        yield "a month", Text(dollars(cost.monthly))
+
+
+def by_charge(lines: Iterable[ChargeLine]) -> list[tuple[str, Dollars]]:
+    """Return the charges with their sums over all classes, dearest first."""
+    sums: dict[str, Dollars] = {}
+    for line in lines:
+        sums[line.charge] = sums.get(line.charge, Dollars()) + line.dollars
+    return sorted(
+        ((charge.replace("-", " "), amount) for charge, amount in sums.items()),
+        key=lambda entry: (-entry[1].high, entry[0]),
+    )
 
 
 def _undo_style(step: Step) -> str:

@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from s3plan.errors import S3PlanError
+from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, GateReached, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.rules.prices import RegionPrices
 from s3plan.views.review import PlanDocument
 
 
@@ -69,6 +71,12 @@ class View(Protocol):
 
     def confirm(self, question: str) -> bool | None:
         """Ask; only the word ``yes`` is yes; None where nobody can answer."""
+
+    def bill(self, cost: PlanCost | None, months: int) -> None:
+        """What a plan costs, by charge and by month; None where prices are not known."""
+
+    def class_prices(self, region: str, prices: RegionPrices) -> None:
+        """The prices of a region by storage class."""
 
     def status(self, status: RunStatus) -> None:
         """The standing of a run."""

@@ -83,6 +83,7 @@ class FakeApi:
         variables: Mapping[str, str],
         only: Sequence[str],
         exclude: Sequence[str],
+        prices: Path | None,
         observer: Observer,
     ) -> PlanResult:
         observer(Scanning("old-photos", 1204, 4096, finished=True))

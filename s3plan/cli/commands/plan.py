@@ -50,6 +50,11 @@ from s3plan.cli.variables import read_variables, variable_options
     is_flag=True,
     help="Exit with 2 instead of 0 when the plan has changes.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A price list of your own (docs/cost.md); the cost in the plan is estimated with it.",
+)
 @variable_options
 def command(
     *,
@@ -58,6 +63,7 @@ def command(
     only: tuple[str, ...],
     exclude: tuple[str, ...],
     detailed_exitcode: bool,
+    prices: Path | None,
     var: tuple[str, ...],
     var_file: tuple[Path, ...],
 ) -> int:
@@ -74,7 +80,13 @@ def command(
     view = settings().view()
     with view.look() as watch:
         made = api.plan(
-            manifests, out=out, variables=variables, only=only, exclude=exclude, observer=watch
+            manifests,
+            out=out,
+            variables=variables,
+            only=only,
+            exclude=exclude,
+            prices=prices,
+            observer=watch,
         )
     path = str(made.path or out)
     following = apply_command(path, made.plan.digest) if made.plan else ""

@@ -1,0 +1,180 @@
+"""What each verb costs: which requests it sends, what it reads, keeps and gives up.
+
+How that is billed is ``rules.prices``. Estimates are shown, and compared with ``maxCost``; nothing
+else is decided by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
+
+from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
+from s3plan.model.steps import (
+    AnyAction,
+    CreateBucket,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveFile,
+    Upload,
+    Verify,
+)
+from s3plan.rules import prices as billing
+from s3plan.rules.prices import Holding, RegionPrices
+
+PART = 8 * 1024 * 1024
+"""The smallest part that large objects are moved in: more parts are more requests."""
+
+_KEYS_A_LISTING = 1_000
+
+
+class _Bill:
+    """Adds charges up by kind and class; one price that is not known makes the whole unknown."""
+
+    def __init__(self, prices: RegionPrices) -> None:
+        self.prices = prices
+        self._once: dict[tuple[Charge, str], Dollars] = {}
+        self._monthly: dict[tuple[Charge, str], Dollars] = {}
+        self._unknown = False
+
+    def once(self, charge: Charge, storage_class: str, *amounts: Dollars | None) -> None:
+        """Add what is paid once; two amounts are a lower and an upper bound of the same thing."""
+        self._add(self._once, charge, storage_class, amounts)
+
+    def monthly(self, charge: Charge, storage_class: str, amount: Dollars | None) -> None:
+        """Add to the bill of every later month."""
+        self._add(self._monthly, charge, storage_class, (amount,))
+
+    def _add(
+        self,
+        lines: dict[tuple[Charge, str], Dollars],
+        charge: Charge,
+        storage_class: str,
+        amounts: tuple[Dollars | None, ...],
+    ) -> None:
+        known = [amount for amount in amounts if amount is not None]
+        if len(known) != len(amounts):
+            self._unknown = True
+            return
+        spread = Dollars(min(each.low for each in known), max(each.high for each in known))
+        if spread == Dollars():
+            return
+        key = (charge, storage_class)
+        lines[key] = lines.get(key, Dollars()) + spread
+
+    def cost(self) -> Cost | None:
+        return None if self._unknown else _cost(self._once, self._monthly)
+
+
+def cost_of(
+    action: AnyAction, holdings: Sequence[Holding], prices: RegionPrices | None
+) -> Cost | None:
+    """What a step costs whose worklist is ``holdings``; None where a price is not known."""
+    if prices is None:
+        return None
+    bill = _Bill(prices)
+    match action:
+        case Download():
+            _each(holdings, bill, _read_out)
+        case Verify():
+            _listings(holdings, bill)
+        case Delete():
+            _listings(holdings, bill)
+            _each(holdings, bill, _given_up)
+        case Upload():
+            _each(holdings, bill, _written)
+        case RemoveFile():
+            _each(holdings, bill, _looked_at)
+        case CreateBucket() | DeleteBucket():
+            pass  # a handful of requests
+        case _:
+            assert_never(action)
+    return bill.cost()
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The sum, line by line."""
+    once: dict[tuple[Charge, str], Dollars] = {}
+    monthly: dict[tuple[Charge, str], Dollars] = {}
+    for cost in costs:
+        for lines, into in ((cost.lines, once), (cost.monthly_lines, monthly)):
+            for line in lines:
+                key = (line.charge, line.storage_class)
+                into[key] = into.get(key, Dollars()) + line.dollars
+    return _cost(once, monthly)
+
+
+def _cost(
+    once: dict[tuple[Charge, str], Dollars], monthly: dict[tuple[Charge, str], Dollars]
+) -> Cost:
+    return Cost(
+        once=sum(once.values(), Dollars()).rounded(),
+        monthly=sum(monthly.values(), Dollars()).rounded(),
+        lines=_lines(once),
+        monthly_lines=_lines(monthly),
+    )
+
+
+def _lines(amounts: dict[tuple[Charge, str], Dollars]) -> tuple[ChargeLine, ...]:
+    return tuple(
+        ChargeLine(charge, storage_class, amount.rounded())
+        for (charge, storage_class), amount in amounts.items()
+    )
+
+
+def _each(
+    holdings: Sequence[Holding], bill: _Bill, charge: Callable[[Holding, _Bill], None]
+) -> None:
+    for holding in holdings:
+        charge(holding, bill)
+
+
+def _read_out(held: Holding, bill: _Bill) -> None:
+    """Objects read and sent out of the region: a GET each, or tags and parts besides."""
+    name, prices = held.storage_class, bill.prices
+    most = 2 * held.objects + held.bytes // PART
+    bill.once(
+        "requests",
+        name,
+        billing.get_requests(prices, name, held.objects),
+        billing.get_requests(prices, name, most),
+    )
+    bill.once("retrieval", name, billing.retrieval(prices, name, held.bytes))
+    bill.once("egress", name, billing.egress(prices, held.bytes))
+
+
+def _looked_at(held: Holding, bill: _Bill) -> None:
+    name = held.storage_class
+    bill.once("requests", name, billing.get_requests(bill.prices, name, held.objects))
+
+
+def _given_up(held: Holding, bill: _Bill) -> None:
+    """Objects deleted: DELETE is free, a look at each right before may not be in a listing."""
+    name, prices = held.storage_class, bill.prices
+    bill.once("requests", name, Dollars(), billing.get_requests(prices, name, held.objects))
+    bill.once("early-deletion", name, billing.early_deletion(prices, held))
+    kept = billing.storage_month(prices, held)
+    bill.monthly("storage", name, None if kept is None else -kept)
+    watched = billing.monitoring_month(prices, held)
+    bill.monthly("monitoring", name, None if watched is None else -watched)
+
+
+def _written(held: Holding, bill: _Bill) -> None:
+    """Objects made: a PUT each, or a multipart upload's parts besides; then they are kept."""
+    name, prices = held.storage_class, bill.prices
+    most = 3 * held.objects + held.bytes // PART
+    bill.once(
+        "requests",
+        name,
+        billing.put_requests(prices, name, held.objects),
+        billing.put_requests(prices, name, most),
+    )
+    bill.monthly("storage", name, billing.storage_month(prices, held))
+    bill.monthly("monitoring", name, billing.monitoring_month(prices, held))
+
+
+def _listings(holdings: Sequence[Holding], bill: _Bill) -> None:
+    """A fresh listing, 1,000 keys a request."""
+    pages = -(-sum(held.objects for held in holdings) // _KEYS_A_LISTING)
+    bill.once("requests", "STANDARD", billing.list_requests(bill.prices, pages))
