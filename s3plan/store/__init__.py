@@ -3,25 +3,24 @@
 What others need is here; the modules behind it are this package's own business.
 """
 
-from s3plan.store.bucket import (
-    Bucket,
-    DeleteResult,
-    DeleteTarget,
-    PutResult,
-    Sink,
-)
+from s3plan.store.bucket import Bucket, PutResult, Sink
 from s3plan.store.control import Control
+from s3plan.store.deletion import DeleteResult, DeleteTarget
+from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.leases import LeaseObject
 from s3plan.store.listing import ListPage
 from s3plan.store.retry import Patience
 from s3plan.store.store import Store
 from s3plan.store.transfer import Source
+from s3plan.store.versions import VersionPage
 
 __all__ = [
+    "Activity",
     "Bucket",
     "Control",
     "DeleteResult",
     "DeleteTarget",
+    "IncompleteUpload",
     "LeaseObject",
     "ListPage",
     "Patience",
@@ -29,4 +28,5 @@ __all__ = [
     "Sink",
     "Source",
     "Store",
+    "VersionPage",
 ]

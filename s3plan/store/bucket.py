@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
-import itertools
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from s3plan.errors import EndpointError, NoSuchBucketError, StoreError, ThrottledError
+from s3plan.errors import EndpointError, NoSuchBucketError
 from s3plan.model.objects import Checksum, ObjectAttributes, ObjectHead
-from s3plan.store import documents, failures, heads, listing
+from s3plan.store import deletion, documents, heads, incomplete, listing, versions
+from s3plan.store.deletion import DeleteResult, DeleteTarget
+from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.listing import ListPage
 from s3plan.store.sender import Request, Sender, Streaming
 from s3plan.store.transfer import Source
+from s3plan.store.versions import VersionPage
 from s3plan.store.wire import Wire
 
 _STREAMED_FROM = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
-_MOST_DELETED = 1000
 _CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
 
@@ -43,20 +43,6 @@ class PutResult(Struct, frozen=True):
     checksums: tuple[Checksum, ...]
 
 
-class DeleteTarget(Struct, frozen=True):
-    """One key to delete, only if its ETag (without quotes) is still this; None is any."""
-
-    key: str
-    etag: str | None
-
-
-class DeleteResult(Struct, frozen=True):
-    """``error`` None is deleted. An `OutcomeUnknownError` is a key S3 did not mention."""
-
-    key: str
-    error: StoreError | None
-
-
 class Bucket:
     """One bucket. Every method may raise any `StoreError`; the docstrings name what matters."""
 
@@ -74,6 +60,22 @@ class Bucket:
             self._sender, self.name, prefix=prefix, start_after=start_after, max_keys=max_keys
         )
 
+    def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:
+        """Every version and delete marker, checked page by page; otherwise as :meth:`pages`."""
+        return versions.pages(self._sender, self.name, prefix=prefix, max_keys=max_keys)
+
+    def uploads(self) -> AsyncIterator[IncompleteUpload]:
+        """Multipart uploads that were begun and neither completed nor aborted."""
+        return incomplete.uploads(self._sender, self.name)
+
+    async def activity(self, upload: IncompleteUpload) -> Activity | None:
+        """What an incomplete upload holds, and when it last grew; None where it is gone."""
+        return await incomplete.activity(self._sender, self.name, upload)
+
+    async def abort(self, upload: IncompleteUpload) -> None:
+        """AbortMultipartUpload, until no part of it is left. One that is gone is fine."""
+        await incomplete.abort(self._sender, self.name, upload)
+
     async def exists(self) -> bool:
         """HeadBucket: False only on 404. A 403 is an `AccessDeniedError`, never an absence."""
         try:
@@ -82,18 +84,18 @@ class Bucket:
             return False
         return True
 
-    async def head(self, key: str, *, if_match: str | None = None) -> ObjectHead:
+    async def head(
+        self, key: str, *, if_match: str | None = None, version: str | None = None
+    ) -> ObjectHead:
         """HeadObject. `NoSuchKeyError`; `PreconditionFailedError` when the ETag is another."""
-        answer = await self._sender.send(
-            Request("HEAD", self.name, key, "s3:GetObject", _read_headers(if_match))
-        )
+        answer = await self._sender.send(self._read("HEAD", key, if_match, version))
         return heads.object_head(key, answer.headers)
 
-    async def get(self, key: str, *, if_match: str | None) -> tuple[ObjectHead, bytes]:
+    async def get(
+        self, key: str, *, if_match: str | None, version: str | None = None
+    ) -> tuple[ObjectHead, bytes]:
         """GetObject into memory, on the loop: for small objects."""
-        answer = await self._sender.send(
-            Request("GET", self.name, key, "s3:GetObject", _read_headers(if_match), timed=True)
-        )
+        answer = await self._sender.send(self._read("GET", key, if_match, version))
         head = heads.object_head(key, answer.headers)
         if head.size != len(answer.body):
             raise EndpointError(
@@ -105,20 +107,34 @@ class Bucket:
             )
         return head, answer.body
 
-    async def get_to(self, key: str, sink: Sink, *, if_match: str | None) -> ObjectHead:
+    async def get_to(
+        self, key: str, sink: Sink, *, if_match: str | None, version: str | None = None
+    ) -> ObjectHead:
         """GetObject streamed in a thread; what ``sink`` raises comes out of here."""
         receiver = _IntoSink(key, sink)
         await self._sender.send(
-            Request("GET", self.name, key, "s3:GetObject", _read_headers(if_match), timed=True),
-            Streaming(receiver=receiver),
+            self._read("GET", key, if_match, version), Streaming(receiver=receiver)
         )
         assert receiver.head is not None
         return receiver.head
 
-    async def tags(self, key: str) -> dict[str, str]:
-        """GetObjectTagging."""
+    def _read(self, method: str, key: str, if_match: str | None, version: str | None) -> Request:
+        """HEAD or GET of an object, or of one version of it. Only a GET counts as timed."""
+        return Request(
+            method,
+            self.name,
+            key,
+            "s3:GetObject" if version is None else "s3:GetObjectVersion",
+            _read_headers(if_match),
+            query=_version(version),
+            timed=method == "GET",
+        )
+
+    async def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
+        """GetObjectTagging, of one version where it is named."""
+        action = "s3:GetObjectTagging" if version is None else "s3:GetObjectVersionTagging"
         answer = await self._sender.send(
-            Request("GET", self.name, key, "s3:GetObjectTagging", query=(("tagging", ""),))
+            Request("GET", self.name, key, action, query=(("tagging", ""), *_version(version)))
         )
         try:
             root = documents.parse(answer.body)
@@ -184,128 +200,12 @@ class Bucket:
         )
 
     async def delete_many(self, targets: Sequence[DeleteTarget]) -> tuple[DeleteResult, ...]:
-        """DeleteObjects for at most 1,000 keys; one result per target, in their order.
-
-        Keys that S3 asks to wait for are sent again, all others once: when an answer is lost as a
-        whole this raises `OutcomeUnknownError`, and any of the keys may be gone. Keys that
-        XML may garble (control characters) go one by one as DeleteObject.
-        """
-        if len(targets) > _MOST_DELETED:
-            raise ValueError(f"at most {_MOST_DELETED} keys, not {len(targets)}")
-        batch = [target for target in targets if documents.is_writable(target.key)]
-        single = [target for target in targets if not documents.is_writable(target.key)]
-        errors: dict[str, StoreError | None] = {}
-        if batch:
-            errors.update(await self._delete_patiently(batch))
-        errors.update((one.key, one.error) for one in await self.delete_singly(single))
-        return tuple(DeleteResult(target.key, errors[target.key]) for target in targets)
+        """DeleteObjects for at most 1,000; see :func:`s3plan.store.deletion.delete_many`."""
+        return await deletion.delete_many(self._sender, self.name, targets)
 
     async def delete_singly(self, targets: Sequence[DeleteTarget]) -> tuple[DeleteResult, ...]:
         """A DeleteObject for each, sent once: some endpoints honour an ETag there only."""
-        errors = await asyncio.gather(*[self._delete_one(target) for target in targets])
-        return tuple(
-            DeleteResult(target.key, error) for target, error in zip(targets, errors, strict=True)
-        )
-
-    async def _delete_patiently(
-        self, targets: Sequence[DeleteTarget]
-    ) -> dict[str, StoreError | None]:
-        """DeleteObjects, sent again for the keys with which S3 says it did nothing yet."""
-        errors = await self._delete_batch(targets)
-        for times in itertools.count(1):
-            slowed = [one for one in targets if isinstance(errors[one.key], ThrottledError)]
-            if not slowed or not await self._sender.slowed_down(self.name, times):
-                break
-            errors.update(await self._delete_batch(slowed))
-        return errors
-
-    async def _delete_batch(self, targets: Sequence[DeleteTarget]) -> dict[str, StoreError | None]:
-        body = delete_document(targets)
-        md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        answer = await self._sender.send(
-            Request(
-                "POST",
-                self.name,
-                None,
-                "s3:DeleteObject",
-                (("content-md5", md5), ("content-type", "application/xml")),
-                query=(("delete", ""),),
-                body=body,
-                repeatable=False,
-                has_md5=True,
-            )
-        )
-        return self._delete_results(targets, answer.body, answer.headers)
-
-    def _delete_results(
-        self, targets: Sequence[DeleteTarget], body: bytes, headers: dict[str, str]
-    ) -> dict[str, StoreError | None]:
-        endpoint = self._sender.address(self.name).origin
-        results: dict[str, StoreError | None] = {
-            target.key: failures.unknown(
-                "S3 answered, but did not mention this key",
-                failures.Subject(self.name, target.key, "s3:DeleteObject"),
-            )
-            for target in targets
-        }
-        try:
-            root = documents.parse(body)
-        except documents.DocumentError as error:
-            raise failures.unknown(
-                f"the answer cannot be read: {error}",
-                failures.Subject(self.name, None, "s3:DeleteObject"),
-            ) from error
-        for element in root:
-            told = documents.fields(element)
-            key = told.get("Key", "")
-            if key not in results:
-                continue
-            if _is(element.tag, "Deleted"):
-                results[key] = None
-            elif _is(element.tag, "Error"):
-                code = told.get("Code")
-                refusal = failures.Refusal(
-                    status=failures.STATUS_OF.get(code or "", 400),
-                    code=code,
-                    message=told.get("Message", ""),
-                    region=None,
-                    endpoint=None,
-                    request_id=headers.get("x-amz-request-id"),
-                )
-                subject = failures.Subject(self.name, key, "s3:DeleteObject")
-                results[key] = failures.refused(refusal, subject, endpoint)
-        return results
-
-    async def _delete_one(self, target: DeleteTarget) -> StoreError | None:
-        headers = (("if-match", f'"{target.etag}"'),) if target.etag is not None else ()
-        try:
-            await self._sender.send(
-                Request(
-                    "DELETE", self.name, target.key, "s3:DeleteObject", headers, repeatable=False
-                )
-            )
-        except StoreError as error:
-            return error
-        return None
-
-
-def delete_document(targets: Sequence[DeleteTarget]) -> bytes:
-    """The body of DeleteObjects; ETags stand in quotes, as listings give them."""
-    objects = "".join(
-        f"<Object><Key>{documents.escape(target.key)}</Key>"
-        + (
-            f"<ETag>{documents.escape(chr(34) + target.etag + chr(34))}</ETag>"
-            if target.etag is not None
-            else ""
-        )
-        + "</Object>"
-        for target in targets
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        f"{objects}<Quiet>false</Quiet></Delete>"
-    ).encode()
+        return await deletion.delete_singly(self._sender, self.name, targets)
 
 
 class _IntoSink:
@@ -350,6 +250,10 @@ def _read_headers(if_match: str | None) -> tuple[tuple[str, str], ...]:
     if if_match is None:
         return (_CHECKSUM_MODE,)
     return (_CHECKSUM_MODE, ("if-match", f'"{if_match}"'))
+
+
+def _version(version: str | None) -> tuple[tuple[str, str], ...]:
+    return () if version is None else (("versionId", version),)
 
 
 def _is(tag: str, name: str) -> bool:

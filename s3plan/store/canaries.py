@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from s3plan.errors import OutcomeUnknownError, StoreError
 from s3plan.store import documents
-from s3plan.store.bucket import Bucket, DeleteTarget
+from s3plan.store.bucket import Bucket
+from s3plan.store.deletion import DeleteTarget
 from s3plan.store.sender import Request, Sender
 from s3plan.store.signing import encode_key
 from s3plan.store.transfer import Answer

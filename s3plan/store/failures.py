@@ -144,7 +144,9 @@ def _explain(
             "no such bucket",
             f"check name, region and credentials; the endpoint is {endpoint}",
         )
-    if code == "NoSuchKey" or (status == 404 and code is None and subject.key is not None):
+    if code in ("NoSuchKey", "NoSuchVersion", "NoSuchUpload") or (
+        status == 404 and code is None and subject.key is not None
+    ):
         return NoSuchKeyError, "no such object", None
     if status == 404 and code is None:
         return (

@@ -58,7 +58,7 @@ async def pages(
         try:
             parsed = parse_page(answer.body)
         except (documents.DocumentError, ValueError, KeyError, UnicodeError) as error:
-            raise _bad(bucket, f"a page cannot be read: {error!r}") from error
+            raise bad_listing(bucket, f"a page cannot be read: {error!r}") from error
         checker.check(parsed)
         if parsed.page.keys:
             yield parsed.page
@@ -90,7 +90,7 @@ def parse_page(document: bytes) -> _Parsed:
         keys=keys,
         sizes=[int(row[f"{namespace}Size"] or "") for row in rows],
         etags=[(row.get(tag) or "").strip('"') for row in rows],
-        modified=[_milliseconds(row[f"{namespace}LastModified"] or "") for row in rows],
+        modified=[milliseconds(row[f"{namespace}LastModified"] or "") for row in rows],
         storage_classes=[row.get(f"{namespace}StorageClass") or "STANDARD" for row in rows],
         checksums=[
             f"{row[algorithm]}/{row.get(kind) or 'UNKNOWN'}" if row.get(algorithm) else None
@@ -101,19 +101,21 @@ def parse_page(document: bytes) -> _Parsed:
     return _Parsed(
         page,
         int(count) if count else None,
-        _boolean(root, facts),
+        boolean(root, facts),
         facts.get("NextContinuationToken") or None,
     )
 
 
-def _boolean(root: Element, facts: dict[str, str]) -> bool:
+def boolean(root: Element, facts: dict[str, str]) -> bool:
+    """What IsTruncated says. Raises ValueError where it is missing."""
     value = facts.get("IsTruncated", "").strip().lower()
     if value not in ("true", "false"):
         raise ValueError(f"IsTruncated is {value!r} in {root.tag!r}")
     return value == "true"
 
 
-def _milliseconds(time: str) -> str:
+def milliseconds(time: str) -> str:
+    """A time of a listing as RFC 3339 in UTC with milliseconds. Raises ValueError."""
     if len(time) == 24 and time[19] == "." and time[23] == "Z":
         return time
     if len(time) == 20 and time[19] == "Z":
@@ -127,58 +129,72 @@ def _milliseconds(time: str) -> str:
 
 
 class _Checker:
-    """What one listing has shown so far.
+    """What one listing has shown so far."""
+
+    def __init__(self, bucket: str, prefix: str, start_after: str) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._order = KeyOrder(bucket, start_after)
+        self._tokens: set[str] = set()
+
+    def check(self, parsed: _Parsed) -> None:
+        keys = parsed.page.keys
+        self._order.check(keys)
+        if self._prefix and not all(key.startswith(self._prefix) for key in keys):
+            wrong = next(key for key in keys if not key.startswith(self._prefix))
+            raise bad_listing(self._bucket, f"a key is outside the prefix {self._prefix!r}", wrong)
+        if parsed.count is not None and parsed.count != len(keys):
+            found = f"KeyCount says {parsed.count}, the page has {len(keys)} keys"
+            raise bad_listing(self._bucket, found)
+        if parsed.truncated != (parsed.token is not None):
+            found = "IsTruncated and NextContinuationToken contradict each other"
+            raise bad_listing(self._bucket, found)
+        if parsed.token is not None:
+            if parsed.token in self._tokens:
+                raise bad_listing(self._bucket, "a continuation token repeats")
+            self._tokens.add(parsed.token)
+
+
+class KeyOrder:
+    """The order of a listing's keys, from its first page to its last.
 
     Keys must rise strictly in one of two orders, the same from first to last: UTF-8 byte order, as
     AWS promises, or path order, in which ``/`` sorts before everything (``a/x`` before ``a b``), as
     servers list that keep directories. Either is total, so nothing can repeat or loop unseen.
     """
 
-    def __init__(self, bucket: str, prefix: str, start_after: str) -> None:
+    def __init__(self, bucket: str, start_after: str = "") -> None:
+        self.last = start_after
         self._bucket = bucket
-        self._prefix = prefix
-        self._last = start_after
         self._bytewise = True
         self._pathwise = True
-        self._tokens: set[str] = set()
 
-    def check(self, parsed: _Parsed) -> None:
-        keys = parsed.page.keys
-        if keys:
-            self._check_order([self._last, *keys] if self._last else keys)
-            self._last = keys[-1]
-        if self._prefix and not all(key.startswith(self._prefix) for key in keys):
-            wrong = next(key for key in keys if not key.startswith(self._prefix))
-            raise _bad(self._bucket, f"a key is outside the prefix {self._prefix!r}", wrong)
-        if parsed.count is not None and parsed.count != len(keys):
-            found = f"KeyCount says {parsed.count}, the page has {len(keys)} keys"
-            raise _bad(self._bucket, found)
-        if parsed.truncated != (parsed.token is not None):
-            found = "IsTruncated and NextContinuationToken contradict each other"
-            raise _bad(self._bucket, found)
-        if parsed.token is not None:
-            if parsed.token in self._tokens:
-                raise _bad(self._bucket, "a continuation token repeats")
-            self._tokens.add(parsed.token)
-
-    def _check_order(self, keys: list[str]) -> None:
+    def check(self, keys: list[str]) -> None:
+        """The next keys. Raises `ListingError` where they do not rise."""
+        if not keys:
+            return
+        rising = [self.last, *keys] if self.last else keys
         # Code point order of str is UTF-8 byte order.
-        self._bytewise = self._bytewise and _rises(keys)
-        self._pathwise = self._pathwise and _rises([key.replace("/", "\0") for key in keys])
+        self._bytewise = self._bytewise and _rises(rising)
+        self._pathwise = self._pathwise and _rises([key.replace("/", "\0") for key in rising])
         if not (self._bytewise or self._pathwise):
-            wrong = next((b for a, b in itertools.pairwise(keys) if a >= b), keys[0])
-            raise _bad(self._bucket, "keys are neither in byte order nor in path order", wrong)
+            wrong = next((b for a, b in itertools.pairwise(rising) if a >= b), keys[0])
+            raise bad_listing(
+                self._bucket, "keys are neither in byte order nor in path order", wrong
+            )
+        self.last = keys[-1]
 
 
 def _rises(values: list[str]) -> bool:
     return all(map(operator.lt, values, values[1:]))
 
 
-def _bad(bucket: str, found: str, key: str | None = None) -> ListingError:
+def bad_listing(bucket: str, found: str, key: str | None = None) -> ListingError:
+    """The error for a listing that contradicts itself or its order."""
     return ListingError(
         "the listing cannot be trusted",
         address=f"s3://{bucket}" if key is None else f"s3://{bucket}/{key}",
-        expected="complete pages of ListObjectsV2, keys rising",
+        expected="complete pages, keys rising",
         found=found,
         next_step="run again; if it stays, this endpoint cannot be used with s3plan",
     )

@@ -30,6 +30,8 @@ _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
 _READING = ("GET", "HEAD")
+_SELECTING = ("versionId",)
+"""What in a query says which bytes of an object are meant; all else names something about it."""
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -54,7 +56,8 @@ class Request(Struct, frozen=True, gc=False):
     @property
     def reads_content(self) -> bool:
         """Whether a good answer is an object's own bytes, which may look like an error document."""
-        return self.method == "GET" and self.key is not None and not self.query
+        selecting = all(name in _SELECTING for name, _ in self.query)
+        return self.method == "GET" and self.key is not None and selecting
 
     @property
     def subject(self) -> Subject:

@@ -313,14 +313,9 @@ def environment(server: Server, home: Path, base: Mapping[str, str]) -> dict[str
     }  # fmt: skip
 
 
-@contextmanager
-def open_scene(server: Server, directory: Path) -> Iterator[Scene]:
-    """A new bucket and an empty working directory."""
-    home = directory / "home"
-    work = directory / "work"
-    home.mkdir()
-    work.mkdir()
-    s3 = boto3.client(
+def client_of(server: Server) -> Any:
+    """boto3's own client, for what is done to a bucket behind s3plan's back; to be closed."""
+    return boto3.client(
         "s3",
         endpoint_url=server.endpoint,
         region_name=server.region,
@@ -328,6 +323,16 @@ def open_scene(server: Server, directory: Path) -> Iterator[Scene]:
         aws_secret_access_key=server.secret_key,
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )
+
+
+@contextmanager
+def open_scene(server: Server, directory: Path) -> Iterator[Scene]:
+    """A new bucket and an empty working directory."""
+    home = directory / "home"
+    work = directory / "work"
+    home.mkdir()
+    work.mkdir()
+    s3 = client_of(server)
     # SeaweedFS gives every bucket volumes of its own: it has a limited number of them, and the
     # first object of a bucket takes a fifth of a second. So an empty bucket is used again.
     empty = _EMPTY.setdefault(server.endpoint, [])
