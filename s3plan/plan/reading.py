@@ -218,7 +218,7 @@ class _Reader:
             return
         if self._current is not None:
             _refuse(self._path, number, "a step stands among the items", found=record.id)
-        stands = msgspec.json.decode(line)
+        stands = _decode(_ANYTHING, line, self._path, number)
         self._check(record, stands["action"], number)
         digest.step(stands)
         self._steps.append(record)
@@ -287,6 +287,8 @@ class _Reader:
 
 
 _STEP_OR_END: msgspec.json.Decoder[Step | PlanEnd] = msgspec.json.Decoder(Step | PlanEnd)
+_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+"""A line as it stands: what a typed decoder skips, such as unknown members, is decoded here too."""
 
 
 def is_plan(path: Path) -> bool:
