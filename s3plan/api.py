@@ -38,6 +38,7 @@ from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
+from s3plan.model.verification import TreeVerified
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.prices import PriceList, RegionPrices
@@ -46,6 +47,7 @@ from s3plan.tables import Database
 
 if TYPE_CHECKING:
     from s3plan import kinds
+    from s3plan.engine.offline.claims import Claim
 
 Observer = Callable[[AnyEvent], None]
 """Called with every event, on the calling thread; must return quickly."""
@@ -165,6 +167,29 @@ def status(journal: Path | None = None) -> RunStatus:
     return run_status(journal or Path(runs.JOURNAL_LINK))
 
 
+def verify(
+    target: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    most_problems: int = 10,
+    report: Path | None = None,
+    observer: Observer = ignore,
+) -> TreeVerified:
+    """Read evacuated files again and compare them with their catalogues; sends no request.
+
+    ``target`` is a destination, a manifest file, or the journal of a run. Each problem is told to
+    ``observer`` and written to ``report``, as JSON Lines; the result holds the first
+    ``most_problems``. Raises DestinationError and CatalogueError where nothing can be said of any
+    file, and what reading a manifest or a journal raises (ProblemsError, JournalError).
+    """
+    from s3plan.engine.offline.report import verified_trees
+
+    claims = _claims(target, variables or {}, _bucket_globs(only), _bucket_globs(exclude))
+    return verified_trees(claims, most_problems, report, observer)
+
+
 def rollback_plan(journal: Path) -> PlanFile | None:
     """What a rollback would do now; None where there is nothing to take back. Only reads.
 
@@ -280,6 +305,33 @@ def break_lock(address: str) -> None:
     """
     around = _around(ignore, None)
     asyncio.run(lockstatus.take_from_holder(address, around, lockstatus.plan_of_latest(Path())))
+
+
+def _claims(
+    target: Path, variables: Mapping[str, str], only: tuple[str, ...], exclude: tuple[str, ...]
+) -> tuple[Claim, ...]:
+    """Whose files ``target`` is about, narrowed to the buckets that are meant."""
+    from s3plan.engine.offline.claims import Claim, claims_in, claims_of, narrowed
+    from s3plan.localfs.catalogue import list_catalogues
+
+    if target.is_dir() and not (target / "journal.json").is_file():
+        return narrowed(claims_in(target), only, exclude)
+    if target.is_dir() or runs.is_journal(target):
+        return narrowed(claims_of(PlanFile.open(runs.run_of(target).plan)), only, exclude)
+    from s3plan import kinds
+
+    loaded = kinds.load([target], variables=variables, environ=os.environ)
+    claims: list[Claim] = []
+    for scope in kinds.scopes(loaded.narrowed(only, exclude)):
+        if scope.destination is None:
+            continue
+        with Tree.open(scope.destination, create=False) as tree:
+            there = list_catalogues(tree)
+        claims += (
+            Claim(scope.destination, bucket, scope.root(bucket), scope.inventory, scope.ignore)
+            for bucket in scope.buckets({*scope.literals, *there})
+        )
+    return narrowed(claims, (), ())
 
 
 async def _recover(address: str, name: str | None, manifest: Path | None) -> tuple[Path, PlanFile]:
@@ -474,4 +526,5 @@ __all__ = [
     "show",
     "status",
     "validate",
+    "verify",
 ]

@@ -18,6 +18,7 @@ EXITS: Final = {
 }
 
 CHANGES: Final = 2
+INCOMPLETE: Final = 3
 HELD: Final = 4
 USAGE: Final = 64
 INTERRUPTED: Final = 130

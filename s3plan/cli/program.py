@@ -30,6 +30,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "apply",
         "status",
         "rollback",
+        "verify",
         "runs",
         "journal",
         "lock",

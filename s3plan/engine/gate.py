@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
 from s3plan.inventory.catalogue import observe_catalogue
+from s3plan.inventory.extras import extra_files
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.selection import narrow
@@ -42,18 +44,6 @@ _FINDINGS = {
         LEFT JOIN tree t ON t.path = c.path
         WHERE t.path IS NULL AND NOT ends_with(c.path, '/') ORDER BY c.key""",
 }
-
-_EXTRA = """
-    SELECT t.path FROM tree t ANTI JOIN catalogue c ON c.path = t.path
-    WHERE NOT ends_with(t.path, '/')
-      AND NOT list_contains(?::VARCHAR[], regexp_extract(t.path, '[^/]*$'))
-      AND NOT EXISTS (
-        SELECT 1 FROM (SELECT unnest(?::VARCHAR[]) AS prefix) AS p
-        WHERE starts_with(regexp_extract(t.path, '[^/]*$'), p.prefix))
-      AND NOT EXISTS (
-        SELECT 1 FROM (SELECT unnest(?::VARCHAR[]) AS folder) AS f
-        WHERE contains('/' || t.path, '/' || f.folder || '/'))
-    ORDER BY t.path"""
 
 _WORDS = {
     "gone": "gone from S3 since the plan",
@@ -114,9 +104,10 @@ def _compare(
     figures: dict[str, int] = {}
     problems: list[str] = []
     for name, query in _FINDINGS.items():
-        _find(database, name, query, [], figures, problems)
+        found = (text for (text,) in database.rows(query))
+        _find(name, found, figures, problems)
     if action.inventory == "exact":
-        _find(database, "extra", _EXTRA, _ignored(action.ignore), figures, problems)
+        _find("extra", extra_files(database, action.ignore), figures, problems)
     lost = [
         path
         for (path,) in database.rows("SELECT path FROM items WHERE ends_with(path, '/')")
@@ -128,17 +119,10 @@ def _compare(
     return Findings(figures, tuple(problems))
 
 
-def _find(
-    database: Database,
-    name: str,
-    query: str,
-    values: list[object],
-    figures: dict[str, int],
-    problems: list[str],
-) -> None:
+def _find(name: str, found: Iterator[str], figures: dict[str, int], problems: list[str]) -> None:
     count = 0
     first: list[str] = []
-    for (text,) in database.rows(query, values):
+    for text in found:
         count += 1
         if len(first) < SHOWN:
             first.append(text)
@@ -150,13 +134,6 @@ def _find(
 def _sentence(count: int, name: str, first: list[str]) -> str:
     more = f", and {count - len(first):,} more" if count > len(first) else ""
     return f"{count:,} {_WORDS[name]}: {', '.join(first[:SHOWN])}{more}"
-
-
-def _ignored(patterns: tuple[str, ...]) -> list[object]:
-    """Names, name prefixes (``._*``) and folders whose content is a system's, not a person's."""
-    names = [pattern for pattern in patterns if not pattern.endswith("*")]
-    prefixes = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
-    return [names, prefixes, names]
 
 
 def load_items(context: Context, step: Step, database: Database) -> None:

@@ -26,6 +26,8 @@ from s3plan.plan.reading import PlanFile
 STATE_DIRECTORY = ".s3plan"
 JOURNAL_LINK = "journal.json"
 
+_JOURNAL_START = b'{"seq":1,"type":"run",'
+
 _SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":0,"etag":""}')
 """Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
 
@@ -159,6 +161,15 @@ def run_of(journal: Path) -> Run:
             next_step="name the journal where s3plan wrote it; run folders never move",
         )
     return run
+
+
+def is_journal(path: Path) -> bool:
+    """Whether the file at ``path`` begins as a journal does, of whatever version."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_JOURNAL_START)) == _JOURNAL_START
+    except OSError:
+        return False
 
 
 def check_plan(plan: PlanFile, digest: str) -> None:

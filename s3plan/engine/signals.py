@@ -10,6 +10,23 @@ from contextlib import contextmanager
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt: for work without a loop.
+
+    Outside the main thread nothing changes.
+    """
+    try:
+        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 class Signals:
     """Turns the first signal into a call of ``stop``; a context of :meth:`handled`."""
 

@@ -42,8 +42,8 @@ def observe_catalogue(
     """Add a row per key of ``bucket`` that the catalogue in ``tree`` says is on disk.
 
     The last record of a key counts; a removal voids what was before it. None where there is no
-    catalogue. Raises CatalogueError where it is damaged. Only putting objects back needs their
-    ``attributes`` and tags, which are most of a row.
+    catalogue. Raises CatalogueError where it is damaged. Only putting objects back and reporting
+    need ``attributes``: those, tags and S3's checksums, which are most of a row.
     """
     catalogue = read_catalogue(tree, bucket)
     if catalogue is None:
@@ -108,7 +108,7 @@ class _Log:
                 case CatalogueRow():
                     objects.append((self._seq, record))
                 case CatalogueTags():
-                    tags = _json(record.tags) if self._attributes else None
+                    tags = self._json(record.tags)
                     others.append((self._seq, "tags", record.key, tags))
                 case CatalogueRemoved():
                     others.append((self._seq, "removed", record.key, None))
@@ -149,10 +149,14 @@ class _Log:
                 "run": [row.run for row in rows],
                 "adopted": [row.adopted for row in rows],
                 "tags_known": [row.tags_known for row in rows],
-                "attributes": [_json(row.attributes) if self._attributes else None for row in rows],
+                "attributes": [self._json(row.attributes) for row in rows],
+                "checksums": [self._json(row.checksums) for row in rows],
             },
             self._constants,
         )
+
+    def _json(self, value: object) -> str | None:
+        return _json(value) if self._attributes else None
 
     def fold(self) -> None:
         """Leave the last word on every key."""

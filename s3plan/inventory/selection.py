@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from s3plan.model.steps import Select
 from s3plan.tables import Database
@@ -50,3 +51,8 @@ def glob_pattern(glob: str) -> str:
         ".*" if part == "*" else "." if part == "?" else re.escape(part)
         for part in re.split(r"([*?])", glob)
     )
+
+
+def matches_any(globs: Iterable[str], name: str) -> bool:
+    """Whether one of the globs is about ``name``, all of it."""
+    return any(re.fullmatch(glob_pattern(glob), name, re.DOTALL) for glob in globs)

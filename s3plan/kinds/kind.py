@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from s3plan.inventory.catalogue import CatalogueState
-from s3plan.inventory.selection import glob_pattern
+from s3plan.inventory.selection import matches_any
 from s3plan.kinds.fields import Frame
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.plan import StepDraft
 from s3plan.rules.layout import DEFAULT_LAYOUT, root_of
+from s3plan.rules.systemfiles import SYSTEM_FILES
 from s3plan.tables import Database
 
 
@@ -29,7 +29,7 @@ class Filters:
 
     def keeps(self, name: str) -> bool:
         """Whether a bucket of that name is planned for."""
-        return (not self.only or _any_matches(self.only, name)) and not _any_matches(
+        return (not self.only or matches_any(self.only, name)) and not matches_any(
             self.exclude, name
         )
 
@@ -53,7 +53,8 @@ class Scope:
     ``include`` and ``exclude`` are bucket names or globs. ``destination`` is the absolute path of
     the tree whose files and catalogues count, None where there is none; ``layout`` says which
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
-    not matter, and only what is known of the buckets themselves is looked at.
+    not matter, and only what is known of the buckets themselves is looked at. ``inventory`` and
+    ``ignore`` say what else may stand in the tree, as the verify step says it.
     """
 
     include: tuple[str, ...]
@@ -63,6 +64,8 @@ class Scope:
     prefix: str = ""
     listing: bool = True
     filters: Filters = Filters()
+    inventory: Literal["exact", "superset"] = "exact"
+    ignore: tuple[str, ...] = SYSTEM_FILES
 
     @property
     def literals(self) -> tuple[str, ...]:
@@ -84,8 +87,8 @@ class Scope:
 
     def _means(self, name: str) -> bool:
         return (
-            _any_matches(self.include, name)
-            and not _any_matches(self.exclude, name)
+            matches_any(self.include, name)
+            and not matches_any(self.exclude, name)
             and self.filters.keeps(name)
         )
 
@@ -110,10 +113,6 @@ class Observed:
 
 def _is_glob(text: str) -> bool:
     return "*" in text or "?" in text
-
-
-def _any_matches(globs: Iterable[str], name: str) -> bool:
-    return any(re.fullmatch(glob_pattern(glob), name, re.DOTALL) for glob in globs)
 
 
 class Kind(Protocol):

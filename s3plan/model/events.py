@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from s3plan.model.journal import Approves, Loss, Outcome, RunOutcome, StepOutcome
 from s3plan.model.steps import Totals
+from s3plan.model.verification import TreeProblem
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -142,6 +143,7 @@ AnyEvent = (
     | ItemBegan
     | Progressed
     | ItemProblem
+    | TreeProblem
     | StepFinished
     | GateReached
     | Warned

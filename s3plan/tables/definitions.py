@@ -82,12 +82,13 @@ CATALOGUE = TableDef(
         Column("tags_known", "BOOLEAN"),
         Column("attributes"),
         Column("tags"),
+        Column("checksums"),
     ),
 )
 """One row per key that the destination's catalogue says is on disk: the last word on each.
 
 ``attributes`` is the JSON of an ObjectAttributes; ``tags``, where not NULL, is the JSON of the tags
-that take the place of those in it.
+that take the place of those in it. ``checksums`` is the JSON of what S3 stored of the content.
 """
 
 CATALOGUE_NOTES = TableDef(

@@ -13,6 +13,7 @@ from s3plan.model.events import RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.model.verification import TreeVerified
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import bill, class_prices
 from s3plan.views.diagnosis import diagnosis_parts
@@ -26,6 +27,7 @@ from s3plan.views.running import Watch, summary
 from s3plan.views.standing import standing
 from s3plan.views.terminal import Screen
 from s3plan.views.text import visible
+from s3plan.views.tree import tree_parts
 from s3plan.views.view import Remarks
 
 Pager = Callable[[Iterable[str]], None]
@@ -109,6 +111,11 @@ class HumanView:
     def status(self, status: RunStatus) -> None:
         """Print the table of buckets and what stands in their way."""
         for part in standing(status, self._most_names):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def tree_verified(self, verified: TreeVerified) -> None:
+        """Print the figures of each bucket, then the first problems."""
+        for part in tree_parts(verified):
             self._out.say(part) if isinstance(part, Text) else self._out.show(part)
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:

@@ -1,7 +1,8 @@
 """The view for programs: JSON documents and JSON Lines on standard output, straight from the model.
 
 ``plan``, ``show`` and ``status`` print one object; ``show --step`` prints the step's items, and
-``apply`` and ``rollback`` the events of the run, one object a line, the last one ``run-finished``.
+``apply`` and ``rollback`` the events of the run, one object a line, the last one ``run-finished``;
+``verify`` does the same and ends with ``tree-verified``.
 An error is an object with ``"type":"error"``. Progress is shown only where asked for.
 """
 
@@ -22,6 +23,7 @@ from s3plan.model.events import AnyEvent, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.model.verification import TreeVerified
 from s3plan.rules.characters import harmless_json
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import months as by_month
@@ -150,6 +152,10 @@ class JsonView:
     def status(self, status: RunStatus) -> None:
         """Write the standing of a run."""
         _write(self._stream, status)
+
+    def tree_verified(self, verified: TreeVerified) -> None:
+        """Write the last line of a verification; each problem was a line of its own."""
+        _write(self._stream, verified)
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:
         """Write the manifests that are valid."""

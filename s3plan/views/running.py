@@ -30,6 +30,7 @@ from s3plan.model.events import (
     Warned,
 )
 from s3plan.model.journal import RunOutcome, StepOutcome
+from s3plan.model.verification import TreeProblem
 from s3plan.rules.approvals import approvals_of
 from s3plan.rules.commands import approve_options
 from s3plan.views.losses import loss_parts
@@ -133,8 +134,10 @@ class Watch:
                     "finished; once more leaves at once",
                     "yellow",
                 )
-            case Scanning() | StepBegan() | Progressed() | ItemBegan() | RunFinished():
+            case Scanning() | StepBegan() | Progressed() | ItemBegan():
                 pass
+            case TreeProblem() | RunFinished():
+                pass  # the closing summary tells
             case _:
                 assert_never(event)
 

@@ -13,6 +13,7 @@ from s3plan.model.events import AnyEvent, GateReached, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
+from s3plan.model.verification import TreeVerified
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.review import PlanDocument
 
@@ -80,6 +81,9 @@ class View(Protocol):
 
     def status(self, status: RunStatus) -> None:
         """The standing of a run."""
+
+    def tree_verified(self, verified: TreeVerified) -> None:
+        """What reading an evacuated tree again came to."""
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:
         """Manifests that were found valid."""

@@ -15,17 +15,7 @@ from s3plan.kinds.fields import Fields, Frame, Size
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model import steps as model
 from s3plan.rules.layout import DEFAULT_LAYOUT, check_layout
-
-SYSTEM_FILES = (
-    ".DS_Store",
-    "._*",
-    "Thumbs.db",
-    "desktop.ini",
-    ".Spotlight-V100",
-    ".TemporaryItems",
-    ".Trashes",
-)
-"""What desktop systems leave in every directory they look at."""
+from s3plan.rules.systemfiles import SYSTEM_FILES
 
 
 def _moment_checked(text: str) -> str:

@@ -45,6 +45,8 @@ class Evacuation:
             layout=spec.destination.layout,
             prefix=spec.select.prefix if spec.select else "",
             filters=manifest.filters,
+            inventory=spec.verify.inventory,
+            ignore=spec.verify.ignore,
         )
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:

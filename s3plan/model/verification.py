@@ -1,0 +1,76 @@
+"""What re-reading an evacuated tree against its catalogue finds, with no request at all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+TreeFault = Literal["missing", "extra", "mismatched", "unreadable"]
+"""``missing``: a row of the catalogue has no file; ``extra``: a file has no row; ``mismatched``:
+the content (or its size) is not what the row says; ``unreadable``: the disk does not give it."""
+
+
+class TreeProblem(Struct, frozen=True, tag_field="type", tag="tree-problem"):
+    """One file that is not as the catalogue says. ``key`` is empty for an extra file.
+
+    ``path`` is relative to ``destination``.
+    """
+
+    fault: TreeFault
+    destination: str
+    bucket: str
+    key: str
+    path: str
+    message: str
+    expected: str = ""
+    found: str = ""
+
+
+class BucketFigures(Struct, frozen=True):
+    """One bucket of a destination, by the names that the replaced bucket migrator used.
+
+    ``file_count`` and ``total_size`` (bytes) are what the catalogue has; ``local_file_count`` of
+    these are on disk, and ``size_verified_count`` have the recorded size.
+    ``checksum_verified_count`` also have the content that S3 stored; ``size_only_count`` have the
+    content that was downloaded, of which S3 stored no checksum. ``verified_file_count`` is the sum
+    of the two, ``total_bytes_verified`` their bytes. ``retained`` files are the only copies, as far
+    as the catalogue knows: their bucket was deleted.
+    """
+
+    destination: str
+    bucket: str
+    endpoint: str
+    account: str | None
+    state: str
+    file_count: int = 0
+    total_size: int = 0
+    local_file_count: int = 0
+    verified_file_count: int = 0
+    size_verified_count: int = 0
+    checksum_verified_count: int = 0
+    size_only_count: int = 0
+    total_bytes_verified: int = 0
+    retained: int = 0
+    missing: int = 0
+    mismatched: int = 0
+    unreadable: int = 0
+    extra: int = 0
+
+
+class TreeVerified(Struct, frozen=True, tag_field="type", tag="tree-verified"):
+    """The end of a verification. ``problems`` are the first of ``problem_count``.
+
+    ``report`` is the file that names them all, if one was asked for. ``seconds`` it took.
+    """
+
+    buckets: tuple[BucketFigures, ...]
+    problem_count: int
+    problems: tuple[TreeProblem, ...]
+    seconds: float
+    report: str | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether every tree is exactly as its catalogue says."""
+        return not self.problem_count
