@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from s3plan import __version__
 from s3plan.engine import lockstatus, roster, runs, session
@@ -41,6 +41,7 @@ from s3plan.model.steps import Download, Totals
 from s3plan.model.verification import TreeVerified
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
+from s3plan.plan.room import lacking, room_for
 from s3plan.rules.prices import PriceList, RegionPrices
 from s3plan.store import Store
 from s3plan.tables import Database
@@ -413,6 +414,7 @@ async def _plan(
     from s3plan.plan.seal import seal
 
     now = datetime.now(UTC)
+    side_by_side = kinds.parallel_buckets(loaded)
     async with Store(loaded.connection) as store:
         target = await store.identify()
         with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
@@ -440,30 +442,33 @@ async def _plan(
                     target=target,
                     connection=loaded.connection,
                     manifests=loaded.refs,
+                    parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
                 )
                 return await asyncio.to_thread(seal, drafts, database, header, out, prices=prices)
 
 
 def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
-    """Refuse downloads that do not fit where they go, every destination at once."""
-    needed: dict[str, Totals] = {}
+    """Refuse downloads that do not fit where they go, all that go to one destination together."""
+    needed: dict[str, tuple[Totals, int]] = {}
     for draft in drafts:
         if isinstance(draft.action, Download):
-            files, size = database.row(
-                "SELECT count(*), CAST(sum(size) AS BIGINT) FROM items WHERE step = ?",
-                [draft.worklist],
-            )
+            files, size, directories = database.row(_EXTENT, [draft.worklist])
             path = draft.action.destination
-            needed[path] = needed.get(path, Totals()) + Totals(files, size)
+            totals, known = needed.get(path, (Totals(), 0))
+            needed[path] = totals + Totals(files, size), known + directories
     problems = []
-    for path, wanted in needed.items():
+    for path, (totals, directories) in needed.items():
         free = _space(Path(path))
-        if wanted.bytes > free.bytes:
-            problems.append(_too_small(path, wanted.bytes, free.bytes, "bytes"))
-        if free.inodes is not None and wanted.items > free.inodes:
-            problems.append(_too_small(path, wanted.items, free.inodes, "inodes"))
+        for unit, wanted, found in lacking(room_for(totals, free.block, directories), free):
+            problems.append(_too_small(path, wanted, found, unit))
     if problems:
         raise ProblemsError("this cannot be planned", problems)
+
+
+_EXTENT = """
+    SELECT count(*), CAST(sum(size) AS BIGINT),
+        count(DISTINCT regexp_extract(path, '^(.*/)[^/]*$', 1, 's'))
+    FROM items WHERE step = ?"""
 
 
 def _too_small(path: str, wanted: int, free: int, unit: str) -> PlanningError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -39,6 +40,12 @@ Result = TypeVar("Result")
 
 DISK_THREADS = 2
 """Small files are hashed and written here; more threads only wait for the interpreter lock."""
+
+SMALL_BODY = 1 << 20
+"""Bytes up to which a body is kept in memory and fetched on the loop."""
+
+STREAMS = 8
+"""Large bodies in flight at once, each in a thread of its own."""
 
 SYNC_INTERVAL = 5.0
 """Seconds between sync points while files are being written."""
@@ -103,12 +110,19 @@ class Context:
         self.item_log = item_log
         self.capabilities = UNPROBED
         """What this run may rely on at the endpoint; the session fills it in."""
-        self.stopping = False
+        self._stopped = asyncio.Event()
         self._mirrored: set[str] = set()
         self._syncing = asyncio.Lock()
         self._lost: DestinationError | None = None
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self._destinations: dict[str, Destination] = {}
+        self.streams = asyncio.Semaphore(STREAMS)
+        """Large bodies that may be in flight, over all steps that run side by side."""
+
+    @cached_property
+    def bodies(self) -> asyncio.Semaphore:
+        """Small bodies that may be in memory, over all steps that run side by side."""
+        return asyncio.Semaphore(max(1, self.plan.header.connection.limits.memory // SMALL_BODY))
 
     # -- looking things up ---------------------------------------------------------------------
 
@@ -161,10 +175,32 @@ class Context:
 
     # -- reporting -----------------------------------------------------------------------------
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new may be started."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Start nothing new from now on."""
+        self._stopped.set()
+
     def check_stop(self) -> None:
         """Raise Interrupted if nothing new may be started."""
         if self.stopping:
             raise Interrupted
+
+    async def unless_stopped(self, waiting: Coroutine[Any, Any, object]) -> None:
+        """Wait for ``waiting``; raises Interrupted at once when the run is to stop."""
+        task = asyncio.ensure_future(waiting)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            task.cancel()
+            await asyncio.gather(stopped, task, return_exceptions=True)
+        self.check_stop()
+        task.result()
 
     def began(self, step: Step, key: str) -> None:
         """One item is being worked on."""
@@ -265,7 +301,7 @@ class Context:
         try:
             self.guard.check()
         except LockLostError:
-            self.stopping = True
+            self.stop()
             raise
 
     # -- durability ----------------------------------------------------------------------------
@@ -288,7 +324,7 @@ class Context:
                 except DestinationError as error:
                     # The kernel tells a write-back error once; a later sync would seem to succeed.
                     self._lost = error
-                    self.stopping = True
+                    self.stop()
                     raise
             # Only now: one record covers the receipts of every destination.
             for device in devices:

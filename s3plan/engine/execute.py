@@ -10,13 +10,16 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Sequence
 
 from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
 from s3plan.engine.context import Context, Interrupted
+from s3plan.engine.destination import check_destinations, is_of_the_disk
 from s3plan.engine.evidence import check_evidence
 from s3plan.engine.gate import look
 from s3plan.engine.handlers import run_step
 from s3plan.engine.handlers.verify import still_there
+from s3plan.engine.lanes import Floor, lanes
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
 from s3plan.engine.summary import Walk, moved_bytes, run_began, step_began, summary
@@ -79,16 +82,16 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
 
 async def _walk(context: Context, walk: Walk, approval: Approval, ask: Ask | None) -> None:
     signals = Signals(lambda number: _stop(context, number))
-    asking = _interruptible(signals, ask)
+    session = Session(context, walk, approval, _interruptible(context, signals, ask))
     with signals.handled():
         syncing = asyncio.create_task(context.sync_regularly())
         # The first gate needs tables; until then the loop mostly waits for S3.
         warming = asyncio.get_running_loop().run_in_executor(None, warm_up)
         try:
-            for step in context.plan.steps:
-                await _step(context, step, walk, approval, asking)
+            await _lanes(session)
         except Interrupted:
-            walk.interrupted = True
+            # What stopped the run is told by its own step, and is no wish of a person.
+            walk.interrupted = not walk.broken
         finally:
             syncing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -97,12 +100,50 @@ async def _walk(context: Context, walk: Walk, approval: Approval, ask: Ask | Non
         await context.sync()
 
 
+class Session:
+    """What every step of a walk is given."""
+
+    def __init__(self, context: Context, walk: Walk, approval: Approval, ask: Ask | None) -> None:
+        self.context = context
+        self.walk = walk
+        self.approval = approval
+        self.ask = ask
+        self.floor = Floor(context)
+
+
+async def _lanes(session: Session) -> None:
+    """Walk the lanes, as many side by side as the plan says; raises what stopped the first."""
+    waiting = iter(lanes(session.context.plan.steps))
+
+    async def work() -> None:
+        for lane in waiting:
+            async with session.floor.working():
+                await _lane(session, lane)
+
+    workers = [asyncio.create_task(work()) for _ in range(session.context.plan.header.side_by_side)]
+    ended = await asyncio.gather(*workers, return_exceptions=True)
+    failed = [error for error in ended if isinstance(error, BaseException)]
+    # An interruption is what the others make of a failure of one.
+    for error in sorted(failed, key=lambda error: isinstance(error, Interrupted)):
+        raise error
+
+
+async def _lane(session: Session, lane: Sequence[Step]) -> None:
+    try:
+        for step in lane:
+            await _step(session, lane, step)
+    except BaseException:
+        # The journal or a lock is lost, or the run is to stop: so do the lanes beside this one.
+        session.context.stop()
+        raise
+
+
 def _stop(context: Context, number: signal.Signals) -> None:
-    context.stopping = True
+    context.stop()
     context.observer(Stopping("SIGTERM" if number == signal.SIGTERM else "SIGINT"))
 
 
-def _interruptible(signals: Signals, ask: Ask | None) -> Ask | None:
+def _interruptible(context: Context, signals: Signals, ask: Ask | None) -> Ask | None:
     """``ask``, with Ctrl-C at the prompt ending the session instead of being an answer."""
     if ask is None:
         return None
@@ -112,14 +153,14 @@ def _interruptible(signals: Signals, ask: Ask | None) -> Ask | None:
             with signals.prompting():
                 return ask(gate)
         except KeyboardInterrupt:
+            context.stop()
             raise Interrupted from None
 
     return asking
 
 
-async def _step(
-    context: Context, step: Step, walk: Walk, approval: Approval, ask: Ask | None
-) -> None:
+async def _step(session: Session, lane: Sequence[Step], step: Step) -> None:
+    context, walk = session.context, session.walk
     context.check_stop()
     if context.state.step(step.id).done and not await _must_repeat(context, step):
         walk.outcomes[step.id] = ("done", "")
@@ -134,7 +175,9 @@ async def _step(
     began = time.monotonic()
     context.observer(step_began(context, step))
     try:
-        decision = await _gate(context, step, approval, ask)
+        if isinstance(step.action, Download):
+            await check_destinations(context, lane)
+        decision = await _gate(session, step)
         if decision is not None:
             outcome, reason = decision
         else:
@@ -153,6 +196,10 @@ async def _step(
     except S3PlanError as error:
         outcome, reason = "incomplete", str(error)
         walk.errors.append(error)
+        if is_of_the_disk(error):
+            # Every other bucket would meet the same.
+            walk.broken = True
+            context.stop()
     if outcome == "held" and step.gate is not None:
         gate = context.state.gates.get(step.gate.evidence)
         if gate is not None and gate.passes:
@@ -186,7 +233,7 @@ async def _mirror(context: Context) -> None:
     try:
         await context.mirror.copy()
     except LockLostError:
-        context.stopping = True
+        context.stop()
         raise
     except S3PlanError as error:
         context.observer(Warned(f"the journal could not be mirrored: {error}"))
@@ -211,10 +258,9 @@ def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
     )
 
 
-async def _gate(
-    context: Context, step: Step, approval: Approval, ask: Ask | None
-) -> tuple[StepOutcome, str] | None:
+async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     """None if the step may start, else how it ends without starting."""
+    context = session.context
     if step.gate is None:
         return None
     gate = await _fresh_gate(context, step)
@@ -222,7 +268,10 @@ async def _gate(
         return "held", "the verification did not pass"
     asked = False
     for what in approvals_of(gate):
-        decision = decide(context, step, gate, what, approval, ask)
+        decision = decide(context, step, gate, what, session.approval, None)
+        if decision is None and session.ask is not None:
+            async with session.floor.alone():
+                decision = decide(context, step, gate, what, session.approval, session.ask)
         match decision:
             case None:
                 return "held", f"waits for approval of the {NOUNS[what]}"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3plan.engine import lease, runs
+from s3plan.engine.destination import check_marker
 from s3plan.engine.lease import Leases
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
-from s3plan.errors import DestinationError
 from s3plan.localfs.locks import Holder, Lock, hold, hold_in
 from s3plan.localfs.marker import FORMAT as MARKER_FORMAT
 from s3plan.localfs.marker import KnownDestinations, Marker, make_marker, read_marker
@@ -89,7 +89,10 @@ async def locked(
             # The tree first: making the lock's directory on an empty mount point would make the
             # mount point look like the destination.
             tree = stack.enter_context(Tree.open(root, create=destination not in recorded))
-            _check_marker(tree, recorded.get(destination), run)
+            abandon = f", or give the run up: s3plan runs abandon {run.id}" if run else ""
+            check_marker(
+                tree, recorded.get(destination), f"mount the disk that the run began with{abandon}"
+            )
             lock = hold_in(tree, LOCK, holder(f"destination {destination}"))
             locks.append(stack.enter_context(lock))
             destinations[destination] = _marked(tree, known, around)
@@ -101,23 +104,6 @@ async def locked(
             lambda sentence: around.observer(Warned(sentence)),
         ) as leases:
             yield Held(tuple(locks), leases, destinations)
-
-
-def _check_marker(tree: Tree, recorded: str | None, run: Run | None) -> None:
-    """Raise DestinationError where a run that goes on finds another disk at its destination."""
-    if recorded is None:
-        return
-    marker = read_marker(tree)
-    if marker is not None and marker.id == recorded:
-        return
-    abandon = f", or give the run up: s3plan runs abandon {run.id}" if run else ""
-    raise DestinationError(
-        "this is not the destination that the run began with",
-        address=str(tree.root),
-        expected=f"the marker {recorded}",
-        found=f"the marker {marker.id}, of another disk" if marker else "no marker",
-        next_step=f"mount the disk that the run began with{abandon}",
-    )
 
 
 def _marked(tree: Tree, known: KnownDestinations, around: Surroundings) -> str:

@@ -375,7 +375,7 @@ async def _walk(
             item_log=log,
         )
         if held.leases is not None:
-            held.leases.on_lost = lambda: setattr(context, "stopping", True)
+            held.leases.on_lost = context.stop
         try:
             context.capabilities = await capabilities_for(
                 store,

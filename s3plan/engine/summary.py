@@ -21,13 +21,14 @@ NAMES = 100
 
 @dataclass(slots=True)
 class Walk:
-    """How the steps of this session ended."""
+    """How the steps of this session ended. ``broken`` says that a disk stopped all of them."""
 
     outcomes: dict[str, tuple[StepOutcome, str]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     """Options that open the gates that wait."""
     errors: list[S3PlanError] = field(default_factory=list)
     interrupted: bool = False
+    broken: bool = False
 
 
 def run_began(context: Context) -> RunBegan:

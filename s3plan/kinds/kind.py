@@ -54,7 +54,8 @@ class Scope:
     the tree whose files and catalogues count, None where there is none; ``layout`` says which
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
     not matter, and only what is known of the buckets themselves is looked at. ``inventory`` and
-    ``ignore`` say what else may stand in the tree, as the verify step says it.
+    ``ignore`` say what else may stand in the tree, as the verify step says it. ``parallel`` is how
+    many buckets may be worked on side by side, None where the kind has no say in that.
     """
 
     include: tuple[str, ...]
@@ -66,6 +67,7 @@ class Scope:
     filters: Filters = Filters()
     inventory: Literal["exact", "superset"] = "exact"
     ignore: tuple[str, ...] = SYSTEM_FILES
+    parallel: int | None = None
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -18,6 +18,12 @@ def scopes(loaded: Loaded) -> tuple[Scope, ...]:
     return tuple(kind_named(manifest.kind).scope(manifest) for manifest in loaded.manifests)
 
 
+def parallel_buckets(loaded: Loaded) -> int:
+    """How many buckets every manifest that has a say allows to be worked on side by side."""
+    said = [scope.parallel for scope in scopes(loaded) if scope.parallel is not None]
+    return min(said, default=1)
+
+
 def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
     """Every difference as steps, their worklists in the ``items`` table; none: no changes.
 

@@ -47,6 +47,7 @@ def look_at(path: Path) -> Place:
             space=Space(
                 bytes=figures.f_bavail * figures.f_frsize,
                 inodes=figures.f_favail if figures.f_files else None,
+                block=figures.f_frsize,
             ),
             reports_errors=has_trustworthy_syncfs(descriptor),
         )

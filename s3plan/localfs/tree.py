@@ -143,7 +143,7 @@ class Tree:
         """What an ordinary user may still fill. Some filesystems make inodes as needed: None."""
         figures = os.statvfs(self.confinement.root)
         free = figures.f_favail if figures.f_files else None
-        return Space(bytes=figures.f_bavail * figures.f_frsize, inodes=free)
+        return Space(figures.f_bavail * figures.f_frsize, free, block=figures.f_frsize)
 
     # -- writing -------------------------------------------------------------------------------
 

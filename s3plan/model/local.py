@@ -31,10 +31,14 @@ class LocalFile(Struct, frozen=True, gc=False):
 
 
 class Space(Struct, frozen=True):
-    """Free bytes and inodes for an ordinary user; ``inodes`` is None where there is no limit."""
+    """Free bytes and inodes for an ordinary user; ``inodes`` is None where there is no limit.
+
+    ``block`` is what the filesystem counts bytes in: a file of one byte takes as many.
+    """
 
     bytes: int
     inodes: int | None
+    block: int = 4096
 
 
 class CatalogueHeader(Struct, frozen=True, tag_field="type", tag="header"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct, UnsetType
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
@@ -33,7 +35,8 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
 
     ``host`` made the plan; a plan with a local destination is applied there. ``rollback_of`` is
     the id of the run a rollback plan takes back. ``cost`` is an estimate, left out where prices are
-    not known.
+    not known. ``parallel_buckets`` is how many buckets may be worked on side by side, left out
+    where it is one.
     """
 
     format: str
@@ -47,11 +50,17 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     notes: tuple[str, ...] = ()
     rollback_of: str | None = None
     cost: PlanCost | UnsetType = UNSET
+    parallel_buckets: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
     @property
     def known_cost(self) -> PlanCost | None:
         """The estimate; None where prices are not known."""
         return None if isinstance(self.cost, UnsetType) else self.cost
+
+    @property
+    def side_by_side(self) -> int:
+        """How many buckets may be worked on at once."""
+        return 1 if isinstance(self.parallel_buckets, UnsetType) else self.parallel_buckets
 
 
 class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):

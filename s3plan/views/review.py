@@ -137,6 +137,8 @@ def _heading(plan: PlanDocument, name: str | None) -> Iterator[tuple[str, Text]]
     target = header.target
     account = f"account {target.account}" if target.account else "account not known"
     yield "target", Text(visible(f"{target.endpoint}, region {target.region}, {account}"))
+    if header.side_by_side > 1:
+        yield "buckets", Text(f"up to {header.side_by_side} side by side")
     yield "made", Text(visible(f"{header.created} on {header.host} by s3plan {header.tool}"))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from s3plan.engine.context import Context, Destination
+from s3plan.engine.context import SMALL_BODY, Context, Destination
 from s3plan.engine.handlers.placing import Content, Placer, mtime_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
@@ -36,17 +36,11 @@ from s3plan.rules.hashing import digest, hasher
 from s3plan.rules.integrity import compare, evidence_of, fallback_algorithm
 from s3plan.store import Bucket
 
-SMALL = 1 << 20
-"""Bytes up to which a body is kept in memory and fetched on the loop."""
-
 BATCH = 64
 """Small bodies finished by one trip to a disk thread."""
 
 LINGER = 0.01
 """Seconds that a batch waits for more."""
-
-STREAMS = 8
-"""Large bodies in flight at once, each in a thread of its own."""
 
 BUFFER = 256 << 10
 """Bytes of a stream that are hashed and written at once."""
@@ -93,10 +87,8 @@ class _Downloader:
         self.state = context.step_state(step)
         self.placer = Placer(destination.tree, context.run.id, self.state)
         self.ready: asyncio.Queue[Fetched | None] = asyncio.Queue(maxsize=4 * BATCH)
-        self.memory = asyncio.Semaphore(
-            max(1, context.plan.header.connection.limits.memory // SMALL)
-        )
-        self.streams = asyncio.Semaphore(STREAMS)
+        self.memory = context.bodies
+        self.streams = context.streams
         self.intending = asyncio.Lock()
         self.intended = 0
         """Items up to this number, it not among them, may be requested."""
@@ -190,7 +182,7 @@ class _Downloader:
     async def _one(self, item: Item) -> None:
         if self.state.of(item.n) is not ItemState.PENDING and await self._adopted(item):
             return
-        if item.size > SMALL:
+        if item.size > SMALL_BODY:
             async with self.streams:
                 await self._stream(item)
             return

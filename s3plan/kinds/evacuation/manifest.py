@@ -116,6 +116,12 @@ class EvacuationSpec(Fields):
         description="Whether the bucket goes too once it is empty; needs delete: "
         "afterVerification and no select.",
     )
+    parallel_buckets: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many buckets are worked on side by side; 1 is one after the other.",
+    )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."
     )

@@ -47,6 +47,7 @@ class Evacuation:
             filters=manifest.filters,
             inventory=spec.verify.inventory,
             ignore=spec.verify.ignore,
+            parallel=spec.parallel_buckets,
         )
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
