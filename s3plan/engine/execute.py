@@ -47,7 +47,7 @@ from s3plan.model.journal import (
     StepOutcome,
     StepStarted,
 )
-from s3plan.model.steps import Delete, Download, Step, Verify
+from s3plan.model.steps import Delete, Download, Step, Verify, VerifyCopies
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
@@ -241,7 +241,7 @@ async def _mirror(context: Context) -> None:
 
 def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
     """How a step that ran to its end stands, from its items or its gate."""
-    if isinstance(step.action, Verify):
+    if isinstance(step.action, Verify | VerifyCopies):
         gate = context.state.gates[step.id]
         return ("done", "") if gate.passes else ("held", "the verification did not pass")
     state = context.state.step(step.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from s3plan.inventory.extras import extra_files
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.selection import narrow
-from s3plan.model.steps import Step, Verify
+from s3plan.model.steps import Item, Step, Verify
 from s3plan.tables import ITEMS, Database
 
 SHOWN = 10
@@ -138,10 +138,15 @@ def _sentence(count: int, name: str, first: list[str]) -> str:
 
 def load_items(context: Context, step: Step, database: Database) -> None:
     """The worklist of a step as rows of ``items``."""
+    load_rows(context.plan.items(step.id), step.id, database)
+
+
+def load_rows(items: Iterable[Item], step: str, database: Database) -> None:
+    """Items as rows of ``items`` under the id ``step``."""
     columns: dict[str, list[str | int | float | bool | None]] = {
         name: [] for name in ("n", "key", "path", "size", "etag", "modified")
     }
-    for item in context.plan.items(step.id):
+    for item in items:
         columns["n"].append(item.n)
         columns["key"].append(item.key)
         columns["path"].append(item.path)
@@ -149,8 +154,8 @@ def load_items(context: Context, step: Step, database: Database) -> None:
         columns["etag"].append(item.etag)
         columns["modified"].append(item.modified)
         if len(columns["n"]) >= _BATCH:
-            database.append(ITEMS, columns, {"step": step.id})
+            database.append(ITEMS, columns, {"step": step})
             for values in columns.values():
                 values.clear()
     if columns["n"]:
-        database.append(ITEMS, columns, {"step": step.id})
+        database.append(ITEMS, columns, {"step": step})

@@ -22,7 +22,15 @@ from s3plan.localfs.marker import FORMAT as MARKER_FORMAT
 from s3plan.localfs.marker import KnownDestinations, Marker, make_marker, read_marker
 from s3plan.localfs.tree import Tree
 from s3plan.model.events import Warned
-from s3plan.model.steps import Delete, DeleteBucket, Download, Verify
+from s3plan.model.steps import (
+    Copy,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveCopy,
+    Verify,
+    VerifyCopies,
+)
 from s3plan.plan.reading import PlanFile
 from s3plan.store import Store
 
@@ -64,6 +72,12 @@ async def locked(
     """
     endpoint = plan.header.target.endpoint
     subjects = {step.subject for step in plan.steps}
+    # What is copied must not be deleted meanwhile by another run.
+    subjects |= {
+        step.action.source
+        for step in plan.steps
+        if isinstance(step.action, Copy | VerifyCopies | RemoveCopy)
+    }
     paths = {
         step.action.destination
         for step in plan.steps

@@ -21,11 +21,13 @@ from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
 from s3plan.localfs.refusals import next_step_of
 from s3plan.model.journal import (
     JOURNAL_FORMAT,
+    Copied,
     Intent,
     ItemFailed,
     JournalRecord,
     Receipts,
     RunStarted,
+    UploadBegan,
 )
 
 _encoder = msgspec.json.Encoder()
@@ -219,8 +221,10 @@ def _check_items(path: Path, seq: int, record: JournalRecord, most_items: int) -
             named: tuple[int, ...] = (record.first, record.last)
         case Receipts():
             named = record.items
-        case ItemFailed():
+        case ItemFailed() | UploadBegan():
             named = (record.n,)
+        case Copied():
+            named = tuple(copy.n for copy in record.copies)
         case _:
             return
     if named and not 0 <= min(named) <= max(named) < most_items:

@@ -26,7 +26,7 @@ from s3plan.model.capabilities import (
     CapabilityName,
 )
 from s3plan.model.plan import Target
-from s3plan.model.steps import Delete, Step, Upload
+from s3plan.model.steps import Copy, Delete, RemoveCopy, Step, Upload
 from s3plan.store import Store
 from s3plan.store.capabilities import probe
 
@@ -43,6 +43,8 @@ nothing but the look right before."""
 _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (Delete, ("delete-many-etag", "delete-if-match")),
     (Upload, ("put-if-none-match",)),
+    (Copy, ("copy-source-if-match", "copy-if-none-match", "complete-if-none-match")),
+    (RemoveCopy, ("delete-many-etag", "delete-if-match")),
 )
 
 
@@ -90,6 +92,25 @@ def how_deletions_are_guarded(known: Capabilities) -> str:
                 f"look-before-delete only: {why}; what is written between the last look and"
                 " the deletion is lost"
             )
+
+
+def how_copies_are_guarded(known: Capabilities) -> str:
+    """One sentence for the person who follows a copy step."""
+    names: tuple[CapabilityName, ...] = ("copy-source-if-match", "copy-if-none-match")
+    if all(known.holds(name) for name in names):
+        return (
+            "each copy carries the planned ETag of its source and is refused where the new key is"
+            f" taken; this endpoint honours both (probed {known.time})"
+        )
+    if not known.time:
+        why = "the endpoint was not probed (no scratch in the Connection)"
+    else:
+        found = "; ".join(f"{name}: {words(known.get(name))}" for name in names)
+        why = f"{found} (probed {known.time})"
+    return (
+        f"look-before-copy only: {why}; what is written to a new key between the look and the copy"
+        " is overwritten"
+    )
 
 
 def words(capability: Capability) -> str:

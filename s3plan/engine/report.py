@@ -10,7 +10,17 @@ from s3plan.engine.state import GOOD, ItemState, RunState, StepState
 from s3plan.localfs.locks import holder_of
 from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
-from s3plan.model.steps import Delete, DeleteBucket, Download, Step, Totals, Verify
+from s3plan.model.steps import (
+    Copy,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveCopy,
+    Step,
+    Totals,
+    Verify,
+    VerifyCopies,
+)
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.approvals import missing_approvals
 from s3plan.rules.commands import apply_command, approve_options, rollback_command
@@ -93,7 +103,7 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     by_kind = {type(step.action): report for step, report in zip(steps, reports, strict=True)}
     gates = [state.gates[step.id] for step in steps if step.id in state.gates]
     gate = gates[-1] if gates else None
-    synced = Download not in by_kind or by_kind[Download].state == "done"
+    synced = all(by_kind[kind].state == "done" for kind in (Download, Copy) if kind in by_kind)
     verified = gate is not None and gate.passes
     deleted = Delete in by_kind and by_kind[Delete].state == "done"
     held = any(report.state == "held" for report in reports)
@@ -138,9 +148,9 @@ def _state_of(
     current = next(
         kind for kind, report in by_kind.items() if report.state not in ("done", "skipped")
     )
-    if current is Verify:
+    if current in (Verify, VerifyCopies):
         return "verifying"
-    if current in (Delete, DeleteBucket):
+    if current in (Delete, DeleteBucket, RemoveCopy):
         return "deleting"
     return "syncing"
 

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from s3plan.engine.handlers.placing import mtime_of
+from s3plan.engine.rollback_copies import copy_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
+from s3plan.engine.undoing import fill_items, kept_if_any
 from s3plan.errors import NoSuchBucketError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
@@ -31,17 +32,13 @@ from s3plan.model.steps import (
     Need,
     RemoveFile,
     Step,
-    Totals,
     Upload,
 )
 from s3plan.plan.drafts import StepDraft
-from s3plan.plan.estimate import transfer_seconds
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
 from s3plan.store import Store
-from s3plan.tables import ITEMS, Database
-
-_BATCH = 10_000
+from s3plan.tables import Database
 
 _LEFT = (ItemState.DONE, ItemState.UNKNOWN, ItemState.FAILED)
 """States of a delete item whose object may be gone; only the bucket can tell."""
@@ -59,11 +56,6 @@ _NOT_OURS = """
 _RECORDED = """
     SELECT key, device, inode, size, mtime_ns FROM catalogue
     WHERE key IN (SELECT unnest(?::VARCHAR[]))"""
-
-_RENUMBER = """
-    UPDATE items SET n = numbered.n FROM (
-        SELECT key, row_number() OVER (ORDER BY key) - 1 AS n FROM items WHERE step = ?
-    ) AS numbered WHERE items.step = ? AND items.key = numbered.key"""
 
 
 class _Subject(Struct, frozen=True):
@@ -100,6 +92,7 @@ async def plan_rollback(
     """
     drafts: list[StepDraft] = []
     with Database(scratch) as database:
+        drafts += copy_drafts(plan, state, database)
         for subject in _subjects(plan.steps):
             drafts += await _subject(run, plan, state, store, database, subject)
         if not drafts:
@@ -190,9 +183,9 @@ def _upload(
         reason="the run deleted these objects; their verified copies are on disk",
         needs=tuple(Need(earlier.id) for earlier in before),
     )
-    _items(plan, state, database, deleted, draft, _LEFT)
+    fill_items(plan, state, database, deleted, draft, _LEFT)
     database.execute(_ABSENT, [draft.id])
-    return _kept_if_any(database, draft)
+    return kept_if_any(database, draft)
 
 
 def _remove(
@@ -213,9 +206,9 @@ def _remove(
         reason="the run wrote these files; each goes only if its object is in S3 and matches",
         needs=tuple(Need(earlier.id) for earlier in before),
     )
-    _items(plan, state, database, downloaded, draft, _WRITTEN)
+    fill_items(plan, state, database, downloaded, draft, _WRITTEN)
     database.execute(_NOT_OURS, [draft.id, unrecorded, run.id])
-    return _kept_if_any(database, draft)
+    return kept_if_any(database, draft)
 
 
 def _unrecorded(
@@ -239,56 +232,3 @@ def _unrecorded(
         if recorded_stat(*recorded) == found[key]:
             del found[key]
     return list(found)
-
-
-def _items(
-    plan: PlanFile,
-    state: RunState,
-    database: Database,
-    step: Step,
-    draft: StepDraft,
-    states: tuple[ItemState, ...],
-) -> None:
-    """The items of a run's step in one of ``states``, as rows under the draft's id."""
-    known = state.step(step.id)
-    rows: list[tuple[str, str, int, str, str, str, str | None]] = []
-
-    def flush() -> None:
-        columns = list(zip(*rows, strict=True)) if rows else []
-        if columns:
-            names = ("key", "path", "size", "etag", "modified", "storage_class", "checksum")
-            database.append(
-                ITEMS,
-                {name: list(values) for name, values in zip(names, columns, strict=True)},
-                {"step": draft.id},
-            )
-            rows.clear()
-
-    for item in plan.items(step.id):
-        if known.of(item.n) in states:
-            rows.append(
-                (
-                    item.key,
-                    item.path,
-                    item.size,
-                    item.etag,
-                    item.modified,
-                    item.storage_class,
-                    item.checksum,
-                )
-            )
-            if len(rows) == _BATCH:
-                flush()
-    flush()
-
-
-def _kept_if_any(database: Database, draft: StepDraft) -> list[StepDraft]:
-    database.execute(_RENUMBER, [draft.id, draft.id])
-    items, size = database.row(
-        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?",
-        [draft.id],
-    )
-    if not items:
-        return []
-    seconds = transfer_seconds(Totals(items, size))
-    return [msgspec.structs.replace(draft, worklist=draft.id, seconds=seconds)]

@@ -10,6 +10,7 @@ from s3plan.errors import JournalError
 from s3plan.model.journal import (
     Approved,
     Approves,
+    Copied,
     Declined,
     GateRecord,
     Intent,
@@ -25,6 +26,7 @@ from s3plan.model.journal import (
     StepEnded,
     StepStarted,
     SyncPoint,
+    UploadBegan,
 )
 
 
@@ -99,6 +101,11 @@ class StepState:
         taken = n < len(self.taken) and self.taken[n]
         return self.of(n) is ItemState.UNKNOWN and not taken
 
+    def begun(self, n: int) -> bool:
+        """Whether this run came to item ``n``, and found nothing at its path then."""
+        taken = n < len(self.taken) and self.taken[n]
+        return self.of(n) is not ItemState.PENDING and not taken
+
     def take(self, items: tuple[int, ...]) -> None:
         """Note items whose path was in use before the run came to them."""
         if items:
@@ -136,6 +143,7 @@ class RunState:
         self.approvals: dict[tuple[str, Approves], Approved] = {}
         self.declined: dict[tuple[str, Approves], Declined] = {}
         self.problems: dict[tuple[str, int], ItemFailed] = {}
+        self.uploads: dict[tuple[str, int], str] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
         self.rolled_back: RolledBack | None = None
@@ -170,6 +178,10 @@ class RunState:
                 self._apply_to_gate(record)
             case StepStarted() | StepEnded() | Intent() | ItemFailed():
                 self._apply_to_step(record)
+            case UploadBegan():
+                self.uploads[record.step, record.n] = record.upload
+            case Copied():
+                pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():
                 self._receive(seq, record)
             case SyncPoint():
@@ -227,6 +239,7 @@ class RunState:
         for n in record.items:
             state.set(n, code)
             self.problems.pop((record.step, n), None)
+            self.uploads.pop((record.step, n), None)
         state.done_bytes += record.bytes
         self._unsynced.append((seq, record))
 

@@ -13,7 +13,7 @@ from s3plan.engine.state import GOOD, ItemState
 from s3plan.errors import S3PlanError
 from s3plan.model.events import RunBegan, RunFinished, StepBegan
 from s3plan.model.journal import RunOutcome, StepOutcome
-from s3plan.model.steps import Download, Step, Totals, Upload, Verify
+from s3plan.model.steps import Download, Step, Totals, Upload, Verify, VerifyCopies
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -70,7 +70,7 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     count = dict.fromkeys(ItemState, 0)
     verbs: dict[str, Totals] = {}
     for step in context.plan.steps:
-        if isinstance(step.action, Verify):
+        if isinstance(step.action, Verify | VerifyCopies):
             continue
         state = context.state.step(step.id)
         for code in ItemState:
@@ -80,7 +80,11 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     outcome = _outcome(context, walk, failed, count[ItemState.DRIFTED], count[ItemState.KEPT])
     done = sum(verbs.values(), Totals())
     message, next_step = _closing(context, walk, outcome, count)
-    total = sum(s.totals.items for s in context.plan.steps if not isinstance(s.action, Verify))
+    total = sum(
+        s.totals.items
+        for s in context.plan.steps
+        if not isinstance(s.action, Verify | VerifyCopies)
+    )
     return RunFinished(
         run=context.run.id,
         outcome=outcome,

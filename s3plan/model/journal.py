@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.objects import Checksum
 from s3plan.model.plan import Target
 from s3plan.model.steps import Totals
 
@@ -128,6 +129,33 @@ class ItemFailed(Record, frozen=True, tag="item-failed"):
     message: str
 
 
+class CopyFacts(Struct, frozen=True, gc=False, array_like=True):
+    """What S3 said of the copy of item ``n``: its ETag, when it was made, and what it was compared
+    by (both None where the ETag alone, an MD5, proves it).
+    """
+
+    n: int
+    etag: str
+    modified: str
+    checksum: Checksum | None = None
+    version_id: str | None = None
+
+
+class Copied(Record, frozen=True, tag="copied"):
+    """Copies that exist; their receipts follow. It is what makes them recognisable as ours."""
+
+    step: str
+    copies: tuple[CopyFacts, ...]
+
+
+class UploadBegan(Record, frozen=True, tag="upload-began"):
+    """A multipart upload for item ``n`` was begun: unless it is completed it must be abandoned."""
+
+    step: str
+    n: int
+    upload: str
+
+
 class SyncPoint(Record, frozen=True, tag="sync"):
     """Every file whose receipt has a sequence number up to ``through`` is durable."""
 
@@ -211,6 +239,8 @@ JournalRecord = (
     | Intent
     | Receipts
     | ItemFailed
+    | Copied
+    | UploadBegan
     | SyncPoint
     | GateRecord
     | Approved

@@ -72,7 +72,59 @@ class RemoveFile(Action, frozen=True, tag="remove-file"):
     destination: str
 
 
-AnyAction = Download | Verify | Delete | DeleteBucket | CreateBucket | Upload | RemoveFile
+class Copy(Action, frozen=True, tag="copy"):
+    """Objects of the bucket ``source`` to new keys of the subject, within S3.
+
+    An item's ``key`` is the source's, its ``path`` the new key, which must not exist. Content
+    type, metadata and tags come along. ``storage_class`` None is each object's own.
+    ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
+    ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
+    ``tags`` are added to its own.
+    """
+
+    source: str
+    storage_class: str | None = None
+    encryption: str | None = None
+    kms_key: str | None = None
+    acl: str | None = None
+    headers: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+class VerifyCopies(Action, frozen=True, tag="verify-copies"):
+    """Compare fresh listings of the bucket ``source`` and of the subject with the worklist of a
+    copy step and with what its journal says of each copy; make evidence; change nothing.
+
+    Of ``headers`` many copies, spread over all (-1 is every one), content type, metadata and tags
+    are compared with the source's as well.
+    """
+
+    source: str
+    headers: int = 0
+
+
+class RemoveCopy(Action, frozen=True, tag="remove-copy"):
+    """Copies that are still as the run left them and whose original in the bucket ``source`` is
+    there and matches; an item's ``key`` is the original's, its ``path`` the copy's. ``copied`` is
+    the step of the run that made them, whose journal tells what they are recognised by.
+    """
+
+    source: str
+    copied: str
+
+
+AnyAction = (
+    Download
+    | Verify
+    | Delete
+    | DeleteBucket
+    | CreateBucket
+    | Upload
+    | RemoveFile
+    | Copy
+    | VerifyCopies
+    | RemoveCopy
+)
 
 
 class Select(Struct, frozen=True, omit_defaults=True):
@@ -127,7 +179,7 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     """One object of a worklist, with the fingerprint it had when planned and its local path.
 
     ``n`` counts from 0 within the worklist, in UTF-8 byte order of the keys. ``path`` is relative
-    to the destination and uses ``/``.
+    to the destination and uses ``/``; of a copy it is the new key, as it is.
     """
 
     step: str

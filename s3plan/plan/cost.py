@@ -12,13 +12,16 @@ from typing import assert_never
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
     AnyAction,
+    Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
+    RemoveCopy,
     RemoveFile,
     Upload,
     Verify,
+    VerifyCopies,
 )
 from s3plan.rules import prices as billing
 from s3plan.rules.prices import Holding, RegionPrices
@@ -77,12 +80,12 @@ def cost_of(
     match action:
         case Download():
             _each(holdings, bill, _read_out)
-        case Verify():
+        case Verify() | VerifyCopies() | RemoveCopy():
             _listings(holdings, bill)
         case Delete():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)
-        case Upload():
+        case Upload() | Copy():
             _each(holdings, bill, _written)
         case RemoveFile():
             _each(holdings, bill, _looked_at)

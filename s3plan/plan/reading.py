@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader
-from s3plan.model.steps import Item, Step, Verify
+from s3plan.model.steps import Item, Step, Verify, VerifyCopies
 from s3plan.plan import compression
 from s3plan.plan.digest import PlanDigest, step_id_of
 
@@ -223,7 +223,7 @@ class _Reader:
         digest.step(stands)
         self._steps.append(record)
         self._ids.add(record.id)
-        if isinstance(record.action, Verify):
+        if isinstance(record.action, Verify | VerifyCopies):
             self._verifications.add(record.id)
         if record.worklist == record.id:
             self._own_worklists.add(record.id)

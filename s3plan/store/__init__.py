@@ -5,28 +5,37 @@ What others need is here; the modules behind it are this package's own business.
 
 from s3plan.store.bucket import Bucket, PutResult, Sink
 from s3plan.store.control import Control
+from s3plan.store.copying import LARGEST_COPY, CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.leases import LeaseObject
 from s3plan.store.listing import ListPage
+from s3plan.store.multipart import Part, Upload, part_size
 from s3plan.store.retry import Patience
 from s3plan.store.store import Store
 from s3plan.store.transfer import Source
 from s3plan.store.versions import VersionPage
 
 __all__ = [
+    "LARGEST_COPY",
     "Activity",
     "Bucket",
     "Control",
+    "CopyOptions",
+    "CopyResult",
+    "CopySource",
     "DeleteResult",
     "DeleteTarget",
     "IncompleteUpload",
     "LeaseObject",
     "ListPage",
+    "Part",
     "Patience",
     "PutResult",
     "Sink",
     "Source",
     "Store",
+    "Upload",
     "VersionPage",
+    "part_size",
 ]

@@ -10,8 +10,18 @@ from typing import Protocol
 from msgspec import Struct
 
 from s3plan.errors import EndpointError, NoSuchBucketError
-from s3plan.model.objects import Checksum, ObjectAttributes, ObjectHead
-from s3plan.store import deletion, documents, heads, incomplete, listing, versions
+from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes, ObjectHead
+from s3plan.store import (
+    copying,
+    deletion,
+    documents,
+    heads,
+    incomplete,
+    listing,
+    multipart,
+    versions,
+)
+from s3plan.store.copying import CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.listing import ListPage
@@ -198,6 +208,36 @@ class Bucket:
             version_id=answer.headers.get("x-amz-version-id"),
             checksums=heads.checksums(answer.headers),
         )
+
+    async def copy(
+        self,
+        key: str,
+        source: CopySource,
+        options: CopyOptions,
+        *,
+        if_none_match: bool,
+        repeatable: bool,
+    ) -> CopyResult:
+        """CopyObject into this bucket; see :func:`s3plan.store.copying.copy_object`."""
+        return await copying.copy_object(
+            self._sender,
+            self.name,
+            key,
+            source,
+            options,
+            if_none_match=if_none_match,
+            repeatable=repeatable,
+        )
+
+    async def begin_upload(
+        self, key: str, options: CopyOptions, checksum: ChecksumAlgorithm | None = None
+    ) -> multipart.Upload:
+        """CreateMultipartUpload; see :func:`s3plan.store.multipart.begin_upload`."""
+        return await multipart.begin_upload(self._sender, self.name, key, options, checksum)
+
+    def upload(self, key: str, identity: str) -> multipart.Upload:
+        """An upload that was begun earlier; sends nothing."""
+        return multipart.Upload(self._sender, self.name, key, identity)
 
     async def delete_many(self, targets: Sequence[DeleteTarget]) -> tuple[DeleteResult, ...]:
         """DeleteObjects for at most 1,000; see :func:`s3plan.store.deletion.delete_many`."""

@@ -4,6 +4,7 @@ from s3plan.tables.database import Database, ScratchError, warm_up
 from s3plan.tables.definitions import (
     CATALOGUE,
     CATALOGUE_NOTES,
+    COPIES,
     EVIDENCE,
     ITEMS,
     LISTING,
@@ -16,6 +17,7 @@ from s3plan.tables.definitions import (
 __all__ = [
     "CATALOGUE",
     "CATALOGUE_NOTES",
+    "COPIES",
     "EVIDENCE",
     "ITEMS",
     "LISTING",

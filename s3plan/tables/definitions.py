@@ -129,5 +129,18 @@ EVIDENCE = TableDef(
 )
 """What a verification found of item ``n`` of a worklist: the digest and stat of its local copy."""
 
-TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE)
+COPIES = TableDef(
+    "copies",
+    (
+        Column("n", "BIGINT"),
+        Column("etag"),
+        Column("modified"),
+        Column("algorithm"),
+        Column("value"),
+    ),
+)
+"""What a journal says of the copy of item ``n`` of a worklist: its ETag, and by which checksum it
+was compared (NULL where the ETag is an MD5 that proves it)."""
+
+TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE, COPIES)
 """Every table a new database has."""

@@ -17,15 +17,18 @@ from rich.text import Text
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
+    Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
     Item,
+    RemoveCopy,
     RemoveFile,
     Step,
     Upload,
     Verify,
+    VerifyCopies,
 )
 from s3plan.rules.commands import step_command
 from s3plan.views.quantities import counted, dollars, duration, size
@@ -247,6 +250,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield "copy in", Text(visible(f"{action.destination.rstrip('/')}/{action.root}"))
             if action.read_back:
                 yield "reads", Text("every file back from disk")
+        case Copy() | VerifyCopies() | RemoveCopy():
+            yield from _place_in_s3(action)
         case CreateBucket():
             yield "region", Text(visible(action.region))
         case DeleteBucket():
@@ -255,6 +260,34 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
                 yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
         case _:
             assert_never(action)
+
+
+def _place_in_s3(action: Copy | VerifyCopies | RemoveCopy) -> Iterator[tuple[str, Text]]:
+    match action:
+        case Copy():
+            yield "from", Text(visible(f"s3://{action.source}"))
+            yield from _changed(action)
+        case VerifyCopies():
+            yield "against", Text(visible(f"s3://{action.source}"))
+            if action.headers:
+                many = "all" if action.headers < 0 else f"{action.headers:,}"
+                yield "headers", Text(f"content type, metadata and tags of {many} compared")
+        case RemoveCopy():
+            yield "copy of", Text(visible(f"s3://{action.source}"))
+
+
+def _changed(action: Copy) -> Iterator[tuple[str, Text]]:
+    """What the copies do not have from their sources."""
+    if action.storage_class is not None:
+        yield "class", Text(visible(action.storage_class))
+    if action.encryption is not None:
+        key = f" {action.kms_key}" if action.kms_key else ""
+        yield "encrypted", Text(visible(f"{action.encryption}{key}"))
+    if action.acl is not None:
+        yield "acl", Text(visible(action.acl))
+    for label, pairs in (("headers", action.headers), ("adds tags", action.tags)):
+        if pairs:
+            yield label, Text(visible(", ".join(f"{k}={v}" for k, v in sorted(pairs.items()))))
 
 
 def _samples(
@@ -269,10 +302,10 @@ def _samples(
     items = plan.items(step.id)
     if step.totals.items > SAMPLED:
         for item in items:
-            yield "first", _sample(item, room)
+            yield "first", _sample(step, item, room)
             break
     else:
-        yield from ((label, _sample(item, room)) for label, item in _picked(items))
+        yield from ((label, _sample(step, item, room)) for label, item in _picked(items))
     if name is not None:
         yield "list", Text(visible(step_command(name, step.id)), style="dim")
 
@@ -292,7 +325,11 @@ def _picked(items: Iterable[Item]) -> Iterator[tuple[str, Item]]:
             yield label, found
 
 
-def _sample(item: Item, room: int) -> Text:
+def _sample(step: Step, item: Item, room: int) -> Text:
+    if isinstance(step.action, Copy):
+        half = max(10, (room - 4) // 2)
+        names = f"{shorten(item.key, half)} -> {shorten(item.path, half)}"
+        return Text(f"{names} ({size(item.size)})")
     return Text(f"{shorten(item.key, room)} ({size(item.size)})")
 
 

@@ -8,14 +8,17 @@ from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
     AnyAction,
+    Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
+    RemoveCopy,
     RemoveFile,
     Reversibility,
     Upload,
     Verify,
+    VerifyCopies,
 )
 
 
@@ -36,10 +39,14 @@ def words_of(action: AnyAction) -> VerbWords:
             return VerbWords("+", "to upload", "object")
         case CreateBucket():
             return VerbWords("+", "to create", None)
-        case Verify():
+        case Copy():
+            return VerbWords("+", "to copy", "object")
+        case Verify() | VerifyCopies():
             return VerbWords("=", "to verify", "object")
         case Delete():
             return VerbWords("-", "to delete", "object")
+        case RemoveCopy():
+            return VerbWords("-", "to remove", "object")
         case DeleteBucket():
             return VerbWords("-", "to delete", None)
         case RemoveFile():
@@ -56,6 +63,9 @@ PAST: Final = {
     "delete-bucket": "deleted",
     "create-bucket": "created",
     "remove-file": "removed",
+    "copy": "copied",
+    "verify-copies": "verified",
+    "remove-copy": "removed",
 }
 """What was done, by verb."""
 

@@ -13,14 +13,17 @@ from typing import assert_never
 
 from s3plan.engine.context import Context
 from s3plan.model.steps import (
+    Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
+    RemoveCopy,
     RemoveFile,
     Step,
     Upload,
     Verify,
+    VerifyCopies,
 )
 
 
@@ -55,6 +58,18 @@ async def run_step(context: Context, step: Step) -> None:
             from s3plan.engine.handlers.remove_file import remove_file
 
             await remove_file(context, step, step.action)
+        case Copy():
+            from s3plan.engine.handlers.copy import copy
+
+            await copy(context, step, step.action)
+        case VerifyCopies():
+            from s3plan.engine.handlers.verify_copies import verify_copies
+
+            await verify_copies(context, step, step.action)
+        case RemoveCopy():
+            from s3plan.engine.handlers.remove_copy import remove_copy
+
+            await remove_copy(context, step, step.action)
         case _:
             assert_never(step.action)
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from s3plan.engine.comparing import HashSink
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
 from s3plan.engine.state import SETTLED
@@ -261,23 +262,6 @@ class _Uploader:
         )
 
 
-class _HashSink:
-    """A body that is only hashed."""
-
-    def __init__(self, algorithm: Checksum) -> None:
-        self._algorithm = algorithm.algorithm
-
-    def start(self, head: object) -> None:
-        self._hasher = hasher(self._algorithm)
-
-    def feed(self, chunk: bytes) -> None:
-        self._hasher.update(chunk)
-
-    def checksum(self) -> Checksum:
-        """The digest of all of it."""
-        return self._hasher.checksum()
-
-
 async def content_verdict(
     bucket: Bucket, key: str, size: int, evidence: Checksum, md5: Checksum | None
 ) -> Verdict:
@@ -292,7 +276,7 @@ async def content_verdict(
     for local in (evidence, md5):
         if offered is not None and local is not None and offered.algorithm == local.algorithm:
             return compare(offered, local)
-    sink = _HashSink(evidence)
+    sink = HashSink(evidence.algorithm)
     await bucket.get_to(key, sink, if_match=head.etag)
     return compare(evidence, sink.checksum())
 

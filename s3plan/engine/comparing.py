@@ -1,0 +1,92 @@
+"""Whether a copy in S3 has its original's content, by the cheapest evidence that proves it.
+
+An ETag proves content only where it is an MD5 on both sides; a copy of a multipart upload has
+another ETag than its source, though the bytes are equal. So stored checksums of the whole object
+are compared, and where the two have none in common, what is missing is read and computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from msgspec import Struct
+
+from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectHead, Verdict
+from s3plan.rules.hashing import hasher
+from s3plan.rules.integrity import compare, evidence_of, fallback_algorithm
+from s3plan.store import Bucket
+
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
+
+class Compared(Struct, frozen=True):
+    """The verdict, the evidence it rests on, and the copy as it was found."""
+
+    verdict: Verdict
+    checksum: Checksum | None
+    copy: ObjectHead
+    original: ObjectHead
+
+
+def same_by_etag(original: str, copy: str) -> bool:
+    """Whether two ETags prove equal content: 32 hex digits and the same.
+
+    An ETag of a multipart upload (``-N``) is never taken for proof.
+    """
+    return bool(_MD5.fullmatch(original)) and original.lower() == copy.lower()
+
+
+async def compare_objects(
+    source: Bucket, key: str, etag: str, target: Bucket, copy_key: str
+) -> Compared:
+    """Compare the object ``key`` of that ETag with its copy.
+
+    Raises NoSuchKeyError where either is gone, PreconditionFailedError where the original is
+    another one by now.
+    """
+    original, copy = await asyncio.gather(source.head(key, if_match=etag), target.head(copy_key))
+    if original.size != copy.size:
+        return Compared("mismatched", None, copy, original)
+    if same_by_etag(original.etag, copy.etag):
+        return Compared("verified", Checksum("MD5", copy.etag.lower()), copy, original)
+    kept = {checksum.algorithm: checksum for checksum in original.checksums}
+    for checksum in copy.checksums:
+        if checksum.algorithm in kept:
+            verdict = compare(kept[checksum.algorithm], checksum)
+            return Compared(verdict, checksum, copy, original)
+    offered = evidence_of(copy) or evidence_of(original)
+    algorithm = offered.algorithm if offered else fallback_algorithm()
+    mine, theirs = await asyncio.gather(
+        _digest(source, original, algorithm), _digest(target, copy, algorithm)
+    )
+    return Compared(compare(mine, theirs), theirs, copy, original)
+
+
+async def _digest(bucket: Bucket, head: ObjectHead, algorithm: ChecksumAlgorithm) -> Checksum:
+    """What S3 offers of the object in this algorithm, else computed by reading all of it."""
+    offered = evidence_of(head)
+    if offered is not None and offered.algorithm == algorithm:
+        return offered
+    sink = HashSink(algorithm)
+    await bucket.get_to(head.key, sink, if_match=head.etag)
+    return sink.checksum()
+
+
+class HashSink:
+    """A body that is only hashed."""
+
+    def __init__(self, algorithm: ChecksumAlgorithm) -> None:
+        self._algorithm = algorithm
+
+    def start(self, head: object) -> None:
+        """An attempt begins; what came before is void."""
+        self._hasher = hasher(self._algorithm)
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes."""
+        self._hasher.update(chunk)
+
+    def checksum(self) -> Checksum:
+        """The digest of all of it."""
+        return self._hasher.checksum()

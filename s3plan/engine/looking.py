@@ -1,0 +1,97 @@
+"""A look at many keys of a bucket right before something is done with them, with few requests.
+
+Listings tell of a thousand keys at a time where the keys lie close together; what they do not reach
+cheaply is asked for one by one. What the answer says was true some time between call and return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from s3plan.errors import NoSuchKeyError
+from s3plan.store import Bucket
+
+KEYS_A_REQUEST = 40
+"""A listing request must serve as many keys on average; a HEAD serves one, and is as quick."""
+
+HEADS = 16
+"""HEAD requests in flight."""
+
+_PAGE = 1_000
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """An object as it was seen. ``modified`` has milliseconds only where a listing told."""
+
+    size: int
+    etag: str
+    modified: str
+
+    def is_like(self, size: int, etag: str, modified: str) -> bool:
+        """Whether it has that fingerprint; times count to the second, as HTTP dates do."""
+        return (self.size, self.etag, self.modified[:19]) == (size, etag, modified[:19])
+
+
+async def look_at(bucket: Bucket, keys: Sequence[str]) -> dict[str, Seen]:
+    """Those of ``keys`` that exist. Raises a StoreError where that cannot be known."""
+    wanted = sorted(set(keys))
+    found: dict[str, Seen] = {}
+    gate = asyncio.Semaphore(HEADS)
+
+    async def head(key: str) -> None:
+        async with gate:
+            try:
+                told = await bucket.head(key)
+            except NoSuchKeyError:
+                return
+            found[key] = Seen(told.size, told.etag, told.modified)
+
+    await asyncio.gather(*map(head, await _by_listing(bucket, wanted, found)))
+    return found
+
+
+async def _by_listing(bucket: Bucket, wanted: Sequence[str], found: dict[str, Seen]) -> list[str]:
+    """List from one wanted key to the next, as long as that pays; the keys it did not settle."""
+    open_keys: list[str] = []
+    position, requests = 0, 0
+    while position < len(wanted) and (requests + 1) * KEYS_A_REQUEST <= len(wanted):
+        requests += 1
+        rest = len(wanted) - position
+        # Right before the next wanted key: all that differs from it in the last character.
+        start = wanted[position][:-1]
+        pages = bucket.pages(start_after=start, max_keys=min(_PAGE, 2 * rest + 10))
+        page = await anext(aiter(pages), None)
+        if page is not None:
+            for key, size, etag, modified in zip(
+                page.keys, page.sizes, page.etags, page.modified, strict=True
+            ):
+                found[key] = Seen(size, etag, modified)
+        last = page.keys[-1] if page is not None else None
+        while position < len(wanted):
+            key = wanted[position]
+            if last is not None and _behind(key, last):
+                break
+            # The endpoint may list in byte order or in path order: what lies on the page in both
+            # was listed if it exists.
+            on_page = _behind(key, start) and (last is None or not _before(last, key))
+            if not on_page and key not in found:
+                open_keys.append(key)
+            position += 1
+    return open_keys + list(wanted[position:])
+
+
+def _behind(key: str, mark: str) -> bool:
+    """Whether ``key`` comes after ``mark`` in byte order and in path order."""
+    return key > mark and _path(key) > _path(mark)
+
+
+def _before(mark: str, key: str) -> bool:
+    """Whether ``mark`` comes before ``key`` in either order."""
+    return mark < key or _path(mark) < _path(key)
+
+
+def _path(key: str) -> str:
+    return key.replace("/", "\0")
