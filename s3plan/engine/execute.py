@@ -47,7 +47,7 @@ from s3plan.model.journal import (
     StepOutcome,
     StepStarted,
 )
-from s3plan.model.steps import Delete, Download, Step, Verify, VerifyCopies
+from s3plan.model.steps import Configure, Delete, Download, Step, Verify, VerifyCopies
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
@@ -245,6 +245,11 @@ def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
         gate = context.state.gates[step.id]
         return ("done", "") if gate.passes else ("held", "the verification did not pass")
     state = context.state.step(step.id)
+    if isinstance(step.action, Configure):
+        problem = context.state.problems.get((step.id, 0))
+        if problem is None:
+            return "done", ""
+        return ("done" if problem.outcome == "kept" else "incomplete"), problem.message
     if step.worklist is None:
         return "done", ""
     good = sum(state.count(code) for code in GOOD)

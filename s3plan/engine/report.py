@@ -11,13 +11,13 @@ from s3plan.localfs.locks import holder_of
 from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
 from s3plan.model.steps import (
+    Configure,
     Copy,
     Delete,
     DeleteBucket,
     Download,
     RemoveCopy,
     Step,
-    Totals,
     Verify,
     VerifyCopies,
 )
@@ -110,7 +110,7 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     waits = held and gate is not None and gate.passes and _gated(steps)
     return BucketStatus(
         bucket=name,
-        state=_state_of(reports, by_kind, running=running),
+        state=_state_of(steps, reports),
         totals=largest,
         synced=synced,
         verified=verified,
@@ -132,9 +132,7 @@ def _gated(steps: list[Step]) -> bool:
     return any(step.gate is not None for step in steps)
 
 
-def _state_of(
-    reports: tuple[StepStatus, ...], by_kind: dict[type, StepStatus], *, running: bool
-) -> BucketState:
+def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState:
     """One word for a bucket, from the first of its steps that is not done."""
     states = [report.state for report in reports]
     if all(state == "done" for state in states):
@@ -146,13 +144,15 @@ def _state_of(
     if not any(state in ("running", "done") for state in states):
         return "skipped" if "skipped" in states else "pending"
     current = next(
-        kind for kind, report in by_kind.items() if report.state not in ("done", "skipped")
+        step.action
+        for step, report in zip(steps, reports, strict=True)
+        if report.state not in ("done", "skipped")
     )
-    if current in (Verify, VerifyCopies):
+    if isinstance(current, Verify | VerifyCopies):
         return "verifying"
-    if current in (Delete, DeleteBucket, RemoveCopy):
+    if isinstance(current, Delete | DeleteBucket | RemoveCopy):
         return "deleting"
-    return "syncing"
+    return "configuring" if isinstance(current, Configure) else "syncing"
 
 
 def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
@@ -162,7 +162,7 @@ def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
         verb=step.verb,
         state=_step_state(known, running=running),
         totals=step.totals,
-        counts=_counts(step.totals, known),
+        counts=_counts(step.things, known),
         done_bytes=known.done_bytes,
         reason=known.ended.reason if known.ended else "",
     )
@@ -176,7 +176,7 @@ def _step_state(known: StepState, *, running: bool) -> str:
     return "pending"
 
 
-def _counts(totals: Totals, known: StepState) -> Counts:
+def _counts(things: int, known: StepState) -> Counts:
     count: dict[ItemState, int] = {code: known.count(code) for code in ItemState}
     del count[ItemState.PENDING]
     return Counts(
@@ -188,5 +188,5 @@ def _counts(totals: Totals, known: StepState) -> Counts:
         drifted=count[ItemState.DRIFTED],
         kept=count[ItemState.KEPT],
         unknown=count[ItemState.UNKNOWN],
-        pending=totals.items - sum(count.values()),
+        pending=things - sum(count.values()),
     )

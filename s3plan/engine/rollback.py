@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.rollback_copies import copy_drafts
 from s3plan.engine.runs import Run
@@ -25,6 +26,7 @@ from s3plan.localfs.tree import Tree
 from s3plan.model.local import FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
+    Configure,
     CreateBucket,
     Delete,
     DeleteBucket,
@@ -37,6 +39,7 @@ from s3plan.model.steps import (
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
+from s3plan.rules.bucketdocuments import same
 from s3plan.store import Store
 from s3plan.tables import Database
 
@@ -65,15 +68,23 @@ class _Subject(Struct, frozen=True):
     download: Step | None
     delete: Step | None
     delete_bucket: Step | None
+    configures: tuple[Step, ...]
 
     @property
-    def destination(self) -> str:
-        """Where the copies are."""
+    def destination(self) -> str | None:
+        """Where the copies are; None where the run only configured the bucket."""
         for step in (self.download, self.delete, self.delete_bucket):
             if step is not None:
                 assert isinstance(step.action, Download | Delete | DeleteBucket)
                 return step.action.destination
-        raise AssertionError("a subject without steps")
+        return None
+
+
+class _Place(Struct, frozen=True):
+    """A bucket, and the tree that holds its copies."""
+
+    bucket: str
+    destination: str
 
 
 async def plan_rollback(
@@ -114,11 +125,21 @@ async def plan_rollback(
 
 def _subjects(steps: Iterable[Step]) -> list[_Subject]:
     found: dict[str, dict[str, Step]] = {}
+    configures: dict[str, list[Step]] = {}
     for step in steps:
         if isinstance(step.action, Download | Delete | DeleteBucket):
             found.setdefault(step.subject, {})[step.verb] = step
+        elif isinstance(step.action, Configure):
+            found.setdefault(step.subject, {})
+            configures.setdefault(step.subject, []).insert(0, step)
     return [
-        _Subject(bucket, by.get("download"), by.get("delete"), by.get("delete-bucket"))
+        _Subject(
+            bucket,
+            by.get("download"),
+            by.get("delete"),
+            by.get("delete-bucket"),
+            tuple(configures.get(bucket, ())),
+        )
         for bucket, by in found.items()
     ]
 
@@ -128,6 +149,11 @@ async def _subject(
 ) -> list[StepDraft]:
     bucket = store.bucket(subject.bucket)
     there = await bucket.exists()
+    # First of all: a document of the run may stand in the way of what is uploaded.
+    drafts = await _unconfigure(state, store, subject) if there else []
+    destination = subject.destination
+    if destination is None:
+        return drafts
     database.execute("DELETE FROM listing")
     database.execute("DELETE FROM catalogue")
     if there:
@@ -136,23 +162,50 @@ async def _subject(
         except NoSuchBucketError:
             there = False
     unrecorded: list[str] = []
-    with Tree.open(Path(subject.destination), create=False) as tree:
+    with Tree.open(Path(destination), create=False) as tree:
         await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
         if subject.download is not None:
             unrecorded = await asyncio.to_thread(
                 _unrecorded, plan, state, subject.download, tree, database
             )
-    drafts: list[StepDraft] = []
     if subject.delete_bucket is not None and not there:
         assert isinstance(subject.delete_bucket.action, DeleteBucket)
         if any(state.step(subject.delete_bucket.id).items):
-            drafts.append(
-                _create(subject.bucket, subject.delete_bucket.action, subject.destination)
-            )
+            drafts.append(_create(subject.bucket, subject.delete_bucket.action, destination))
+    place = _Place(subject.bucket, destination)
     if subject.delete is not None:
-        drafts += _upload(plan, state, database, subject, subject.delete, drafts)
+        drafts += _upload(plan, state, database, place, subject.delete, drafts)
     if subject.download is not None:
-        drafts += _remove(run, plan, state, database, subject, subject.download, unrecorded, drafts)
+        drafts += _remove(run, plan, state, database, place, subject.download, unrecorded, drafts)
+    return drafts
+
+
+async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list[StepDraft]:
+    """Each document that the run may have written back to what it was, the last one first.
+
+    What is no longer as the run left it gets a step as well, which will leave it alone and say so.
+    """
+    drafts: list[StepDraft] = []
+    for step in subject.configures:
+        action = step.action
+        assert isinstance(action, Configure)
+        if state.step(step.id).of(0) not in OURS:
+            continue
+        live = await asyncio.to_thread(store.control.document, subject.bucket, action.document)
+        if same(action.document, live, action.before):
+            continue
+        drafts.append(
+            StepDraft(
+                action=Configure(
+                    document=action.document, before=action.after, after=action.before
+                ),
+                subject=subject.bucket,
+                reversibility="free",
+                undo="put this document back again",
+                reason=f"the run changed the {action.document} of the bucket",
+                needs=tuple(Need(earlier.id) for earlier in drafts),
+            )
+        )
     return drafts
 
 
@@ -171,13 +224,13 @@ def _upload(
     plan: PlanFile,
     state: RunState,
     database: Database,
-    subject: _Subject,
+    place: _Place,
     deleted: Step,
     before: list[StepDraft],
 ) -> list[StepDraft]:
     draft = StepDraft(
-        action=Upload(destination=subject.destination),
-        subject=subject.bucket,
+        action=Upload(destination=place.destination),
+        subject=place.bucket,
         reversibility="free",
         undo="delete the objects again",
         reason="the run deleted these objects; their verified copies are on disk",
@@ -193,14 +246,14 @@ def _remove(
     plan: PlanFile,
     state: RunState,
     database: Database,
-    subject: _Subject,
+    place: _Place,
     downloaded: Step,
     unrecorded: list[str],
     before: list[StepDraft],
 ) -> list[StepDraft]:
     draft = StepDraft(
-        action=RemoveFile(destination=subject.destination),
-        subject=subject.bucket,
+        action=RemoveFile(destination=place.destination),
+        subject=place.bucket,
         reversibility="free",
         undo="download the objects again",
         reason="the run wrote these files; each goes only if its object is in S3 and matches",

@@ -81,9 +81,7 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     done = sum(verbs.values(), Totals())
     message, next_step = _closing(context, walk, outcome, count)
     total = sum(
-        s.totals.items
-        for s in context.plan.steps
-        if not isinstance(s.action, Verify | VerifyCopies)
+        s.things for s in context.plan.steps if not isinstance(s.action, Verify | VerifyCopies)
     )
     return RunFinished(
         run=context.run.id,
@@ -147,7 +145,7 @@ def _closing(
             reason = "; ".join(dict.fromkeys(str(error) for error in walk.errors))
             if count[ItemState.DRIFTED] and not count[ItemState.FAILED]:
                 return (
-                    reason or "some objects are no longer as planned and were left alone",
+                    reason or "some things are no longer as planned and were left alone",
                     "s3plan plan again, and review what changed",
                 )
             return reason or "some items failed", context.retry_command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -10,14 +10,42 @@ Versioning = Literal["never", "enabled", "suspended"]
 """``never`` is a bucket whose versioning was never touched; suspended buckets keep old versions."""
 
 
+DocumentName = Literal[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "logging",
+    "metadata-tables",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownership",
+    "policy",
+    "public-access-block",
+    "replication",
+    "request-payment",
+    "tagging",
+    "versioning",
+    "website",
+]
+"""The documents that a bucket's configuration is made of."""
+
+Document: TypeAlias = Any
+"""One such document as JSON can hold it: what boto3 gives and takes, without its envelope, times as
+RFC 3339, the policy parsed. None is a document that is absent."""
+
+
 class BucketFacts(Struct, frozen=True):
     """One bucket as the control plane describes it.
 
-    ``configuration`` holds the sub-documents that exist, by name (``policy``, ``lifecycle``,
-    ``tagging``, ``encryption`` when it is not S3's default, ``cors``, ``website``, ``logging``,
-    ``notification``, ``replication``, ``ownership``, ``public-access-block``, ...), each as boto3
-    returns it. Under ``unreadable`` stand the names that the caller may not read, which is not
-    the same as absent.
+    ``configuration`` holds the documents that exist, S3's defaults included. ``unreadable`` names
+    those that the caller may not read, which is not the same as absent.
     """
 
     name: str
@@ -25,7 +53,8 @@ class BucketFacts(Struct, frozen=True):
     versioning: Versioning
     requester_pays: bool = False
     object_lock: bool = False
-    configuration: dict[str, object] = {}
+    configuration: dict[DocumentName, Document] = {}
+    unreadable: tuple[DocumentName, ...] = ()
 
 
 class Identity(Struct, frozen=True):

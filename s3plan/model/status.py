@@ -10,7 +10,15 @@ from s3plan.model.journal import Loss
 from s3plan.model.steps import Totals
 
 BucketState = Literal[
-    "pending", "syncing", "verifying", "deleting", "completed", "failed", "held", "skipped"
+    "pending",
+    "configuring",
+    "syncing",
+    "verifying",
+    "deleting",
+    "completed",
+    "failed",
+    "held",
+    "skipped",
 ]
 
 Phase = Literal["scanning", "glacier_restore", "glacier_wait", "migrate", "complete"]

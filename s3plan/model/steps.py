@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.objects import Count
 
 Reversibility = Literal["free", "costs", "until", "never"]
@@ -113,6 +114,24 @@ class RemoveCopy(Action, frozen=True, tag="remove-copy"):
     copied: str
 
 
+Probe = Literal["list", "get", "document"]
+"""What must still work after a document was written: listing the bucket, reading an object of it,
+reading the document itself."""
+
+
+class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
+    """One document of the bucket's configuration: from ``before`` to ``after``; None is absent.
+
+    Written only over ``before``, read back, and then probed with the same credentials; where a
+    probe fails ``before`` is put back at once.
+    """
+
+    document: DocumentName
+    before: Document = None
+    after: Document = None
+    probe: tuple[Probe, ...] = ()
+
+
 AnyAction = (
     Download
     | Verify
@@ -124,6 +143,7 @@ AnyAction = (
     | Copy
     | VerifyCopies
     | RemoveCopy
+    | Configure
 )
 
 
@@ -218,6 +238,11 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
     def verb(self) -> str:
         """The verb's name, as in plans and on the command line."""
         return verb_of(self.action)
+
+    @property
+    def things(self) -> int:
+        """What the step works on, as far as it is counted: its items, or its one document."""
+        return 1 if isinstance(self.action, Configure) else self.totals.items
 
 
 def verb_of(action: Action) -> str:

@@ -12,6 +12,7 @@ from typing import assert_never
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
     AnyAction,
+    Configure,
     Copy,
     CreateBucket,
     Delete,
@@ -89,7 +90,7 @@ def cost_of(
             _each(holdings, bill, _written)
         case RemoveFile():
             _each(holdings, bill, _looked_at)
-        case CreateBucket() | DeleteBucket():
+        case CreateBucket() | DeleteBucket() | Configure():
             pass  # a handful of requests
         case _:
             assert_never(action)

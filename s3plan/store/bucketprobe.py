@@ -6,7 +6,6 @@ The bucket is the probe's own, made for it and removed after it.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 
 from s3plan.errors import AccessDeniedError, StoreError
@@ -52,18 +51,16 @@ async def _policies(store: Store, name: str, canaries: Canaries) -> tuple[Capabi
     keys = {end: canaries.key(end) for end in ("denied", "met", "unmet")}
     for key in keys.values():
         await canaries.put(key, b"canary")
-    document = json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                _deny(name, keys["denied"]),
-                _deny(name, keys["met"]) | {"Condition": _unless(_NOBODY)},
-                _deny(name, keys["unmet"]) | {"Condition": _unless(_EVERYBODY)},
-            ],
-        }
-    )
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            _deny(name, keys["denied"]),
+            _deny(name, keys["met"]) | {"Condition": _unless(_NOBODY)},
+            _deny(name, keys["unmet"]) | {"Condition": _unless(_EVERYBODY)},
+        ],
+    }
     try:
-        await asyncio.to_thread(store.control.put_policy, name, document)
+        await asyncio.to_thread(store.control.put_document, name, "policy", document)
     except StoreError as error:
         detail = error.found or error.what
         return Capability("policy-deny", "refused", detail), Capability(
@@ -82,7 +79,7 @@ async def _policies(store: Store, name: str, canaries: Canaries) -> tuple[Capabi
         met = await _is_denied(canaries, keys["met"])
         unmet = await _is_denied(canaries, keys["unmet"])
     finally:
-        await asyncio.to_thread(store.control.delete_policy, name)
+        await asyncio.to_thread(store.control.put_document, name, "policy", None)
     standing: Standing = "honoured" if met and not unmet else "ignored"
     details = {
         (True, False): "",
@@ -119,7 +116,8 @@ async def _is_denied(canaries: Canaries, key: str) -> bool:
 
 async def _versioning(store: Store, name: str, canaries: Canaries) -> tuple[Capability, ...]:
     try:
-        await asyncio.to_thread(store.control.enable_versioning, name)
+        enabled = {"Status": "Enabled"}
+        await asyncio.to_thread(store.control.put_document, name, "versioning", enabled)
     except StoreError as error:
         return (Capability("versioning", "refused", error.found or error.what),)
     key = canaries.key("versions")

@@ -9,6 +9,8 @@ region, credentials, certificates and proxy are the wire's.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
 import time
 from typing import Any
@@ -22,13 +24,17 @@ from s3plan.errors import (
     NotSupportedError,
     StoreError,
 )
-from s3plan.model.buckets import BucketFacts, Identity, Versioning
+from s3plan.model.buckets import BucketFacts, Document, DocumentName, Identity, Versioning
+from s3plan.rules.bucketdocuments import completed
 from s3plan.store import failures
-from s3plan.store.configuration import DOCUMENTS
+from s3plan.store.configuration import DOCUMENTS, Access, plain
 from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress
 from s3plan.store.endpoint import DEFAULT_REGION, EndpointResolver
 from s3plan.store.retry import Patience, http_date
+
+ABORTED_PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts while S3 works on another change of the same bucket."""
 
 
 class Control:
@@ -72,34 +78,97 @@ class Control:
         ``unreadable``; versioning must be readable, because deletion depends on it.
         """
         region = self.region(bucket)
-        configuration: dict[str, object] = {}
-        unreadable: list[str] = []
-        for name, method, extract in DOCUMENTS:
+        configuration: dict[DocumentName, Document] = {}
+        unreadable: list[DocumentName] = []
+        for name in DOCUMENTS:
             try:
-                answer = self._bucket_call(method, bucket, region)
+                found = self.document(bucket, name, region=region)
             except (AccessDeniedError, EndpointError) as error:
                 if isinstance(error, EndpointError) and (error.status or 0) < 500:
                     raise  # nobody answered: that says nothing about the document
+                if name == "versioning":
+                    raise
                 unreadable.append(name)
                 continue
-            if answer is not None and (found := extract(answer)) is not None:
+            if found is not None:
                 configuration[name] = found
-        if unreadable:
-            configuration["unreadable"] = unreadable
-        payment = self._bucket_call("get_bucket_request_payment", bucket, region) or {}
-        try:
-            lock = self._bucket_call("get_object_lock_configuration", bucket, region) or {}
-        except AccessDeniedError:
-            lock = {}
-            configuration["unreadable"] = [*unreadable, "object-lock"]
         return BucketFacts(
             name=bucket,
             region=region,
-            versioning=self._versioning(bucket, region),
-            requester_pays=payment.get("Payer") == "Requester",
-            object_lock=bool(lock.get("ObjectLockConfiguration")),
+            versioning=_versioning(configuration.get("versioning")),
+            requester_pays=configuration.get("request-payment") == "Requester",
+            object_lock="object-lock" in configuration,
             configuration=configuration,
+            unreadable=tuple(unreadable),
         )
+
+    def document(self, bucket: str, name: DocumentName, *, region: str | None = None) -> Document:
+        """One document of the bucket's configuration as it stands; None where there is none.
+
+        None also where the endpoint does not know such documents. ``region`` saves asking for it.
+        """
+        access = DOCUMENTS[name]
+        where = region or self.region(bucket)
+        answer = self._bucket_call(access.read, bucket, where)
+        found = None if answer is None else access.found(answer)
+        while answer is not None and access.each and answer.get("NextContinuationToken"):
+            token = answer["NextContinuationToken"]
+            answer = self._bucket_call(access.read, bucket, where, ContinuationToken=token)
+            found = [*(found or []), *((answer and access.found(answer)) or [])]
+        return plain(found)
+
+    def put_document(self, bucket: str, name: DocumentName, document: Document) -> None:
+        """Replace one document, or remove it (None). The caller has looked at what it replaces.
+
+        S3 offers no condition here, and may answer with the old document for a short while: read
+        it back. `StoreError` where the document cannot be written or removed at all.
+        """
+        access = DOCUMENTS[name]
+        region = self.region(bucket)
+        if access.each is not None:
+            self._put_each(bucket, region, access, document or [])
+        elif document is None and access.remove is not None:
+            # A server that does not know a subresource takes its DELETE for that of the bucket.
+            if self.document(bucket, name, region=region) is not None:
+                self._write(bucket, region, access.remove, {})
+        elif access.put is None or (document is None and access.emptied is None):
+            raise StoreError(
+                f"the document {name} of a bucket cannot be {'written' if document else 'removed'}",
+                address=f"s3://{bucket}",
+                next_step="settle it by hand, where AWS offers a way",
+            )
+        else:
+            told = access.emptied if document is None else completed(name, document)
+            self._write(bucket, region, access.put.method, access.put.arguments(told))
+
+    def _put_each(self, bucket: str, region: str, access: Access, wanted: list[Document]) -> None:
+        """A list of configurations with ids: those that are wanted, and no other."""
+        assert access.put is not None
+        assert access.remove is not None
+        there = self._bucket_call(access.read, bucket, region) or {}
+        for one in wanted:
+            self._write(bucket, region, access.put.method, access.put.arguments(one))
+        kept = {one["Id"] for one in wanted}
+        for one in plain(access.found(there)) or []:
+            if one["Id"] not in kept:
+                self._write(bucket, region, access.remove, {"Id": one["Id"]})
+
+    def _write(self, bucket: str, region: str, method: str, arguments: dict[str, Any]) -> None:
+        """Send a change of the configuration, again while S3 works on another one of the bucket.
+
+        OperationAborted: "A conflicting conditional operation is currently in progress against this
+        resource" (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+        """
+        action = "".join(word.capitalize() for word in method.split("_"))
+        for pause in (*ABORTED_PAUSES, None):
+            try:
+                self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
+            except StoreError as error:
+                if error.s3_code != "OperationAborted" or pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
     def create_bucket(self, name: str, region: str) -> None:
         """An empty bucket in ``region``; the account's defaults apply (public access blocked)."""
@@ -112,21 +181,6 @@ class Control:
         """The empty bucket. Raises `NoSuchBucketError` when it is gone already."""
         self._call("DeleteBucket", name, "delete_bucket", region=self.region(name), Bucket=name)
 
-    def enable_versioning(self, name: str) -> None:
-        """Keep every version from now on; it can be suspended, but never taken back."""
-        self._call(
-            "PutBucketVersioning", name, "put_bucket_versioning", Bucket=name,
-            VersioningConfiguration={"Status": "Enabled"},
-        )  # fmt: skip
-
-    def put_policy(self, name: str, document: str) -> None:
-        """Replace the bucket's policy by this JSON."""
-        self._call("PutBucketPolicy", name, "put_bucket_policy", Bucket=name, Policy=document)
-
-    def delete_policy(self, name: str) -> None:
-        """Remove the bucket's policy."""
-        self._call("DeleteBucketPolicy", name, "delete_bucket_policy", Bucket=name)
-
     def identity(self) -> Identity:
         """sts:GetCallerIdentity; at a custom endpoint, asked of that endpoint."""
         answer = self._call("GetCallerIdentity", None, "get_caller_identity", service="sts")
@@ -138,18 +192,13 @@ class Control:
         answer = self._call("ListBucket", bucket, "head_bucket", Bucket=bucket)
         return str(answer.get("BucketRegion") or configured)
 
-    def _versioning(self, bucket: str, region: str) -> Versioning:
-        answer = self._bucket_call("get_bucket_versioning", bucket, region) or {}
-        status = answer.get("Status")
-        if status == "Enabled":
-            return "enabled"
-        return "suspended" if status == "Suspended" else "never"
-
-    def _bucket_call(self, method: str, bucket: str, region: str) -> dict[str, Any] | None:
+    def _bucket_call(
+        self, method: str, bucket: str, region: str, **arguments: Any
+    ) -> dict[str, Any] | None:
         """The answer without its envelope; None where there is no such document or operation."""
         action = "".join(word.capitalize() for word in method.split("_"))
         try:
-            answer = self._call(action, bucket, method, region=region, Bucket=bucket)
+            answer = self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
         except NoSuchBucketError as error:
             if error.s3_code == "NoSuchBucket":
                 raise
@@ -206,6 +255,7 @@ class Control:
             if known is None or known[0] is not session:
                 made = self._new_client(session, service, region)
                 made.meta.events.register_first("before-parse.s3", _answered_with_a_listing)
+                made.meta.events.register("before-call.s3", _with_md5)
                 known = (session, made)
                 self._clients[service, region] = known
             return known[1]
@@ -255,6 +305,27 @@ def _answered_with_a_listing(response_dict: dict[str, Any], **_: object) -> None
     if b"<ListBucketResult" in response_dict["body"][:300]:
         response_dict["status_code"] = 501
         response_dict["body"] = b"<Error><Code>NotImplemented</Code></Error>"
+
+
+def _with_md5(params: dict[str, Any], **_: object) -> None:
+    """Prove a document by Content-MD5, the one proof that every server takes.
+
+    botocore sends CRC32 instead, since 1.36; Ceph RGW 16 refuses a lifecycle without Content-MD5.
+    """
+    body = params.get("body")
+    if params.get("method") in ("PUT", "POST") and isinstance(body, (bytes, str)) and body:
+        raw = body if isinstance(body, bytes) else body.encode()
+        digest = hashlib.md5(raw, usedforsecurity=False).digest()
+        params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+        for other in ("request_algorithm", "request_algorithm_header"):
+            params["context"].get("checksum", {}).pop(other, None)
+
+
+def _versioning(document: Document) -> Versioning:
+    status = document.get("Status") if document else None
+    if status == "Enabled":
+        return "enabled"
+    return "suspended" if status == "Suspended" else "never"
 
 
 def _refused(error: Any, subject: failures.Subject, endpoint: str) -> StoreError:

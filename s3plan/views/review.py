@@ -17,6 +17,7 @@ from rich.text import Text
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
+    Configure,
     Copy,
     CreateBucket,
     Delete,
@@ -31,6 +32,7 @@ from s3plan.model.steps import (
     VerifyCopies,
 )
 from s3plan.rules.commands import step_command
+from s3plan.views.documents import change_rows
 from s3plan.views.quantities import counted, dollars, duration, size
 from s3plan.views.text import shorten, visible
 from s3plan.views.wording import REVERSIBILITY, SYMBOL_STYLES, words_of
@@ -85,7 +87,7 @@ def totals_line(plan: PlanDocument) -> str:
         words = words_of(step.action)
         kind = "bucket" if words.things is None else words.things
         label = f"{kind}s {words.infinitive}" if words.things is None else words.infinitive
-        amount = 1 if words.things is None else step.totals.items
+        amount = 1 if words.things is None else step.things
         moved = step.totals.bytes if isinstance(step.action, Download | Upload) else 0
         known = done.get(label, _Sum(0, 0))
         done[label] = _Sum(known.items + amount, known.bytes + moved)
@@ -181,6 +183,8 @@ def _headlines(steps: Sequence[Step], columns: int) -> Iterator[Text]:
 
 def _figures(step: Step) -> tuple[str, str, str]:
     things = words_of(step.action).things
+    if isinstance(step.action, Configure):
+        return step.action.document, "", ""
     time = ""
     if step.seconds is not None:
         time = "under 1 s" if step.seconds < 1 else f"about {duration(step.seconds)}"
@@ -258,6 +262,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield "region", Text(visible(action.region))
             if action.unsaved:
                 yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
+        case Configure():
+            yield from change_rows(action)
         case _:
             assert_never(action)
 

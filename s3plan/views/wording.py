@@ -8,11 +8,13 @@ from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
     AnyAction,
+    Configure,
     Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
+    Probe,
     RemoveCopy,
     RemoveFile,
     Reversibility,
@@ -31,7 +33,7 @@ class VerbWords(NamedTuple):
 
 
 def words_of(action: AnyAction) -> VerbWords:
-    """``+`` makes something, ``-`` takes something away, ``=`` changes nothing."""
+    """``+`` makes something, ``-`` takes it away, ``~`` changes it, ``=`` changes nothing."""
     match action:
         case Download():
             return VerbWords("+", "to download", "object")
@@ -51,9 +53,18 @@ def words_of(action: AnyAction) -> VerbWords:
             return VerbWords("-", "to delete", None)
         case RemoveFile():
             return VerbWords("-", "to remove", "file")
+        case Configure():
+            return VerbWords("~", "to configure", "document")
         case _:
             assert_never(action)
 
+
+PROBES: Final[dict[Probe, str]] = {
+    "list": "listing the bucket",
+    "get": "reading an object",
+    "document": "reading the document",
+}
+"""What is tried after a document was written."""
 
 PAST: Final = {
     "download": "downloaded",
@@ -66,6 +77,7 @@ PAST: Final = {
     "copy": "copied",
     "verify-copies": "verified",
     "remove-copy": "removed",
+    "configure": "configured",
 }
 """What was done, by verb."""
 
@@ -75,7 +87,7 @@ LOSSES: Final[dict[LossReason, str]] = {
 }
 """What is lost, after a count of objects."""
 
-SYMBOL_STYLES: Final = {"+": "green", "=": "cyan", "-": "red"}
+SYMBOL_STYLES: Final = {"+": "green", "=": "cyan", "-": "red", "~": "yellow"}
 
 REVERSIBILITY: Final[dict[Reversibility, str]] = {
     "free": "free",
@@ -86,6 +98,7 @@ REVERSIBILITY: Final[dict[Reversibility, str]] = {
 
 STATE_STYLES: Final[dict[BucketState, str]] = {
     "pending": "dim",
+    "configuring": "cyan",
     "syncing": "cyan",
     "verifying": "cyan",
     "deleting": "cyan",

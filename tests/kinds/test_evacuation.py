@@ -111,7 +111,7 @@ def test_objects_that_are_here_are_still_deleted_if_asked(tmp_path: Path) -> Non
 
 
 def test_an_empty_bucket_is_removed_behind_a_gate(tmp_path: Path) -> None:
-    facts = {"configuration": {"policy": {}, "cors": {}, "unreadable": ["logging"]}}
+    facts = {"configuration": {"policy": {}, "cors": [{}]}, "unreadable": ["logging"]}
     result = planned(tmp_path, REMOVE, buckets=bucket(**facts), **here("a"))
     assert result.verbs == ["verify", "delete-bucket"]
     verify, remove = result.file.steps

@@ -141,7 +141,9 @@ def in_versioned_bucket(server: Server, act: Any) -> Any:
 
     async def acting(bucket: Bucket) -> Any:
         async with Store(Connection(endpoint=server.endpoint), environ=server.environ) as store:
-            await asyncio.to_thread(store.control.enable_versioning, bucket.name)
+            await asyncio.to_thread(
+                store.control.put_document, bucket.name, "versioning", {"Status": "Enabled"}
+            )
         return await act(bucket)
 
     return on_bucket(server, acting)

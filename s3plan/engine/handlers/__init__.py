@@ -13,6 +13,7 @@ from typing import assert_never
 
 from s3plan.engine.context import Context
 from s3plan.model.steps import (
+    Configure,
     Copy,
     CreateBucket,
     Delete,
@@ -70,6 +71,10 @@ async def run_step(context: Context, step: Step) -> None:
             from s3plan.engine.handlers.remove_copy import remove_copy
 
             await remove_copy(context, step, step.action)
+        case Configure():
+            from s3plan.engine.handlers.configure import configure
+
+            await configure(context, step, step.action)
         case _:
             assert_never(step.action)
 

@@ -18,6 +18,7 @@ from s3plan.model.steps import (
 )
 from s3plan.plan import StepDraft, step_id
 from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
+from s3plan.rules.bucketdocuments import is_default
 
 # row_number() over nothing counts rows as they come, without gathering them: a third of the time
 # and of the memory. They come as the subquery orders them (DuckDB's preserve_insertion_order); a
@@ -175,9 +176,9 @@ def _totals(work: Workspace, *, missing_only: bool) -> Totals:
 
 def _unsaved(facts: BucketFacts) -> tuple[str, ...]:
     """Configuration that goes with the bucket, by name; what may not be read may be there too."""
-    unreadable = facts.configuration.get("unreadable")
-    hidden = [f"{name} (unreadable)" for name in unreadable] if isinstance(unreadable, list) else []
-    return tuple(sorted([name for name in facts.configuration if name != "unreadable"] + hidden))
+    there = [name for name, found in facts.configuration.items() if not is_default(name, found)]
+    hidden = [f"{name} (unreadable)" for name in facts.unreadable]
+    return tuple(sorted([*there, *hidden]))
 
 
 def _objects(totals: Totals) -> str:

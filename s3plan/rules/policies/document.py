@@ -54,11 +54,13 @@ class Policy(Struct, frozen=True):
     version: str
     statements: tuple[Statement, ...]
 
+    def meaning(self) -> tuple[str, ...]:
+        """What is equal of two policies that IAM treats alike; statements have no order."""
+        return (self.version, *sorted(repr(_sorted(one)) for one in self.statements))
+
     def same(self, other: Policy) -> bool:
-        """Whether IAM treats both alike; the order of statements does not count."""
-        return self.version == other.version and sorted(
-            map(repr, map(_sorted, self.statements))
-        ) == (sorted(map(repr, map(_sorted, other.statements))))
+        """Whether IAM treats both alike."""
+        return self.meaning() == other.meaning()
 
 
 def _sorted(statement: Statement) -> tuple[object, ...]:
