@@ -31,7 +31,7 @@ test: $(READY) ## run the tests (about three minutes; a file's tests stay togeth
 
 .PHONY: test-load
 test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and memory (some minutes)
-	@$(BIN)/python -m pytest tests/faults -m load $(ARGS)
+	@$(BIN)/python -m pytest tests/faults tests/views -m load $(ARGS)
 
 .PHONY: test-crash
 test-crash: $(READY) ## kill s3plan everywhere, a thousand times, and cut the power (about half an hour)

@@ -76,6 +76,10 @@ class HumanView:
         self._out.say()
         self._out.say(f"To run exactly this plan: {visible(next_command)}")
 
+    def document(self, text: str) -> None:
+        """Print it as it is: it is for another program, or for a file."""
+        self._out.file.write(text)
+
     def items(self, step: Step, items: Iterable[Item]) -> None:
         """Print the items of a step, through a pager on a terminal."""
         lines = (f"{line}\n" for line in item_lines(items))

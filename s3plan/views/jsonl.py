@@ -124,6 +124,10 @@ class JsonView:
         """Write a plan file's header, digest and steps."""
         _write(self._stream, _plan_record(plan, name, next_command))
 
+    def document(self, text: str) -> None:
+        """Write it as one record."""
+        _write(self._stream, {"type": "document", "text": text})
+
     def items(self, step: Step, items: Iterable[Item]) -> None:
         """Write the items of a step."""
         for item in items:

@@ -31,6 +31,7 @@ from s3plan.model.steps import (
     Verify,
     VerifyCopies,
 )
+from s3plan.plan.reading import ItemRow
 from s3plan.rules.commands import step_command
 from s3plan.views.documents import change_rows
 from s3plan.views.quantities import counted, dollars, duration, size
@@ -58,6 +59,9 @@ class PlanDocument(Protocol):
 
     def items(self, step: str, start: int = 0, /) -> Iterator[Item]:
         """Stream the worklist of a step."""
+
+    def rows(self, step: str, /) -> Iterator[list[ItemRow]]:
+        """Stream it in lists, as much of each item as a summary needs."""
 
 
 def review(plan: PlanDocument, name: str | None, columns: int) -> Iterator[RenderableType]:

@@ -64,6 +64,9 @@ class View(Protocol):
     def plan(self, plan: PlanDocument, name: str | None, next_command: str) -> None:
         """A plan, and the command that runs it; ``name`` is None where it is in no file yet."""
 
+    def document(self, text: str) -> None:
+        """A whole document, as it is: Markdown, a graph. Ends in a newline."""
+
     def items(self, step: Step, items: Iterable[Item]) -> None:
         """The worklist of a step, streamed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 
 from s3plan.errors import PlanFileError
 from s3plan.model.connection import Connection
+from s3plan.model.cost import PlanCost
 from s3plan.model.events import (
     AnyEvent,
     GateReached,
@@ -25,6 +26,8 @@ from s3plan.model.events import (
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.rules.approvals import approvals_of
+from s3plan.rules.pricelist import shipped
+from s3plan.rules.prices import RegionPrices
 from tests.views import samples
 
 Observer = Callable[[AnyEvent], None]
@@ -56,6 +59,7 @@ class FakeApi:
         self.finished = samples.DONE
         self.gate = samples.GATE
         self.plan_bytes = b""
+        self.cost: PlanCost | None = None
 
     def module(self) -> ModuleType:
         """Return this library as a module."""
@@ -109,7 +113,14 @@ class FakeApi:
         self._called("show", path=path)
         if path.name == "missing.json":
             raise PlanFileError("there is no such file", address=str(path))
-        return samples.evacuation()
+        found = samples.evacuation()
+        if self.cost is None:
+            return found
+        return replace(found, header=msgspec.structs.replace(found.header, cost=self.cost))
+
+    def region_prices(self, region: str, *, prices: Path | None) -> RegionPrices:
+        self._called("region_prices", region=region, prices=prices)
+        return shipped().regions[region]
 
     def apply(
         self,

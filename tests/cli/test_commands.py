@@ -15,6 +15,7 @@ import pytest
 from s3plan.cli import main
 from s3plan.errors import LockedError, ManifestError, ProblemsError, StaleError
 from s3plan.model.connection import Connection
+from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from tests.cli.fake_api import Approval, FakeApi
 from tests.views import samples
 
@@ -113,6 +114,75 @@ def test_validate_lists_every_problem(api: FakeApi, capsys: pytest.CaptureFixtur
 def test_validate_names_what_is_valid(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "m.yaml"]) == 0
     assert capsys.readouterr().out == "valid: manifest.yaml: BucketEvacuation photos\n"
+
+
+def test_show_as_markdown(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "p.json", "--markdown", "--commit", "0123abcd"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("<!-- s3plan {")
+    assert '"commit":"0123abcd"' in out
+    assert out.endswith(f"s3plan apply p.json --approve {SHORT}\n```\n")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--markdown", "--step", "s1"],
+        ["--markdown", "--commit", "<b>"],
+        ["--markdown", "--budget", "10"],
+    ],
+)
+def test_show_refuses_what_makes_no_sense(api: FakeApi, given: list[str]) -> None:
+    assert main(["show", *given]) == 64
+    assert not api.calls
+
+
+def test_cost_of_a_plan_without_prices_is_unknown(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cost", "p.json"]) == 0
+    assert capsys.readouterr().out.startswith("Cost: unknown.")
+    assert main(["cost", "p.json", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"type": "cost", "cost": None, "months": []}
+
+
+def test_cost_prints_the_months(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """D43: what a plan costs, month by month."""
+    api.cost = PlanCost(
+        Cost(
+            Dollars(0, 9),
+            Dollars(-2, -1),
+            (ChargeLine("egress", "STANDARD", Dollars(0, 9)),),
+            (ChargeLine("storage", "STANDARD", Dollars(-2, -1)),),
+        ),
+        {},
+        "us-east-1",
+        "2026-11-20",
+        "a list",
+    )
+    assert main(["cost", "--months", "2"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["egress", "STANDARD", "$0.00", "to", "$9.00"] in lines
+    assert ["1", "-$2.00", "to", "$8.00", "-$2.00", "to", "$8.00"] in lines
+    assert ["2", "-$2.00", "to", "-$1.00", "-$4.00", "to", "$7.00"] in lines
+    assert main(["cost", "--months", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["months"][1] == {
+        "month": 2,
+        "difference": {"low": -2.0, "high": -1.0},
+        "total": {"low": -4.0, "high": 7.0},
+    }
+
+
+def test_prices_by_class_are_the_library_s(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D35: a table of classes and their prices."""
+    assert main(["cost", "--classes", "--region", "eu-central-1"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["DEEP_ARCHIVE", "$0.0018", "$0.06", "$0.00043", "$0", "180"] in lines
+    assert ["GLACIER", "Standard", "$0.012", "$0.05-0.06"] in lines
+    assert main(["cost", "--prices", "p.yaml"]) == 64
 
 
 def test_show_prints_what_plan_printed(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:

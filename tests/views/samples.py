@@ -25,6 +25,7 @@ from s3plan.model.steps import (
     Totals,
     Verify,
 )
+from s3plan.plan.reading import ItemRow
 
 DIGEST = "sha256:3f2a91bc77d0" + "5e" * 26
 EVIDENCE = "a1b2c3d4e5f60718" + "9a" * 24
@@ -62,6 +63,12 @@ class SamplePlan:
     def items(self, step: str, start: int = 0, /) -> Iterator[Item]:
         assert self.step(step).worklist is not None
         return iter(self.worklist[start:])
+
+    def rows(self, step: str, /) -> Iterator[list[ItemRow]]:
+        yield [
+            ItemRow(item.n, item.key, item.path, item.size, item.storage_class)
+            for item in self.items(step)
+        ]
 
 
 def item(n: int, key: str, size: int = 2_100_000, path: str | None = None) -> Item:

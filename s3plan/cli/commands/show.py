@@ -1,13 +1,16 @@
-"""``s3plan show``: the review of a plan file, or the items of one of its steps."""
+"""``s3plan show``: the review of a plan file in several forms, or the items of one of its steps."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from s3plan.cli.command import Command
 from s3plan.cli.settings import settings
+
+_COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
 
 
 @click.command(
@@ -20,16 +23,41 @@ from s3plan.cli.settings import settings
     "plan", metavar="[PLAN]", type=click.Path(path_type=Path), default=Path("plan.json")
 )
 @click.option("--step", metavar="ID", help="List every item of this step instead.")
-def command(plan: Path, step: str | None) -> int:
+@click.option(
+    "--markdown",
+    is_flag=True,
+    help="Print Markdown for a pull request; what cannot be undone is never cut.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=4_000),
+    default=60_000,
+    show_default=True,
+    help="Bytes that --markdown may take.",
+)
+@click.option("--commit", metavar="SHA", help="Goes into the hidden header of --markdown.")
+def command(
+    *, plan: Path, step: str | None, markdown: bool, budget: int, commit: str | None
+) -> int:
     """Show a plan file (plan.json unless named), or every item of one step."""
     from s3plan import api
     from s3plan.rules.commands import apply_command
 
+    if step is not None and markdown:
+        message = "--step lists items and --markdown a whole plan: give one of them"
+        raise click.UsageError(message)
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        message = f"`{commit}` is no commit"
+        raise click.UsageError(message)
     view = settings().view()
     found = api.show(plan)
-    if step is None:
+    if markdown:
+        from s3plan.views.markdown import markdown as render
+
+        view.document(render(found, str(plan), budget=budget, commit=commit))
+    elif step is not None:
+        named = found.step(step)
+        view.items(named, found.items(step) if named.worklist else iter(()))
+    else:
         view.plan(found, str(plan), apply_command(str(plan), found.digest))
-        return 0
-    named = found.step(step)
-    view.items(named, found.items(step) if named.worklist else iter(()))
     return 0

@@ -1,0 +1,38 @@
+"""What a verb does to what is there: the classes that limits, approvals and reviews go by."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+from s3plan.model.steps import (
+    AnyAction,
+    CreateBucket,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveFile,
+    Upload,
+    Verify,
+)
+
+Effect = Literal["reads", "adds", "changes", "removes"]
+"""``reads`` leaves everything as it is; ``adds`` makes what was not there, and replaces nothing;
+``changes`` puts something else in a thing's place; ``removes`` takes something away."""
+
+
+def effect_of(action: AnyAction) -> Effect:
+    """The strongest thing that the verb does."""
+    match action:
+        case Verify():
+            return "reads"
+        case Download() | Upload() | CreateBucket():
+            return "adds"
+        case Delete() | DeleteBucket() | RemoveFile():
+            return "removes"
+        case _:
+            assert_never(action)
+
+
+def touches_s3(action: AnyAction) -> bool:
+    """Whether the verb changes or removes something that S3 holds."""
+    return effect_of(action) in ("changes", "removes") and not isinstance(action, RemoveFile)
