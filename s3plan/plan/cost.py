@@ -7,7 +7,10 @@ else is decided by them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import assert_never
+
+from msgspec import structs
 
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
@@ -86,8 +89,10 @@ def cost_of(
         case Delete():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)
-        case Upload() | Copy():
+        case Upload():
             _each(holdings, bill, _written)
+        case Copy():
+            _each(holdings, bill, partial(_copied, action.storage_class))
         case RemoveFile():
             _each(holdings, bill, _looked_at)
         case CreateBucket() | DeleteBucket() | Configure():
@@ -176,6 +181,15 @@ def _written(held: Holding, bill: _Bill) -> None:
     )
     bill.monthly("storage", name, billing.storage_month(prices, held))
     bill.monthly("monitoring", name, billing.monitoring_month(prices, held))
+
+
+def _copied(storage_class: str | None, held: Holding, bill: _Bill) -> None:
+    """Objects copied within S3: the source is retrieved, its region is not left."""
+    source = held.storage_class
+    bill.once("retrieval", source, billing.retrieval(bill.prices, source, held.bytes))
+    target = source if storage_class is None else storage_class
+    smallest = billing.MINIMUM_BYTES.get(target, 0) * held.objects
+    _written(structs.replace(held, storage_class=target, billed=max(held.bytes, smallest)), bill)
 
 
 def _listings(holdings: Sequence[Holding], bill: _Bill) -> None:

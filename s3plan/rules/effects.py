@@ -6,13 +6,17 @@ from typing import Literal, assert_never
 
 from s3plan.model.steps import (
     AnyAction,
+    Configure,
+    Copy,
     CreateBucket,
     Delete,
     DeleteBucket,
     Download,
+    RemoveCopy,
     RemoveFile,
     Upload,
     Verify,
+    VerifyCopies,
 )
 
 Effect = Literal["reads", "adds", "changes", "removes"]
@@ -23,11 +27,13 @@ Effect = Literal["reads", "adds", "changes", "removes"]
 def effect_of(action: AnyAction) -> Effect:
     """The strongest thing that the verb does."""
     match action:
-        case Verify():
+        case Verify() | VerifyCopies():
             return "reads"
-        case Download() | Upload() | CreateBucket():
+        case Download() | Upload() | Copy() | CreateBucket():
             return "adds"
-        case Delete() | DeleteBucket() | RemoveFile():
+        case Configure():
+            return "changes"
+        case Delete() | DeleteBucket() | RemoveCopy() | RemoveFile():
             return "removes"
         case _:
             assert_never(action)

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterator, Sequence
 
 from s3plan.model.cost import Cost, Dollars, PlanCost
-from s3plan.model.steps import Step, Totals
+from s3plan.model.steps import Configure, Step, Totals
 from s3plan.plan.reading import ItemRow
 from s3plan.plan.summary import WorklistSummary, summarize
 from s3plan.rules.commands import apply_command, step_command
 from s3plan.rules.effects import effect_of
+from s3plan.views.documents import document_lines
 from s3plan.views.marktext import code, comment, fenced, prose
 from s3plan.views.quantities import counted, dollars, duration, number, size
 from s3plan.views.review import PlanDocument, by_charge, totals_line
@@ -228,6 +229,8 @@ def _irreversible_grouped(steps: Sequence[Step], room: int) -> Iterator[str]:
 
 
 def _amount(step: Step) -> str:
+    if isinstance(step.action, Configure):
+        return f"the document {code(step.action.document)}"
     things = words_of(step.action).things
     if things is None:
         return "the bucket itself"
@@ -315,6 +318,9 @@ def _detail(step: Step, plan: PlanDocument, name: str, summary: WorklistSummary 
     lines += [f"- {need.mode}: {code(need.step)}" for need in step.needs]
     lines.append(f"- undo: {REVERSIBILITY[step.reversibility]}. {prose(step.undo)}")
     lines += [f"- warning: {prose(warning)}" for warning in step.warnings]
+    if isinstance(step.action, Configure):
+        change = "\n".join(line.plain for line in document_lines(step.action))
+        lines += ["", fenced(change, "diff")]
     cost = plan.header.known_cost
     if cost is not None and step.id in cost.steps and cost.steps[step.id].lines:
         parts = ", ".join(

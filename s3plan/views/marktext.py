@@ -32,12 +32,12 @@ def prose(text: str, longest: int = 600) -> str:
     return _LINE_START.sub("\\1&#8203;\\2", _entities(shown))
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
     """A block of code that is copied as it is; its fence is longer than any in ``text``."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     lines = "\n".join(visible(line) for line in text.split("\n"))
-    return f"{fence}\n{lines}\n{fence}"
+    return f"{fence}{language}\n{lines}\n{fence}"
 
 
 def comment(text: str) -> str:
