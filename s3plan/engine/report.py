@@ -52,7 +52,7 @@ def run_status(journal: Path) -> RunStatus:
         journal=str(path),
         digest=state.started.digest,
         outcome=_outcome(state, running=running),
-        phase=_phase(state, running=running),
+        phase=phase_of(state, running=running),
         running=f"{holder.host}, pid {holder.pid}, since {holder.since}" if holder else None,
         started=state.started.time,
         updated=state.updated,
@@ -75,7 +75,8 @@ def _outcome(state: RunState, *, running: bool) -> str:
     return state.outcome or "interrupted"
 
 
-def _phase(state: RunState, *, running: bool) -> Phase:
+def phase_of(state: RunState, *, running: bool) -> Phase:
+    """Where a run stands, in the words of the replaced tool."""
     if state.outcome in ("done", "kept") or state.rolled_back is not None:
         return "complete"
     return "migrate" if state.steps or running else "scanning"
@@ -160,7 +161,7 @@ def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
     return StepStatus(
         id=step.id,
         verb=step.verb,
-        state=_step_state(known, running=running),
+        state=step_state(known, running=running),
         totals=step.totals,
         counts=_counts(step.things, known),
         done_bytes=known.done_bytes,
@@ -168,7 +169,8 @@ def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
     )
 
 
-def _step_state(known: StepState, *, running: bool) -> str:
+def step_state(known: StepState, *, running: bool) -> str:
+    """One word for a step: how it ended, or how far it is."""
     if known.ended is not None:
         return known.ended.outcome
     if known.started:
