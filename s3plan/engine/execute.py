@@ -20,6 +20,7 @@ from s3plan.engine.gate import look
 from s3plan.engine.handlers import run_step
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.lanes import Floor, lanes
+from s3plan.engine.saving import is_as_saved
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
 from s3plan.engine.summary import Walk, moved_bytes, run_began, step_began, summary
@@ -320,7 +321,11 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
     if _evidence_there(context, gate):
         with context.tables() as database:
             findings = await look(context, verifying, verifying.action, database)
-        if findings.passes and await still_there(context, verifying, verifying.action, gate):
+        if (
+            findings.passes
+            and await still_there(context, verifying, verifying.action, gate)
+            and await is_as_saved(context, gate)
+        ):
             return gate
     await run_step(context, verifying)
     return context.state.gates[verifying.id]

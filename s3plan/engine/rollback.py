@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
+from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
 from s3plan.engine.rollback_copies import copy_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
@@ -23,7 +24,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
-from s3plan.model.local import FileStat
+from s3plan.model.local import CatalogueConfiguration, FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
     Configure,
@@ -40,6 +41,7 @@ from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
 from s3plan.rules.bucketdocuments import same
+from s3plan.rules.endpoints import is_aws
 from s3plan.store import Store
 from s3plan.tables import Database
 
@@ -163,20 +165,29 @@ async def _subject(
             there = False
     unrecorded: list[str] = []
     with Tree.open(Path(destination), create=False) as tree:
-        await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
+        known = await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
         if subject.download is not None:
             unrecorded = await asyncio.to_thread(
                 _unrecorded, plan, state, subject.download, tree, database
             )
+    saved: CatalogueConfiguration | None = None
+    aws = is_aws(plan.header.target.endpoint)
     if subject.delete_bucket is not None and not there:
-        assert isinstance(subject.delete_bucket.action, DeleteBucket)
+        action = subject.delete_bucket.action
+        assert isinstance(action, DeleteBucket)
         if any(state.step(subject.delete_bucket.id).items):
-            drafts.append(_create(subject.bucket, subject.delete_bucket.action, destination))
+            saved = known.configuration if known else None
+            drafts.append(_create(subject.bucket, action, destination, saved))
+    if saved is not None:
+        drafts += put_back(subject.bucket, saved, BEFORE_OBJECTS, drafts, aws=aws)
     place = _Place(subject.bucket, destination)
     if subject.delete is not None:
         drafts += _upload(plan, state, database, place, subject.delete, drafts)
+    filled = list(drafts)
+    if saved is not None:
+        drafts += put_back(subject.bucket, saved, AFTER_OBJECTS, drafts, aws=aws)
     if subject.download is not None:
-        drafts += _remove(run, plan, state, database, place, subject.download, unrecorded, drafts)
+        drafts += _remove(run, plan, state, database, place, subject.download, unrecorded, filled)
     return drafts
 
 
@@ -209,9 +220,14 @@ async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list
     return drafts
 
 
-def _create(bucket: str, action: DeleteBucket, destination: str) -> StepDraft:
+def _create(
+    bucket: str, action: DeleteBucket, destination: str, saved: CatalogueConfiguration | None
+) -> StepDraft:
+    locked = saved is not None and "object-lock" in saved.documents
     return StepDraft(
-        action=CreateBucket(region=action.region, destination=destination),
+        action=CreateBucket(
+            region=action.region, destination=destination, object_lock=True if locked else UNSET
+        ),
         subject=bucket,
         reversibility="free",
         undo="delete the bucket if it is empty",

@@ -167,7 +167,9 @@ class GateRecord(Record, frozen=True, tag="gate"):
     """A verification ended: its evidence and figures, and whether it passes.
 
     ``content`` is the SHA-256 of the evidence file in hex; empty in journals of before 2026-11-20.
-    ``guard`` says what keeps a deletion from hitting another object; empty where none follows.
+    ``configuration`` is the SHA-256 of the bucket's configuration that was saved, where the bucket
+    itself is to go. ``guard`` says what keeps a deletion from hitting another object; empty where
+    none follows.
     With ``losses`` it passes but for them: a deletion takes the approval of the loss besides.
     """
 
@@ -180,6 +182,7 @@ class GateRecord(Record, frozen=True, tag="gate"):
     time: str
     content: str = ""
     guard: str = ""
+    configuration: str = ""
     losses: tuple[Loss, ...] = ()
 
 

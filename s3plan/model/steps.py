@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.objects import Count
@@ -47,18 +47,25 @@ class Delete(Action, frozen=True, tag="delete"):
 
 
 class DeleteBucket(Action, frozen=True, tag="delete-bucket"):
-    """The empty bucket. ``unsaved`` names configuration that rollback cannot put back."""
+    """The empty bucket. Its configuration is in the catalogue by then: ``saved`` names what of it
+    a rollback puts back, ``unsaved`` what it cannot.
+    """
 
     region: str
     destination: str
     unsaved: tuple[str, ...] = ()
+    saved: tuple[DocumentName, ...] | UnsetType = UNSET
 
 
 class CreateBucket(Action, frozen=True, tag="create-bucket"):
-    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it."""
+    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it.
+
+    ``object_lock`` can be had from the beginning only, and brings versioning with it.
+    """
 
     region: str
     destination: str
+    object_lock: bool | UnsetType = UNSET
 
 
 class Upload(Action, frozen=True, tag="upload"):
@@ -123,13 +130,15 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
     """One document of the bucket's configuration: from ``before`` to ``after``; None is absent.
 
     Written only over ``before``, read back, and then probed with the same credentials; where a
-    probe fails ``before`` is put back at once.
+    probe fails ``before`` is put back at once. ``fresh`` is for a bucket that the same plan makes:
+    whatever S3 gave it is replaced, and ``before`` does not count.
     """
 
     document: DocumentName
     before: Document = None
     after: Document = None
     probe: tuple[Probe, ...] = ()
+    fresh: bool = False
 
 
 AnyAction = (

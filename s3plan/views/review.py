@@ -260,16 +260,24 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
                 yield "reads", Text("every file back from disk")
         case Copy() | VerifyCopies() | RemoveCopy():
             yield from _place_in_s3(action)
-        case CreateBucket():
-            yield "region", Text(visible(action.region))
-        case DeleteBucket():
-            yield "region", Text(visible(action.region))
-            if action.unsaved:
-                yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
+        case CreateBucket() | DeleteBucket():
+            yield from _bucket_itself(action)
         case Configure():
             yield from change_rows(action)
         case _:
             assert_never(action)
+
+
+def _bucket_itself(action: CreateBucket | DeleteBucket) -> Iterator[tuple[str, Text]]:
+    yield "region", Text(visible(action.region))
+    if isinstance(action, CreateBucket):
+        if action.object_lock:
+            yield "with", Text("Object Lock, and so with versioning")
+        return
+    if action.saved:
+        yield "saves", Text(", ".join(action.saved))
+    if action.unsaved:
+        yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
 
 
 def _place_in_s3(action: Copy | VerifyCopies | RemoveCopy) -> Iterator[tuple[str, Text]]:

@@ -118,7 +118,8 @@ def test_an_empty_bucket_is_removed_behind_a_gate(tmp_path: Path) -> None:
     assert verify.totals == Totals()
     assert remove.gate == Gate("approve-delete", "b", verify.id)
     assert isinstance(remove.action, DeleteBucket)
-    assert remove.action.unsaved == ("cors", "logging (unreadable)", "policy")
+    assert remove.action.saved == ("cors", "policy")
+    assert remove.action.unsaved == ("logging (unreadable)",)
 
 
 def test_a_file_that_vanished_is_downloaded_again_to_its_path(tmp_path: Path) -> None:

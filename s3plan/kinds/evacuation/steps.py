@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
 from s3plan.kinds.evacuation.workspace import Workspace
-from s3plan.model.buckets import BucketFacts
+from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import (
     AnyAction,
     Delete,
@@ -18,7 +20,7 @@ from s3plan.model.steps import (
 )
 from s3plan.plan import StepDraft, step_id
 from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
-from s3plan.rules.bucketdocuments import is_default
+from s3plan.rules.bucketdocuments import NOT_PUT, is_default, lost
 
 # row_number() over nothing counts rows as they come, without gathering them: a third of the time
 # and of the memory. They come as the subquery orders them (DuckDB's preserve_insertion_order); a
@@ -134,10 +136,13 @@ def _deletions(
     if spec.delete_bucket:
         drafts.append(
             StepDraft(
-                DeleteBucket(facts.region, work.destination, _unsaved(facts)),
+                DeleteBucket(
+                    facts.region, work.destination, _unsaved(facts), _saved(facts) or UNSET
+                ),
                 work.bucket,
                 reversibility="until",
-                undo="The bucket is created again, until somebody else takes its name.",
+                undo="The bucket is created again with the configuration that was saved, until"
+                " somebody else takes its name.",
                 reason="The manifest says deleteBucket: true.",
                 # Last, and only when it is empty: S3 refuses to delete a bucket that is not.
                 needs=(Need((drafts[-1] if drafts else verify).id),),
@@ -174,11 +179,22 @@ def _totals(work: Workspace, *, missing_only: bool) -> Totals:
     return Totals(items, size)
 
 
+def _saved(facts: BucketFacts) -> tuple[DocumentName, ...]:
+    """Documents that the catalogue keeps and a rollback puts back, as far as they say anything."""
+    return tuple(
+        sorted(
+            name
+            for name, found in facts.configuration.items()
+            if not is_default(name, found) and name not in NOT_PUT
+        )
+    )
+
+
 def _unsaved(facts: BucketFacts) -> tuple[str, ...]:
-    """Configuration that goes with the bucket, by name; what may not be read may be there too."""
-    there = [name for name, found in facts.configuration.items() if not is_default(name, found)]
+    """Configuration that goes with the bucket for good; what may not be read may be there too."""
+    gone = [lost(name, found) for name, found in facts.configuration.items()]
     hidden = [f"{name} (unreadable)" for name in facts.unreadable]
-    return tuple(sorted([*there, *hidden]))
+    return tuple(sorted([*filter(None, gone), *hidden]))
 
 
 def _objects(totals: Totals) -> str:
