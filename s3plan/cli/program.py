@@ -31,7 +31,6 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "status",
         "rollback",
         "verify",
-        "query",
         "runs",
         "journal",
         "lock",

@@ -13,7 +13,6 @@ import base64
 import hashlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from s3plan.errors import (
@@ -33,9 +32,6 @@ from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress
 from s3plan.store.endpoint import DEFAULT_REGION, EndpointResolver
 from s3plan.store.retry import Patience, http_date
-
-_AT_ONCE = 8
-"""Documents of one bucket that are asked for at once."""
 
 ABORTED_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts while S3 works on another change of the same bucket."""
@@ -83,18 +79,10 @@ class Control:
         """
         region = self.region(bucket)
         configuration: dict[DocumentName, Document] = {}
-        absent: list[DocumentName] = []
         unreadable: list[DocumentName] = []
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="facts") as pool:
-            looks = [
-                (name, pool.submit(self.document, bucket, name, region=region))
-                for name in DOCUMENTS
-            ]
-        for name, look in looks:
+        for name in DOCUMENTS:
             try:
-                found = look.result()
-            except NotSupportedError:
-                continue
+                found = self.document(bucket, name, region=region)
             except (AccessDeniedError, EndpointError) as error:
                 if isinstance(error, EndpointError) and (error.status or 0) < 500:
                     raise  # nobody answered: that says nothing about the document
@@ -102,9 +90,7 @@ class Control:
                     raise
                 unreadable.append(name)
                 continue
-            if found is None:
-                absent.append(name)
-            else:
+            if found is not None:
                 configuration[name] = found
         return BucketFacts(
             name=bucket,
@@ -113,15 +99,13 @@ class Control:
             requester_pays=configuration.get("request-payment") == "Requester",
             object_lock="object-lock" in configuration,
             configuration=configuration,
-            absent=tuple(absent),
             unreadable=tuple(unreadable),
         )
 
     def document(self, bucket: str, name: DocumentName, *, region: str | None = None) -> Document:
         """One document of the bucket's configuration as it stands; None where there is none.
 
-        `NotSupportedError` where the endpoint does not know such documents. ``region`` saves asking
-        for it.
+        None also where the endpoint does not know such documents. ``region`` saves asking for it.
         """
         access = DOCUMENTS[name]
         where = region or self.region(bucket)
@@ -186,14 +170,9 @@ class Control:
             else:
                 return
 
-    def create_bucket(self, name: str, region: str, *, object_lock: bool = False) -> None:
-        """An empty bucket in ``region``; the account's defaults apply (public access blocked).
-
-        ``object_lock`` also enables versioning, for good.
-        """
+    def create_bucket(self, name: str, region: str) -> None:
+        """An empty bucket in ``region``; the account's defaults apply (public access blocked)."""
         arguments: dict[str, Any] = {"Bucket": name}
-        if object_lock:
-            arguments["ObjectLockEnabledForBucket"] = True
         if region != DEFAULT_REGION:
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
         self._call("CreateBucket", name, "create_bucket", region=region, owner=False, **arguments)
@@ -216,7 +195,7 @@ class Control:
     def _bucket_call(
         self, method: str, bucket: str, region: str, **arguments: Any
     ) -> dict[str, Any] | None:
-        """The answer without its envelope; None where there is no such document."""
+        """The answer without its envelope; None where there is no such document or operation."""
         action = "".join(word.capitalize() for word in method.split("_"))
         try:
             answer = self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
@@ -224,7 +203,7 @@ class Control:
             if error.s3_code == "NoSuchBucket":
                 raise
             return None
-        except NoSuchKeyError:
+        except (NotSupportedError, NoSuchKeyError):
             return None
         except StoreError as error:
             # NoSuchLifecycleConfiguration, NoSuchTagSet, ObjectLockConfigurationNotFoundError, ...
