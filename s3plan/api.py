@@ -21,7 +21,7 @@ from msgspec import UNSET, Struct
 from s3plan import __version__
 from s3plan.engine import lockstatus, roster, runs, session
 from s3plan.engine import mirror as mirrors
-from s3plan.engine.approval import Approval, Ask
+from s3plan.engine.approval import Approval, Ask, House
 from s3plan.engine.holding import holder_for
 from s3plan.engine.probe import Memory
 from s3plan.engine.report import run_status
@@ -31,6 +31,7 @@ from s3plan.errors import JournalError, LockedError, PlanningError, ProblemsErro
 from s3plan.localfs.locks import holder_of
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.approvals import PlanApproval
 from s3plan.model.connection import Connection
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, RunFinished
@@ -40,6 +41,7 @@ from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
 from s3plan.model.verification import TreeVerified
 from s3plan.plan.drafts import StepDraft
+from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.room import lacking, room_for
 from s3plan.rules.prices import PriceList, RegionPrices
@@ -49,6 +51,10 @@ from s3plan.tables import Database
 if TYPE_CHECKING:
     from s3plan import kinds
     from s3plan.engine.offline.claims import Claim
+    from s3plan.kinds.project import Project
+
+PROJECT_FILE = "s3plan.yaml"
+"""What holds for every plan of the working directory (``kinds.project`` reads it)."""
 
 Observer = Callable[[AnyEvent], None]
 """Called with every event, on the calling thread; must return quickly."""
@@ -115,8 +121,15 @@ def plan(
         if scope.destination is not None:
             known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
-    price_list = _price_list(prices)
-    made = asyncio.run(_plan(loaded, out, observer, price_list))
+    project = _project()
+    made = asyncio.run(_plan(loaded, out, observer, _price_list(prices or project.prices)))
+    broken = broken_limits(made, project.limits) if made is not None else []
+    if broken:
+        raise ProblemsError(
+            "the plan goes beyond its limits",
+            broken,
+            next_step=f"s3plan show {out}: it was written to be looked at, and cannot be applied",
+        )
     return PlanResult(made, out if made else None, (), found.id if found else None)
 
 
@@ -141,6 +154,13 @@ def region_prices(region: str, *, prices: Path | None = None) -> RegionPrices:
     return known[region]
 
 
+def read_approvals(path: Path) -> tuple[PlanApproval, ...]:
+    """The approvals of plans in a file, as a review writes it. Raises ProblemsError."""
+    from s3plan.kinds import approvals
+
+    return approvals.read_approvals(path)
+
+
 def apply(
     plan: Path,
     *,
@@ -157,7 +177,8 @@ def apply(
     copied there at gates. Raises StaleError and LockedError before the first request,
     IncompleteError when the journal, the disk or a lock is lost in the middle.
     """
-    return asyncio.run(session.apply(plan, approval, ask, _around(observer, log), mirror=mirror))
+    around = _around(observer, log)
+    return asyncio.run(session.apply(plan, approval, ask, around, house=_house(), mirror=mirror))
 
 
 def status(journal: Path | None = None) -> RunStatus:
@@ -398,6 +419,20 @@ def _bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
     return tuple(globs)
 
 
+def _project() -> Project:
+    """The project file of the working directory."""
+    from s3plan.kinds.project import Project, read_project
+
+    # pydantic takes its time to import, and few directories have a project file.
+    return read_project(Path()) if os.path.lexists(PROJECT_FILE) else Project()
+
+
+def _house() -> House:
+    """What the project file asks of every apply."""
+    project = _project()
+    return House(project.limits, project.required_approvals, project.approvers)
+
+
 def _price_list(path: Path | None) -> PriceList:
     """The list that is shipped, with what a file of the user's says in its place."""
     from s3plan.kinds.prices import read_prices
@@ -431,6 +466,8 @@ async def _plan(
                     sealed=seen.sealed,
                     prices=prices.region(target.endpoint, target.region),
                 )
+                # Before planning: a manifest that selects forgets what it does not.
+                held = await asyncio.to_thread(_held, database)
                 drafts = await asyncio.to_thread(kinds.plan_all, loaded, observed)
                 if not drafts:
                     return None
@@ -444,8 +481,19 @@ async def _plan(
                     connection=loaded.connection,
                     manifests=loaded.refs,
                     parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
+                    limits=loaded.limits or UNSET,
+                    held=held,
                 )
                 return await asyncio.to_thread(seal, drafts, database, header, out, prices=prices)
+
+
+def _held(database: Database) -> dict[str, Totals]:
+    """What was listed of each bucket."""
+    rows = database.rows(
+        "SELECT bucket, count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM listing"
+        " GROUP BY bucket ORDER BY bucket"
+    )
+    return {bucket: Totals(count, size) for bucket, count, size in rows}
 
 
 def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
@@ -525,6 +573,7 @@ __all__ = [
     "load_connection",
     "locks",
     "plan",
+    "read_approvals",
     "recover_run",
     "region_prices",
     "rollback",

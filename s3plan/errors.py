@@ -142,6 +142,19 @@ class HeldError(S3PlanError):
     exit_code = 4
 
 
+class LimitError(S3PlanError):
+    """The plan goes beyond a limit of its manifest or of the project file."""
+
+    code = "limit"
+
+
+class ApprovalError(S3PlanError):
+    """The approvals that the project file asks for are not there."""
+
+    code = "approval"
+    exit_code = 4
+
+
 class StoreError(S3PlanError):
     """S3 refused or failed a request."""
 

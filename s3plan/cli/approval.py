@@ -63,6 +63,22 @@ def read_evidences(values: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def read_classes(value: str) -> frozenset[str]:
+    """Return the verbs of ``--approve-class copy,upload``.
+
+    Raises click.UsageError for one that no step has.
+    """
+    from s3plan.model.steps import VERBS
+
+    given = [name.strip() for name in value.split(",") if name.strip()]
+    unknown = [name for name in given if name not in VERBS]
+    if unknown or not given:
+        what = ", ".join(f"`{name}`" for name in unknown) or "nothing"
+        message = f"{what} is no verb; there are {', '.join(sorted(VERBS))}"
+        raise click.UsageError(message)
+    return frozenset(given)
+
+
 def approver() -> str:
     """Return who approves, for the journal: the user's login name."""
     try:

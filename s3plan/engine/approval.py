@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from s3plan.engine.context import Context
-from s3plan.errors import HeldError, StaleError, UsageError
+from s3plan.errors import ApprovalError, HeldError, StaleError, UsageError
+from s3plan.model.approvals import PlanApproval
 from s3plan.model.events import GateReached
 from s3plan.model.journal import Approved, Approves, Declined, GateRecord
+from s3plan.model.limits import Limits
 from s3plan.model.steps import Step
 from s3plan.rules.approvals import missing_approvals
 from s3plan.rules.commands import SHORT_EVIDENCE, approve_options
+from s3plan.rules.effects import effect_of
 
 Ask = Callable[[GateReached], bool]
 """Shows a gate's figures to a person and tells whether the answer was the word yes."""
@@ -30,16 +33,61 @@ class Approval:
 
     ``digest`` is ``sha256:`` and at least 12 hex digits, or None for the plan as it is named.
     ``deletes`` and ``losses`` hold the evidence approved for a subject, as a gate printed it.
+    ``classes`` are the verbs that were approved, None for all of them. ``granted`` are approvals
+    from elsewhere, such as a pull request's reviews; None where there is no file of them.
     """
 
     approver: str
     digest: str | None = None
     deletes: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, str] = field(default_factory=dict)
+    classes: frozenset[str] | None = None
+    granted: tuple[PlanApproval, ...] | None = None
+
+    def covers(self, step: Step) -> bool:
+        """Whether the step's class was approved; what only reads needs no approval."""
+        reads = effect_of(step.action) == "reads"
+        return self.classes is None or reads or step.verb in self.classes
 
     def of(self, what: Approves) -> Mapping[str, str]:
         """The evidence by subject for which this was approved."""
         return self.deletes if what == "delete" else self.losses
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the project file asks of every apply: limits, and how many approve, and who counts."""
+
+    limits: Limits | None = None
+    required: int = 0
+    approvers: tuple[str, ...] = ()
+
+
+def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ...]:
+    """The names of those elsewhere who approved exactly this plan.
+
+    Raises StaleError where a file of approvals has none for this plan, ApprovalError where fewer
+    people than the project file asks for have approved it.
+    """
+    granted = approval.granted or ()
+    names = tuple(dict.fromkeys(given.name for given in granted if given.digest == digest))
+    if approval.granted is not None and not names:
+        raise StaleError(
+            "none of the approvals is for this plan",
+            expected=digest,
+            found=", ".join(f"{given.name}: {given.digest}" for given in granted[:5]) or "none",
+            next_step="have this plan reviewed, or apply the one that was",
+        )
+    counting = [name for name in names if not house.approvers or name in house.approvers]
+    if len(counting) < house.required:
+        of_whom = f" of {', '.join(house.approvers)}" if house.approvers else ""
+        raise ApprovalError(
+            "not enough people have approved the plan",
+            expected=f"{house.required}{of_whom}, as the project file says",
+            found=", ".join(names) or "nobody",
+            next_step="have it reviewed, and give the reviews with --approvals FILE",
+        )
+    return names
 
 
 def check_digest(approval: Approval, digest: str) -> None:

@@ -337,6 +337,8 @@ def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
 
 async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     """None if the step may start, else how it ends without starting."""
+    if not session.approval.covers(step):
+        return "held", f"{step.verb} is not among the classes that were approved"
     context = session.context
     if step.gate is None:
         return None

@@ -14,10 +14,11 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from s3plan.engine import runs
-from s3plan.engine.approval import Approval, Ask, check_digest
+from s3plan.engine.approval import Approval, Ask, House, check_digest, check_people
 from s3plan.engine.context import Context, ItemLog
 from s3plan.engine.execute import execute
 from s3plan.engine.guard import Guard
@@ -29,7 +30,7 @@ from s3plan.engine.rollback import plan_rollback
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
-from s3plan.errors import StaleError
+from s3plan.errors import ProblemsError, StaleError
 from s3plan.localfs.appendlog import AppendLog
 from s3plan.localfs.limits import ensure_descriptors
 from s3plan.localfs.locks import hold
@@ -45,6 +46,7 @@ from s3plan.model.journal import (
 )
 from s3plan.model.plan import Target
 from s3plan.model.steps import Download, RemoveFile
+from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.commands import rollback_command
 from s3plan.store import Store
@@ -56,17 +58,23 @@ async def apply(
     ask: Ask | None,
     around: Surroundings,
     *,
+    house: House,
     mirror: str | None = None,
 ) -> RunFinished:
     """Run exactly the plan at ``path``, or go on with the run of it that is not finished.
 
-    ``mirror`` is ``s3://bucket/prefix``; a run that began with one keeps it.
+    ``mirror`` is ``s3://bucket/prefix``; a run that began with one keeps it. ``house`` is what the
+    project file asks for.
 
     Raises StaleError before the first request if the plan is not the approved one, is consumed,
-    or is for another host, account or endpoint, and LockedError if another process works on it.
+    or is for another host, account or endpoint, LockedError if another process works on it,
+    ApprovalError for too few approvals, and ProblemsError for a plan beyond its limits.
     """
     plan = PlanFile.open(path)
     check_digest(approval, plan.digest)
+    names = check_people(approval, plan.digest, house)
+    if names:
+        approval = replace(approval, approver=f"{', '.join(names)} (by {approval.approver})")
     if plan.header.rollback_of:
         raise StaleError(
             "this is the plan of a rollback",
@@ -76,6 +84,9 @@ async def apply(
     ensure_descriptors(plan.header.connection.limits.connections)
     run, state = _unfinished(around.directory, plan.digest)
     _check_host(plan, state)
+    broken = broken_limits(plan, house.limits)
+    if broken:
+        raise ProblemsError("the plan goes beyond its limits", broken)
     async with around.open_store(plan.header.connection) as store:
         await _check_target(store, plan)
         async with locked(around, plan, run, state, store) as places:

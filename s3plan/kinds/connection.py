@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from s3plan.kinds.fields import Account, Duration, Fields, Frame, Size
+from s3plan.kinds.fields import Account, DocumentFrame, Duration, Fields, Size
 from s3plan.model import connection as model
 
 
@@ -74,7 +74,7 @@ class ConnectionSpec(Fields):
     )
 
 
-class ConnectionDocument(Frame):
+class ConnectionDocument(DocumentFrame):
     """How to reach an S3 endpoint. It holds no secrets: credentials come from the AWS chain."""
 
     kind: Literal["Connection"] = Field(description="This kind.")

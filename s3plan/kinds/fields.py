@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from s3plan.kinds.quantities import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from s3plan.model.limits import Limits
 
 API_VERSION = "s3plan/v1"
 
@@ -30,13 +31,6 @@ class Metadata(Fields):
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
         description="The document's name: up to 63 letters, digits, dots, dashes, underscores.",
     )
-
-
-class Frame(Fields):
-    """What every document has besides its kind and spec."""
-
-    api_version: Literal["s3plan/v1"] = Field(description="The version of the manifest format.")
-    metadata: Metadata = Field(description="What identifies the document.")
 
 
 def _digits(value: object) -> object:
@@ -97,3 +91,61 @@ Account = Annotated[
     ),
 ]
 """An AWS account: 12 digits."""
+
+Protected = Annotated[
+    str,
+    Field(pattern=r"^[^/\s]+(/.+)?$", examples=["production-*", "photos/originals/"]),
+]
+
+
+class PlanLimitFields(Fields):
+    """What a plan may do at most. One that goes beyond is refused, when made and when applied."""
+
+    max_deletes: int | None = Field(None, ge=0, description="Objects deleted from S3.")
+    max_delete_bytes: Size | None = Field(None, description="Bytes deleted from S3.")
+    max_delete_percent: float | None = Field(
+        None, ge=0, le=100, description="Objects deleted of a bucket, of all that it holds."
+    )
+    max_cost: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="US dollars, once: the upper bound of the estimate.",
+    )
+    protected: tuple[Protected, ...] = Field(
+        (),
+        description="Buckets in which nothing is changed or removed (globs), or bucket/prefix, "
+        "below which no object is deleted.",
+    )
+    allowed_accounts: tuple[Account, ...] = Field(
+        (), description="The only accounts to work in; none: every account."
+    )
+
+    def limits(self, source: str) -> Limits:
+        """The limits; ``source`` is the file that they come from."""
+        return Limits(
+            source,
+            self.max_deletes,
+            self.max_delete_bytes,
+            self.max_delete_percent,
+            self.max_cost,
+            self.protected,
+            self.allowed_accounts,
+        )
+
+
+class DocumentFrame(Fields):
+    """What every document has besides its kind and spec."""
+
+    api_version: Literal["s3plan/v1"] = Field(description="The version of the manifest format.")
+    metadata: Metadata = Field(description="What identifies the document.")
+
+
+class Frame(DocumentFrame):
+    """What every document has that a plan is made of."""
+
+    limits: PlanLimitFields | None = Field(
+        None,
+        description="What a plan of this document may do at most; those of the project file hold "
+        "besides.",
+    )

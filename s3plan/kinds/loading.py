@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from s3plan.errors import ManifestError, ProblemsError
 from s3plan.kinds.connection import ConnectionDocument
 from s3plan.kinds.documents import MOST_PROBLEMS, read_source
-from s3plan.kinds.fields import API_VERSION, Frame
+from s3plan.kinds.fields import API_VERSION, DocumentFrame, Frame
 from s3plan.kinds.kind import Filters, Manifest
 from s3plan.kinds.places import Document
 from s3plan.kinds.problems import nearest, problems_of
 from s3plan.kinds.registry import FOLDERS, kind_named
 from s3plan.kinds.variables import Variables
 from s3plan.model.connection import Connection
+from s3plan.model.limits import Limits
 from s3plan.model.plan import ManifestRef
 
 
@@ -29,6 +30,15 @@ class Loaded:
     connections: tuple[Connection, ...]
     connection: Connection
     refs: tuple[ManifestRef, ...]
+
+    @property
+    def limits(self) -> tuple[Limits, ...]:
+        """What the manifests say that a plan may do at most."""
+        return tuple(
+            manifest.document.limits.limits(f"{manifest.kind} {manifest.name}")
+            for manifest in self.manifests
+            if manifest.document.limits is not None
+        )
 
     def narrowed(self, only: tuple[str, ...], exclude: tuple[str, ...]) -> Loaded:
         """The same, planned for fewer buckets: globs of those to keep and to leave out."""
@@ -109,7 +119,7 @@ class _Loader:
         kind = self._kind(document)
         if kind is None:
             return
-        model: type[Frame] = (
+        model: type[DocumentFrame] = (
             ConnectionDocument if kind == "Connection" else kind_named(kind).document
         )
         try:
@@ -135,6 +145,7 @@ class _Loader:
         if isinstance(checked, ConnectionDocument):
             self.connections[name] = checked.connection(directory)
         else:
+            assert isinstance(checked, Frame)
             self.manifests.append(Manifest(kind, name, checked, directory, address))
 
     def _kind(self, document: Document) -> str | None:

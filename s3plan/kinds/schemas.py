@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from s3plan.kinds.approvals import ApprovalsDocument
 from s3plan.kinds.connection import ConnectionDocument
+from s3plan.kinds.project import ProjectDocument
 from s3plan.kinds.registry import FOLDERS, kind_named
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -14,7 +16,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Schemas by file name, such as ``bucketevacuation.schema.json``."""
-    models: dict[str, type[BaseModel]] = {"Connection": ConnectionDocument}
+    models: dict[str, type[BaseModel]] = {
+        "Connection": ConnectionDocument,
+        "Project": ProjectDocument,
+        "Approvals": ApprovalsDocument,
+    }
     models |= {name: kind_named(name).document for name in FOLDERS}
     return {f"{name.lower()}.schema.json": _schema(name, model) for name, model in models.items()}
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
+from s3plan.model.limits import Limits
 from s3plan.model.steps import Item, Step, Totals
 
 PLAN_FORMAT = "s3plan.plan/1"
@@ -31,12 +32,13 @@ class ManifestRef(Struct, frozen=True):
 
 
 class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
-    """First line of a plan file. Only ``target`` is covered by the digest.
+    """First line of a plan file. Only ``target`` and ``limits`` are covered by the digest.
 
     ``host`` made the plan; a plan with a local destination is applied there. ``rollback_of`` is
     the id of the run a rollback plan takes back. ``cost`` is an estimate, left out where prices are
     not known. ``parallel_buckets`` is how many buckets may be worked on side by side, left out
-    where it is one.
+    where it is one. ``limits`` are those of the manifests. ``held`` is, by bucket, everything that
+    was listed when the plan was made, whether the plan is about it or not.
     """
 
     format: str
@@ -51,11 +53,22 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     rollback_of: str | None = None
     cost: PlanCost | UnsetType = UNSET
     parallel_buckets: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    limits: tuple[Limits, ...] | UnsetType = UNSET
+    held: dict[str, Totals] | UnsetType = UNSET
 
     @property
     def known_cost(self) -> PlanCost | None:
         """The estimate; None where prices are not known."""
         return None if isinstance(self.cost, UnsetType) else self.cost
+
+    @property
+    def own_limits(self) -> tuple[Limits, ...]:
+        """The limits that the plan carries."""
+        return () if isinstance(self.limits, UnsetType) else self.limits
+
+    def held_in(self, bucket: str) -> Totals | None:
+        """What a bucket held when the plan was made; None where that was not noted."""
+        return None if isinstance(self.held, UnsetType) else self.held.get(bucket)
 
     @property
     def side_by_side(self) -> int:

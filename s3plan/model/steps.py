@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -264,6 +264,10 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
     def things(self) -> int:
         """What the step works on, as far as it is counted: its items, or its one document."""
         return 1 if isinstance(self.action, Configure) else self.totals.items
+
+
+VERBS = frozenset(str(action.__struct_config__.tag) for action in get_args(AnyAction))
+"""The name of every verb."""
 
 
 def verb_of(action: Action) -> str:

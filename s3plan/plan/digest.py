@@ -1,21 +1,20 @@
 """What makes two plans the same plan: the digest of a plan, and step ids made from content.
 
-Covered: which S3 it is for; of each step its id, action, subject, needs, gate, worklist and totals;
-and every item, byte by byte. Not covered, so that the same reality and the same manifests always
-give the same digest: the tool's version, wording, estimates, host and times.
-
-Both are made of a step as it stands in the file, not of what a reader makes of it: an action that
-gains a parameter with a default must not change what an older plan says.
+Covered: which S3 it is for; the limits of its manifests; of each step its id, action, subject,
+needs, gate, worklist and totals; and every item, byte by byte. Not covered, so that the same
+reality and the same manifests always give the same digest: the tool's version, wording, estimates,
+host and times.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from s3plan.model.limits import Limits
 from s3plan.model.plan import Target
 from s3plan.model.steps import Action, verb_of
 
@@ -42,10 +41,12 @@ def step_id_of(verb: str, action: Mapping[str, Any], subject: str) -> str:
 class PlanDigest:
     """Adds up the digest of a plan; feed it in the order of the file."""
 
-    def __init__(self, target: Target) -> None:
-        """Start with the identity of the S3 that the plan is for."""
+    def __init__(self, target: Target, limits: Sequence[Limits] = ()) -> None:
+        """Start with the identity of the S3 that the plan is for, and the limits it carries."""
         self._hash = hashlib.sha256()
         self._add(["target", target])
+        if limits:
+            self._add(["limits", *limits])
 
     def step(self, step: Mapping[str, Any]) -> None:
         """Add the next step, as it stands in the file."""

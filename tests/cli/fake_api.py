@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from s3plan.errors import PlanFileError
+from s3plan.model.approvals import PlanApproval
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
 from s3plan.model.events import (
@@ -39,6 +40,8 @@ class Approval:
     digest: str | None = None
     deletes: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, str] = field(default_factory=dict)
+    classes: frozenset[str] | None = None
+    granted: tuple[PlanApproval, ...] | None = None
 
 
 @dataclass(frozen=True)

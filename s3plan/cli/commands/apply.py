@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from s3plan.cli.approval import approve_option, approver, read_approve, read_evidences
+from s3plan.cli.approval import (
+    approve_option,
+    approver,
+    read_approve,
+    read_classes,
+    read_evidences,
+)
 from s3plan.cli.command import Command
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
@@ -53,6 +59,18 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     "May be repeated.",
 )
 @click.option(
+    "--approve-class",
+    "classes",
+    metavar="VERB,...",
+    help="Approve only steps of these verbs, such as copy,upload; what only reads runs too. "
+    "Deletions need their own approval besides.",
+)
+@click.option(
+    "--approvals",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of approvals from a review (docs/review.md); one of them must be for this plan.",
+)
+@click.option(
     "--journal-mirror",
     "mirror",
     metavar="s3://BUCKET/PREFIX",
@@ -64,6 +82,8 @@ def command(
     approve: str | None,
     deletes: tuple[str, ...],
     losses: tuple[str, ...],
+    classes: str | None,
+    approvals: Path | None,
     mirror: str | None,
 ) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
@@ -80,14 +100,22 @@ def command(
     view = settings().view()
     with _plan_file(asked.path or "plan.json") as path:
         digest = asked.digest
-        if not asked.approved:
+        approved = asked.approved or classes is not None or approvals is not None
+        if not approved:
             digest = _approved_digest(view, path, asked.path or "plan.json")
-        if not asked.approved and digest is None:
+        if not approved and digest is None:
             view.told("Not approved: nothing was changed.", {"type": "not-approved"})
             return HELD
-        from s3plan.api import Approval
+        from s3plan import api
 
-        return _run(view, path, Approval(approver(), digest, *given), mirror)
+        approval = api.Approval(
+            approver(),
+            digest,
+            *given,
+            classes=None if classes is None else read_classes(classes),
+            granted=None if approvals is None else api.read_approvals(approvals),
+        )
+        return _run(view, path, approval, mirror)
 
 
 def _approved_digest(view: View, path: Path, name: str) -> str | None:

@@ -1,0 +1,98 @@
+"""The project file ``s3plan.yaml``: what holds for every plan made or applied in its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Struct
+from pydantic import Field, ValidationError
+
+from s3plan.errors import ManifestError, ProblemsError
+from s3plan.kinds.documents import read_source
+from s3plan.kinds.fields import Fields, PlanLimitFields
+from s3plan.kinds.problems import problems_of
+from s3plan.kinds.variables import Variables
+from s3plan.model.limits import Limits
+
+FILE = "s3plan.yaml"
+
+
+class ApprovalFields(Fields):
+    """Who has to approve a plan before it is applied."""
+
+    required: int = Field(0, ge=0, description="How many different people.")
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="Who counts; none: everybody."
+    )
+
+
+class ProjectSpec(Fields):
+    """What holds for every plan."""
+
+    limits: PlanLimitFields | None = Field(
+        None, description="What a plan may do at most; manifests can only be stricter."
+    )
+    approvals: ApprovalFields | None = Field(
+        None, description="Whose approvals `s3plan apply --approvals FILE` must bring."
+    )
+    prices: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="A price list of your own; relative to this file."
+    )
+
+
+class ProjectDocument(Fields):
+    """The project file: limits, approvals and prices that no manifest can loosen."""
+
+    api_version: Literal["s3plan/v1"] = Field(description="The version of the format.")
+    kind: Literal["Project"] = Field(description="This kind.")
+    spec: ProjectSpec = Field(description="What holds for every plan.")
+
+
+class Project(Struct, frozen=True):
+    """The project file as read; without one nothing is limited and one approval is enough."""
+
+    limits: Limits | None = None
+    required_approvals: int = 0
+    approvers: tuple[str, ...] = ()
+    prices: Path | None = None
+
+
+def read_project(directory: Path) -> Project:
+    """The project file of a directory, if it has one. Raises ProblemsError."""
+    path = directory / FILE
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return Project()
+    except OSError:
+        pass  # it is there and cannot be read: reading it says why
+    source = read_source(path, Variables({}, {}))
+    problems = list(source.problems)
+    if not problems and len(source.documents) != 1:
+        problems.append(
+            ManifestError(
+                "the project file holds one document",
+                address=str(path),
+                found=f"{len(source.documents)}",
+                next_step="put manifests into files of their own",
+            )
+        )
+    for document in source.documents if not problems else ():
+        try:
+            checked = ProjectDocument.model_validate(document.value, by_alias=True, by_name=False)
+        except ValidationError as error:
+            problems += problems_of(error, document, ProjectDocument)
+        else:
+            return _project(checked.spec, path)
+    raise ProblemsError("the project file is not right", problems)
+
+
+def _project(spec: ProjectSpec, path: Path) -> Project:
+    approvals = spec.approvals or ApprovalFields()
+    return Project(
+        limits=spec.limits.limits(str(path)) if spec.limits is not None else None,
+        required_approvals=approvals.required,
+        approvers=approvals.approvers,
+        prices=path.parent / spec.prices if spec.prices is not None else None,
+    )
