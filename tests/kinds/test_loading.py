@@ -15,6 +15,7 @@ from s3plan.kinds.documents import read_source
 from s3plan.kinds.evacuation.manifest import EvacuationDocument, selection
 from s3plan.kinds.loading import Loaded
 from s3plan.kinds.quantities import parse_duration, parse_moment, parse_size
+from s3plan.kinds.registry import FOLDERS
 from s3plan.kinds.variables import Variables
 from s3plan.model.connection import Connection, Limits
 from s3plan.model.steps import Select
@@ -68,11 +69,14 @@ def test_every_example_loads_and_fits_its_schema(path: Path) -> None:
 
 def test_schemas_are_valid_and_refuse_what_models_refuse() -> None:
     schemas = json_schemas()
-    assert sorted(schemas) == ["bucketevacuation.schema.json", "connection.schema.json"]
-    for schema in schemas.values():
+    others = {"approvals.schema.json", "connection.schema.json", "project.schema.json"}
+    assert set(schemas) == {f"{name.lower()}.schema.json" for name in FOLDERS} | others
+    for name, schema in schemas.items():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["$schema"].endswith("2020-12/schema")
-        assert set(schema["required"]) >= {"apiVersion", "kind", "metadata", "spec"}
+        assert set(schema["required"]) >= {"apiVersion", "kind"}
+        if name not in {"approvals.schema.json", "project.schema.json"}:
+            assert set(schema["required"]) >= {"metadata", "spec"}
     minimal = {
         "apiVersion": "s3plan/v1",
         "kind": "BucketEvacuation",
