@@ -11,8 +11,10 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +36,12 @@ from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.approvals import PlanApproval
 from s3plan.model.connection import Connection
 from s3plan.model.diagnosis import Diagnosis
-from s3plan.model.events import AnyEvent, RunFinished
+from s3plan.model.events import AnyEvent, RunFinished, Warned
 from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
+from s3plan.model.tabular import Column, Section
 from s3plan.model.verification import TreeVerified
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
@@ -50,6 +53,7 @@ from s3plan.tables import Database
 
 if TYPE_CHECKING:
     from s3plan import kinds
+    from s3plan.engine.history import History
     from s3plan.engine.offline.claims import Claim
     from s3plan.kinds.project import Project
 
@@ -212,6 +216,22 @@ def verify(
     return verified_trees(claims, most_problems, report, observer)
 
 
+@contextmanager
+def query(
+    sql: str, *, source: Path | None = None, redacted: bool = False, observer: Observer = ignore
+) -> Iterator[Section]:
+    """What one SQL statement that reads says of a run: its plan, journal and catalogues as tables.
+
+    ``source`` is a journal, a plan file or a destination; without it, the latest run here, else
+    plan.json. With ``redacted`` names are tokens. Rows are read while the block runs, in a database
+    of this process, which has no access to files. Raises UsageError for a wrong query, and
+    JournalError, PlanFileError and CatalogueError where the source is missing or damaged.
+    """
+    with _history(source, redacted, observer) as history:
+        columns, batches = history.database.answer(sql)
+        yield Section("answer", sql, tuple(map(Column, columns)), chain.from_iterable(batches))
+
+
 def rollback_plan(journal: Path) -> PlanFile | None:
     """What a rollback would do now; None where there is nothing to take back. Only reads.
 
@@ -327,6 +347,17 @@ def break_lock(address: str) -> None:
     """
     around = _around(ignore, None)
     asyncio.run(lockstatus.take_from_holder(address, around, lockstatus.plan_of_latest(Path())))
+
+
+@contextmanager
+def _history(source: Path | None, redacted: bool, observer: Observer) -> Iterator[History]:
+    from s3plan.engine.history import find_source, open_history
+    from s3plan.engine.redaction import redaction_key
+
+    key = redaction_key(_state_home()) if redacted else None
+    found = find_source(source, Path())
+    with open_history(found, lambda said: observer(Warned(said)), redaction_key=key) as history:
+        yield history
 
 
 def _claims(
@@ -464,7 +495,6 @@ async def _plan(
                     catalogues=seen.catalogues,
                     now=now,
                     sealed=seen.sealed,
-                    prices=prices.region(target.endpoint, target.region),
                 )
                 # Before planning: a manifest that selects forgets what it does not.
                 held = await asyncio.to_thread(_held, database)
@@ -573,6 +603,7 @@ __all__ = [
     "load_connection",
     "locks",
     "plan",
+    "query",
     "read_approvals",
     "recover_run",
     "region_prices",

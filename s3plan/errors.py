@@ -197,6 +197,12 @@ class NoSuchBucketError(StoreError):
     code = "no-such-bucket"
 
 
+class NameTakenError(StoreError):
+    """The bucket's name belongs to another account by now."""
+
+    code = "name-taken"
+
+
 class NoSuchKeyError(StoreError):
     """The object does not exist."""
 

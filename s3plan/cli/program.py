@@ -32,6 +32,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "status",
         "rollback",
         "verify",
+        "query",
         "runs",
         "journal",
         "lock",

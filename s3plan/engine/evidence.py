@@ -1,6 +1,7 @@
 """Evidence of a verification: one line an item, and the digest that a person approves.
 
-The digest covers the plan, the subject and every key's verdict with the checksum it rests on; it
+The digest covers the plan, the subject, the bucket's saved configuration where the bucket goes too,
+and every key's verdict with the checksum it rests on; it
 holds no times and no inodes, so looking again at unchanged reality gives the same digest. The
 SHA-256 of the file's bytes, which the journal keeps beside it, covers the rest.
 """
@@ -49,12 +50,13 @@ _decoder = msgspec.json.Decoder(EvidenceLine)
 class EvidenceWriter:
     """Writes lines in worklist order to a temporary file that gets its name at :meth:`seal`."""
 
-    def __init__(self, path: Path, plan_digest: str, subject: str) -> None:
+    def __init__(self, path: Path, plan_digest: str, subject: str, configuration: str = "") -> None:
+        """``configuration`` is the digest of what was saved of the bucket itself, if anything."""
         self._path = path
         self._temporary = path.with_suffix(".partial")
         with _mapped(path):
             self._file = self._temporary.open("wb")
-        self._hash = hashlib.sha256(_encoder.encode([plan_digest, subject]) + b"\n")
+        self._hash = _begun(plan_digest, subject, configuration)
         self._content = hashlib.sha256()
 
     def add(self, lines: Sequence[EvidenceLine]) -> None:
@@ -102,7 +104,7 @@ def read_evidence(path: Path, plan_digest: str, gate: GateRecord) -> Iterator[Ev
     """The lines of an evidence file. Raises JournalError at its end if it is not the one that the
     gate's record names; a caller that acts on lines calls :func:`check_evidence` first.
     """
-    running = hashlib.sha256(_encoder.encode([plan_digest, gate.subject]) + b"\n")
+    running = _begun(plan_digest, gate.subject, gate.configuration)
     content = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -117,6 +119,11 @@ def read_evidence(path: Path, plan_digest: str, gate: GateRecord) -> Iterator[Ev
     # A journal of before there was `content` says nothing of it.
     if running.hexdigest() != gate.evidence or gate.content not in ("", content.hexdigest()):
         raise _outdated(path)
+
+
+def _begun(plan_digest: str, subject: str, configuration: str) -> hashlib._Hash:
+    about = [plan_digest, subject, *([configuration] if configuration else [])]
+    return hashlib.sha256(_encoder.encode(about) + b"\n")
 
 
 def check_evidence(path: Path, plan_digest: str, gate: GateRecord) -> bool:

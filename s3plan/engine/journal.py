@@ -26,7 +26,6 @@ from s3plan.model.journal import (
     ItemFailed,
     JournalRecord,
     Receipts,
-    Restores,
     RunStarted,
     UploadBegan,
 )
@@ -220,7 +219,7 @@ def _check_items(path: Path, seq: int, record: JournalRecord, most_items: int) -
     match record:
         case Intent():
             named: tuple[int, ...] = (record.first, record.last)
-        case Receipts() | Restores():
+        case Receipts():
             named = record.items
         case ItemFailed() | UploadBegan():
             named = (record.n,)

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
+from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
 from s3plan.engine.rollback_copies import copy_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
@@ -23,7 +24,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
-from s3plan.model.local import FileStat
+from s3plan.model.local import CatalogueConfiguration, FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
     Configure,
@@ -40,6 +41,7 @@ from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
 from s3plan.rules.bucketdocuments import same
+from s3plan.rules.endpoints import is_aws
 from s3plan.store import Store
 from s3plan.tables import Database
 
@@ -65,7 +67,7 @@ class _Subject(Struct, frozen=True):
     """The steps of the run that are about one bucket."""
 
     bucket: str
-    downloads: tuple[Step, ...]
+    download: Step | None
     delete: Step | None
     delete_bucket: Step | None
     configures: tuple[Step, ...]
@@ -73,7 +75,7 @@ class _Subject(Struct, frozen=True):
     @property
     def destination(self) -> str | None:
         """Where the copies are; None where the run only configured the bucket."""
-        for step in (*self.downloads, self.delete, self.delete_bucket):
+        for step in (self.download, self.delete, self.delete_bucket):
             if step is not None:
                 assert isinstance(step.action, Download | Delete | DeleteBucket)
                 return step.action.destination
@@ -126,19 +128,16 @@ async def plan_rollback(
 def _subjects(steps: Iterable[Step]) -> list[_Subject]:
     found: dict[str, dict[str, Step]] = {}
     configures: dict[str, list[Step]] = {}
-    downloads: dict[str, list[Step]] = {}
     for step in steps:
         if isinstance(step.action, Download | Delete | DeleteBucket):
             found.setdefault(step.subject, {})[step.verb] = step
-            if isinstance(step.action, Download):
-                downloads.setdefault(step.subject, []).append(step)
         elif isinstance(step.action, Configure):
             found.setdefault(step.subject, {})
             configures.setdefault(step.subject, []).insert(0, step)
     return [
         _Subject(
             bucket,
-            tuple(downloads.get(bucket, ())),
+            by.get("download"),
             by.get("delete"),
             by.get("delete-bucket"),
             tuple(configures.get(bucket, ())),
@@ -166,20 +165,29 @@ async def _subject(
             there = False
     unrecorded: list[str] = []
     with Tree.open(Path(destination), create=False) as tree:
-        await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
-        for download in subject.downloads:
-            unrecorded += await asyncio.to_thread(
-                _unrecorded, plan, state, download, tree, database
+        known = await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
+        if subject.download is not None:
+            unrecorded = await asyncio.to_thread(
+                _unrecorded, plan, state, subject.download, tree, database
             )
+    saved: CatalogueConfiguration | None = None
+    aws = is_aws(plan.header.target.endpoint)
     if subject.delete_bucket is not None and not there:
-        assert isinstance(subject.delete_bucket.action, DeleteBucket)
+        action = subject.delete_bucket.action
+        assert isinstance(action, DeleteBucket)
         if any(state.step(subject.delete_bucket.id).items):
-            drafts.append(_create(subject.bucket, subject.delete_bucket.action, destination))
+            saved = known.configuration if known else None
+            drafts.append(_create(subject.bucket, action, destination, saved))
+    if saved is not None:
+        drafts += put_back(subject.bucket, saved, BEFORE_OBJECTS, drafts, aws=aws)
     place = _Place(subject.bucket, destination)
     if subject.delete is not None:
         drafts += _upload(plan, state, database, place, subject.delete, drafts)
-    if subject.downloads:
-        drafts += _remove(run, plan, state, database, place, subject.downloads, unrecorded, drafts)
+    filled = list(drafts)
+    if saved is not None:
+        drafts += put_back(subject.bucket, saved, AFTER_OBJECTS, drafts, aws=aws)
+    if subject.download is not None:
+        drafts += _remove(run, plan, state, database, place, subject.download, unrecorded, filled)
     return drafts
 
 
@@ -212,9 +220,14 @@ async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list
     return drafts
 
 
-def _create(bucket: str, action: DeleteBucket, destination: str) -> StepDraft:
+def _create(
+    bucket: str, action: DeleteBucket, destination: str, saved: CatalogueConfiguration | None
+) -> StepDraft:
+    locked = saved is not None and "object-lock" in saved.documents
     return StepDraft(
-        action=CreateBucket(region=action.region, destination=destination),
+        action=CreateBucket(
+            region=action.region, destination=destination, object_lock=True if locked else UNSET
+        ),
         subject=bucket,
         reversibility="free",
         undo="delete the bucket if it is empty",
@@ -250,7 +263,7 @@ def _remove(
     state: RunState,
     database: Database,
     place: _Place,
-    downloads: Iterable[Step],
+    downloaded: Step,
     unrecorded: list[str],
     before: list[StepDraft],
 ) -> list[StepDraft]:
@@ -262,8 +275,7 @@ def _remove(
         reason="the run wrote these files; each goes only if its object is in S3 and matches",
         needs=tuple(Need(earlier.id) for earlier in before),
     )
-    for download in downloads:
-        fill_items(plan, state, database, download, draft, _WRITTEN)
+    fill_items(plan, state, database, downloaded, draft, _WRITTEN)
     database.execute(_NOT_OURS, [draft.id, unrecorded, run.id])
     return kept_if_any(database, draft)
 

@@ -15,6 +15,7 @@ from s3plan.localfs.catalogue import read_catalogue
 from s3plan.localfs.tree import Tree
 from s3plan.model.local import (
     CatalogueBucket,
+    CatalogueConfiguration,
     CatalogueHeader,
     CatalogueRecord,
     CatalogueRemoved,
@@ -29,11 +30,12 @@ _BATCH = 1_000
 
 class CatalogueState(Struct, frozen=True):
     """Whose catalogue it is, and what became of the bucket: ``deleted``, ``restored``, or None
-    while nothing has.
+    while nothing has; and the configuration it had when that was last saved.
     """
 
     header: CatalogueHeader
     bucket: str | None
+    configuration: CatalogueConfiguration | None = None
 
 
 def observe_catalogue(
@@ -53,7 +55,7 @@ def observe_catalogue(
     for batch in _batches(records):
         log.add(batch)
     log.fold()
-    return CatalogueState(header, log.bucket)
+    return CatalogueState(header, log.bucket, log.configuration)
 
 
 # What is appended is every object record there ever was. The last one of a key counts, unless a
@@ -93,6 +95,7 @@ class _Log:
     def __init__(self, database: Database, constants: dict[str, Value], attributes: bool) -> None:
         self._attributes = attributes
         self.bucket: str | None = None
+        self.configuration: CatalogueConfiguration | None = None
         self._database = database
         self._constants = constants
         self._seq = 0
@@ -114,6 +117,8 @@ class _Log:
                     others.append((self._seq, "removed", record.key, None))
                 case CatalogueBucket():
                     self.bucket = record.state
+                case CatalogueConfiguration():
+                    self.configuration = record
                 case CatalogueHeader():
                     raise CatalogueError(
                         "the catalogue has a second header",

@@ -44,8 +44,9 @@ RFC 3339, the policy parsed. None is a document that is absent."""
 class BucketFacts(Struct, frozen=True):
     """One bucket as the control plane describes it.
 
-    ``configuration`` holds the documents that exist, S3's defaults included. ``unreadable`` names
-    those that the caller may not read, which is not the same as absent.
+    ``configuration`` holds the documents that exist, S3's defaults included. ``absent`` names those
+    that the endpoint knows and this bucket does not have, ``unreadable`` those that the caller may
+    not read. What is in none of them the endpoint does not know.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BucketFacts(Struct, frozen=True):
     requester_pays: bool = False
     object_lock: bool = False
     configuration: dict[DocumentName, Document] = {}
+    absent: tuple[DocumentName, ...] = ()
     unreadable: tuple[DocumentName, ...] = ()
 
 

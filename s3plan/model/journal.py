@@ -117,23 +117,6 @@ class Receipts(Record, frozen=True, tag="receipts"):
     bytes: int = 0
 
 
-RestoreStage = Literal["requested", "ongoing", "ready", "expired"]
-"""``requested``: S3 accepted to restore it. ``ongoing``: S3 was seen to be at it. ``ready``: it can
-be read. ``expired``: it cannot be read any more, or not yet, and has to be asked for (again)."""
-
-
-class Restores(Record, frozen=True, tag="restores"):
-    """Archived objects that came to a stage of being restored.
-
-    ``until`` is when the copies expire (RFC 3339, UTC), empty where they do not.
-    """
-
-    step: str
-    stage: RestoreStage
-    items: tuple[int, ...]
-    until: str = ""
-
-
 class ItemFailed(Record, frozen=True, tag="item-failed"):
     """One item that did not end well, with the reason a person needs."""
 
@@ -184,7 +167,9 @@ class GateRecord(Record, frozen=True, tag="gate"):
     """A verification ended: its evidence and figures, and whether it passes.
 
     ``content`` is the SHA-256 of the evidence file in hex; empty in journals of before 2026-11-20.
-    ``guard`` says what keeps a deletion from hitting another object; empty where none follows.
+    ``configuration`` is the SHA-256 of the bucket's configuration that was saved, where the bucket
+    itself is to go. ``guard`` says what keeps a deletion from hitting another object; empty where
+    none follows.
     With ``losses`` it passes but for them: a deletion takes the approval of the loss besides.
     """
 
@@ -197,6 +182,7 @@ class GateRecord(Record, frozen=True, tag="gate"):
     time: str
     content: str = ""
     guard: str = ""
+    configuration: str = ""
     losses: tuple[Loss, ...] = ()
 
 
@@ -255,7 +241,6 @@ JournalRecord = (
     | StepStarted
     | Intent
     | Receipts
-    | Restores
     | ItemFailed
     | Copied
     | UploadBegan

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.objects import Checksum, Count, ObjectAttributes, Verdict
 
 CATALOGUE_FORMAT = "s3plan.catalogue/1"
@@ -101,6 +102,26 @@ class CatalogueBucket(Struct, frozen=True, tag_field="type", tag="bucket"):
     time: str
 
 
+class CatalogueConfiguration(Struct, frozen=True, tag_field="type", tag="configuration"):
+    """The bucket's own configuration before its deletion, to make the bucket again as it was.
+
+    ``documents`` are as S3 told them, without what the run itself changed; ``absent`` names those
+    that there were none of, ``unreadable`` those that nobody could save. The last record counts.
+    """
+
+    region: str
+    documents: dict[DocumentName, Document]
+    absent: tuple[DocumentName, ...]
+    unreadable: tuple[DocumentName, ...]
+    run: str
+    time: str
+
+
 CatalogueRecord = (
-    CatalogueHeader | CatalogueRow | CatalogueTags | CatalogueRemoved | CatalogueBucket
+    CatalogueHeader
+    | CatalogueRow
+    | CatalogueTags
+    | CatalogueRemoved
+    | CatalogueBucket
+    | CatalogueConfiguration
 )

@@ -18,30 +18,10 @@ class Action(Struct, frozen=True, tag_field="verb"):
     """One verb with its parameters. The variants below are all there are."""
 
 
-Tier = Literal["Expedited", "Standard", "Bulk"]
-"""How an archived object is retrieved: the faster, the dearer."""
-
-
-class Restore(Action, frozen=True, tag="restore"):
-    """Archived objects made readable: a temporary copy of each for ``days`` days.
-
-    Objects of INTELLIGENT_TIERING move back to its frequent tier instead, and stay there. ``tiers``
-    is the retrieval option by storage class. Every ``poll`` seconds S3 is asked how far it is.
-    """
-
-    days: int
-    tiers: dict[str, Tier]
-    poll: int
-
-
 class Download(Action, frozen=True, tag="download"):
-    """Objects to local files under ``destination`` (an absolute path).
-
-    With ``restored`` they are archived ones, each read once a restore has made it readable.
-    """
+    """Objects to local files under ``destination`` (an absolute path)."""
 
     destination: str
-    restored: bool | UnsetType = UNSET
 
 
 class Verify(Action, frozen=True, tag="verify"):
@@ -67,18 +47,25 @@ class Delete(Action, frozen=True, tag="delete"):
 
 
 class DeleteBucket(Action, frozen=True, tag="delete-bucket"):
-    """The empty bucket. ``unsaved`` names configuration that rollback cannot put back."""
+    """The empty bucket. Its configuration is in the catalogue by then: ``saved`` names what of it
+    a rollback puts back, ``unsaved`` what it cannot.
+    """
 
     region: str
     destination: str
     unsaved: tuple[str, ...] = ()
+    saved: tuple[DocumentName, ...] | UnsetType = UNSET
 
 
 class CreateBucket(Action, frozen=True, tag="create-bucket"):
-    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it."""
+    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it.
+
+    ``object_lock`` can be had from the beginning only, and brings versioning with it.
+    """
 
     region: str
     destination: str
+    object_lock: bool | UnsetType = UNSET
 
 
 class Upload(Action, frozen=True, tag="upload"):
@@ -143,18 +130,19 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
     """One document of the bucket's configuration: from ``before`` to ``after``; None is absent.
 
     Written only over ``before``, read back, and then probed with the same credentials; where a
-    probe fails ``before`` is put back at once.
+    probe fails ``before`` is put back at once. ``fresh`` is for a bucket that the same plan makes:
+    whatever S3 gave it is replaced, and ``before`` does not count.
     """
 
     document: DocumentName
     before: Document = None
     after: Document = None
     probe: tuple[Probe, ...] = ()
+    fresh: bool = False
 
 
 AnyAction = (
-    Restore
-    | Download
+    Download
     | Verify
     | Delete
     | DeleteBucket

@@ -73,6 +73,36 @@ def is_default(name: DocumentName, document: Document) -> bool:
     return meaning is None or bool(meaning == _NEW.get(name))
 
 
+def restorable(name: DocumentName, document: Document, *, aws: bool) -> Document:
+    """What of a saved document can be put on a bucket that is made again.
+
+    Tags of AWS itself (``aws:``) are not ours to set, and MFA delete needs its owner's device. S3
+    refuses SSE-C in new buckets since April 2026 unless that is allowed in so many words
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html).
+    """
+    if document is None:
+        return None
+    if name == "tagging":
+        return [tag for tag in document if not tag["Key"].startswith("aws:")] or None
+    if name == "versioning":
+        return {"Status": document["Status"]} if document.get("Status") else None
+    if name == "encryption" and aws:
+        allowed = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+        return {**document, "Rules": [{**allowed, **rule} for rule in document["Rules"]]}
+    return document
+
+
+def lost(name: DocumentName, document: Document) -> str | None:
+    """What of a document cannot be put on a bucket that is made again; None where all can."""
+    if name in NOT_PUT:
+        return name
+    if name == "tagging" and any(tag["Key"].startswith("aws:") for tag in document):
+        return "tagging (tags of AWS itself)"
+    if name == "versioning" and document.get("MFADelete") == "Enabled":
+        return "versioning (MFA delete)"
+    return None
+
+
 def text(document: Document) -> str:
     """The document as JSON on one line, as it is sent where S3 takes text."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
@@ -147,7 +177,11 @@ def _encryption(document: Mapping[str, Document]) -> Document:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
     """
-    rules = [_without(rule, {"BucketKeyEnabled": False}) for rule in document.get("Rules", [])]
+    defaults = {
+        "BucketKeyEnabled": False,
+        "BlockedEncryptionTypes": {"EncryptionType": ["NONE"]},
+    }
+    rules = [_without(rule, defaults) for rule in document.get("Rules", [])]
     return None if not rules or {"Rules": rules} == _SSE_S3 else {**document, "Rules": rules}
 
 
@@ -234,6 +268,6 @@ _NORMAL: Mapping[DocumentName, Callable[[Document], Document]] = {
     "replication": _rules,
     "request-payment": _unless_off("Requester"),
     "tagging": _any_order,
-    "versioning": _as_it_is,
+    "versioning": lambda document: _without(document, {"MFADelete": "Disabled"}) or None,
     "website": _as_it_is,
 }

@@ -14,7 +14,6 @@ from s3plan.model.steps import (
     Download,
     RemoveCopy,
     RemoveFile,
-    Restore,
     Upload,
     Verify,
     VerifyCopies,
@@ -30,7 +29,7 @@ def effect_of(action: AnyAction) -> Effect:
     match action:
         case Verify() | VerifyCopies():
             return "reads"
-        case Restore() | Download() | Upload() | Copy() | CreateBucket():
+        case Download() | Upload() | Copy() | CreateBucket():
             return "adds"
         case Configure():
             return "changes"

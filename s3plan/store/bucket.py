@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from s3plan.errors import EndpointError, NoSuchBucketError
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes, ObjectHead
-from s3plan.model.steps import Tier
 from s3plan.store import (
     copying,
     deletion,
@@ -20,14 +19,12 @@ from s3plan.store import (
     incomplete,
     listing,
     multipart,
-    restoring,
     versions,
 )
 from s3plan.store.copying import CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.listing import ListPage
-from s3plan.store.restoring import RestoreAnswer
 from s3plan.store.sender import Request, Sender, Streaming
 from s3plan.store.transfer import Source
 from s3plan.store.versions import VersionPage
@@ -66,24 +63,11 @@ class Bucket:
         self._wire = wire
 
     def pages(
-        self,
-        prefix: str = "",
-        start_after: str = "",
-        max_keys: int = 1000,
-        *,
-        restores: bool = False,
+        self, prefix: str = "", start_after: str = "", max_keys: int = 1000
     ) -> AsyncIterator[ListPage]:
-        """The listing, checked page by page; `ListingError` means that none of it counts.
-
-        With ``restores`` S3 is asked how far restores are, which not every endpoint tells.
-        """
+        """The listing, checked page by page; `ListingError` means that none of it counts."""
         return listing.pages(
-            self._sender,
-            self.name,
-            prefix=prefix,
-            start_after=start_after,
-            max_keys=max_keys,
-            restores=restores,
+            self._sender, self.name, prefix=prefix, start_after=start_after, max_keys=max_keys
         )
 
     def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:
@@ -155,12 +139,6 @@ class Bucket:
             query=_version(version),
             timed=method == "GET",
         )
-
-    async def restore(
-        self, key: str, *, days: int | None, tier: Tier, version: str | None = None
-    ) -> RestoreAnswer:
-        """RestoreObject; ``days`` is None for INTELLIGENT_TIERING. `NoSuchKeyError`."""
-        return await restoring.restore(self._sender, self.name, key, version, days=days, tier=tier)
 
     async def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """GetObjectTagging, of one version where it is named."""

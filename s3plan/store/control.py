@@ -13,6 +13,7 @@ import base64
 import hashlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from s3plan.errors import (
@@ -32,6 +33,9 @@ from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress
 from s3plan.store.endpoint import DEFAULT_REGION, EndpointResolver
 from s3plan.store.retry import Patience, http_date
+
+_AT_ONCE = 8
+"""Documents of one bucket that are asked for at once."""
 
 ABORTED_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts while S3 works on another change of the same bucket."""
@@ -79,10 +83,18 @@ class Control:
         """
         region = self.region(bucket)
         configuration: dict[DocumentName, Document] = {}
+        absent: list[DocumentName] = []
         unreadable: list[DocumentName] = []
-        for name in DOCUMENTS:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="facts") as pool:
+            looks = [
+                (name, pool.submit(self.document, bucket, name, region=region))
+                for name in DOCUMENTS
+            ]
+        for name, look in looks:
             try:
-                found = self.document(bucket, name, region=region)
+                found = look.result()
+            except NotSupportedError:
+                continue
             except (AccessDeniedError, EndpointError) as error:
                 if isinstance(error, EndpointError) and (error.status or 0) < 500:
                     raise  # nobody answered: that says nothing about the document
@@ -90,7 +102,9 @@ class Control:
                     raise
                 unreadable.append(name)
                 continue
-            if found is not None:
+            if found is None:
+                absent.append(name)
+            else:
                 configuration[name] = found
         return BucketFacts(
             name=bucket,
@@ -99,13 +113,15 @@ class Control:
             requester_pays=configuration.get("request-payment") == "Requester",
             object_lock="object-lock" in configuration,
             configuration=configuration,
+            absent=tuple(absent),
             unreadable=tuple(unreadable),
         )
 
     def document(self, bucket: str, name: DocumentName, *, region: str | None = None) -> Document:
         """One document of the bucket's configuration as it stands; None where there is none.
 
-        None also where the endpoint does not know such documents. ``region`` saves asking for it.
+        `NotSupportedError` where the endpoint does not know such documents. ``region`` saves asking
+        for it.
         """
         access = DOCUMENTS[name]
         where = region or self.region(bucket)
@@ -170,9 +186,14 @@ class Control:
             else:
                 return
 
-    def create_bucket(self, name: str, region: str) -> None:
-        """An empty bucket in ``region``; the account's defaults apply (public access blocked)."""
+    def create_bucket(self, name: str, region: str, *, object_lock: bool = False) -> None:
+        """An empty bucket in ``region``; the account's defaults apply (public access blocked).
+
+        ``object_lock`` also enables versioning, for good.
+        """
         arguments: dict[str, Any] = {"Bucket": name}
+        if object_lock:
+            arguments["ObjectLockEnabledForBucket"] = True
         if region != DEFAULT_REGION:
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
         self._call("CreateBucket", name, "create_bucket", region=region, owner=False, **arguments)
@@ -195,7 +216,7 @@ class Control:
     def _bucket_call(
         self, method: str, bucket: str, region: str, **arguments: Any
     ) -> dict[str, Any] | None:
-        """The answer without its envelope; None where there is no such document or operation."""
+        """The answer without its envelope; None where there is no such document."""
         action = "".join(word.capitalize() for word in method.split("_"))
         try:
             answer = self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
@@ -203,7 +224,7 @@ class Control:
             if error.s3_code == "NoSuchBucket":
                 raise
             return None
-        except (NotSupportedError, NoSuchKeyError):
+        except NoSuchKeyError:
             return None
         except StoreError as error:
             # NoSuchLifecycleConfiguration, NoSuchTagSet, ObjectLockConfigurationNotFoundError, ...

@@ -12,18 +12,22 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from s3plan.errors import S3PlanError
+from s3plan.errors import S3PlanError, UsageError
 from s3plan.tables.definitions import TABLES, ColumnType, TableDef
 
 if TYPE_CHECKING:
     import arro3.core as arrow
+    from duckdb import DuckDBPyConnection
+
+Result = TypeVar("Result")
 
 Value = str | int | float | bool | None
 
@@ -62,9 +66,14 @@ class Database:
     """
 
     def __init__(
-        self, directory: Path, *, memory_limit: int = 256 * _MEBIBYTE, threads: int = 2
+        self,
+        directory: Path,
+        *,
+        memory_limit: int = 256 * _MEBIBYTE,
+        threads: int = 2,
+        tables: Sequence[TableDef] = TABLES,
     ) -> None:
-        """Create it inside ``directory`` (made if missing).
+        """Create it inside ``directory`` (made if missing), with ``tables``.
 
         ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Raises
         ScratchError.
@@ -99,6 +108,8 @@ class Database:
                         "temp_directory": str(self._home / "spill"),
                         # Keys compare by their bytes, as S3 sorts them, whatever the locale.
                         "default_collation": "binary",
+                        # A query names tables of the database, never variables of ours.
+                        "python_enable_replacements": "false",
                     },
                 )
                 self._connection.execute("ATTACH ':memory:' AS tables (COMPRESS)")
@@ -106,7 +117,7 @@ class Database:
                 # Only now: opening the database itself is access to a file.
                 self._connection.execute("SET enable_external_access = false")
                 self._connection.execute("SET lock_configuration = true")
-                for table in TABLES:
+                for table in tables:
                     self._connection.execute(table.ddl())
         except BaseException:
             shutil.rmtree(self._home, ignore_errors=True)
@@ -190,6 +201,30 @@ class Database:
         finally:
             cursor.close()
 
+    def answer(self, sql: str) -> tuple[tuple[str, ...], Iterator[list[tuple[Any, ...]]]]:
+        """Columns and rows, in lists, of a query that a person wrote: one statement that reads.
+
+        Raises UsageError for any other, and where the statement is wrong. Ctrl-C ends it.
+        """
+        with _mapped(self._home), _asked():
+            _check_reads(sql)
+            cursor = self._connection.cursor()
+            cursor.execute("USE tables")
+            _interruptibly(cursor, lambda: cursor.execute(sql))
+            columns = tuple(name for name, *_ in cursor.description or ())
+        return columns, self._answers(cursor)
+
+    def _answers(self, cursor: DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+        try:
+            while True:
+                with _mapped(self._home), _asked():
+                    batch = _interruptibly(cursor, lambda: cursor.fetchmany(_BATCH))
+                if not batch:
+                    return
+                yield batch
+        finally:
+            cursor.close()
+
     def close(self) -> None:
         """Close and remove it; closing twice is fine."""
         self._connection.close()
@@ -205,6 +240,49 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _interruptibly(cursor: DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """What ``work`` returns; Ctrl-C ends it, while DuckDB alone would come to its end first."""
+    with ThreadPoolExecutor(1, thread_name_prefix="query") as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            cursor.interrupt()
+            raise
+
+
+def _check_reads(sql: str) -> None:
+    import duckdb
+
+    statements = duckdb.extract_statements(sql)
+    reading = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+    if len(statements) != 1 or statements[0].type not in reading:
+        raise UsageError(
+            "a query is one statement that reads",
+            expected="one SELECT, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN",
+            found=", ".join(statement.type.name for statement in statements) or "nothing",
+            next_step="the tables are copies: nothing that is changed in them would stay",
+        )
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Turn what DuckDB says about a person's query into an error of theirs."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
+    except duckdb.Error as error:
+        raise UsageError(
+            "the query cannot be answered",
+            # What follows is the query once more, with a mark below the place.
+            found=" ".join(str(error).partition("\n\nLINE ")[0].split()),
+            next_step="`s3plan query 'SHOW ALL TABLES'` lists tables and their columns",
+        ) from error
 
 
 def _bound(params: Params) -> list[object] | dict[str, object]:

@@ -38,7 +38,9 @@ def document_lines(action: Configure) -> Iterator[Text]:
     Keys are sorted, so that only what is said differently differs.
     """
     after = completed(action.document, action.after)
-    if after is None:
+    if action.fresh and after is None:
+        yield Text("removed, where S3 gives the new bucket one unasked", style="yellow")
+    elif after is None:
         yield Text("removed; it was:", style="red")
     elif action.before is None:
         yield Text("made; there is none now:", style="green")

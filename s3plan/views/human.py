@@ -82,7 +82,10 @@ class HumanView:
 
     def items(self, step: Step, items: Iterable[Item]) -> None:
         """Print the items of a step, through a pager on a terminal."""
-        lines = (f"{line}\n" for line in item_lines(items))
+        self.lines(f"{line}\n" for line in item_lines(items))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines, through a pager on a terminal."""
         if self._out.interactive:
             self._pager(lines)
             return

@@ -170,6 +170,11 @@ class JsonView:
         record = {"type": "diagnosis", "healthy": diagnosis.healthy}
         _write(self._stream, record | asdict(diagnosis))
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines that are JSON already."""
+        for line in lines:
+            self._stream.write(line.encode())
+
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Write the record."""
         _write(self._stream, record)

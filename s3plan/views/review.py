@@ -26,7 +26,6 @@ from s3plan.model.steps import (
     Item,
     RemoveCopy,
     RemoveFile,
-    Restore,
     Step,
     Upload,
     Verify,
@@ -244,11 +243,9 @@ def _undo_style(step: Step) -> str:
     ]
 
 
-def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one case a verb
+def _place(step: Step) -> Iterator[tuple[str, Text]]:
     action = step.action
     match action:
-        case Restore():
-            yield from _retrieval(action)
         case Download():
             yield "to", Text(visible(action.destination))
         case Upload():
@@ -263,23 +260,24 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one cas
                 yield "reads", Text("every file back from disk")
         case Copy() | VerifyCopies() | RemoveCopy():
             yield from _place_in_s3(action)
-        case CreateBucket():
-            yield "region", Text(visible(action.region))
-        case DeleteBucket():
-            yield "region", Text(visible(action.region))
-            if action.unsaved:
-                yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
+        case CreateBucket() | DeleteBucket():
+            yield from _bucket_itself(action)
         case Configure():
             yield from change_rows(action)
         case _:
             assert_never(action)
 
 
-def _retrieval(action: Restore) -> Iterator[tuple[str, Text]]:
-    options = ", ".join(f"{name} {tier}" for name, tier in sorted(action.tiers.items()))
-    yield "option", Text(visible(options))
-    yield "keeps", Text(f"temporary copies for {counted(action.days, 'day')}")
-    yield "looks", Text(f"every {duration(action.poll)}, until all are downloaded")
+def _bucket_itself(action: CreateBucket | DeleteBucket) -> Iterator[tuple[str, Text]]:
+    yield "region", Text(visible(action.region))
+    if isinstance(action, CreateBucket):
+        if action.object_lock:
+            yield "with", Text("Object Lock, and so with versioning")
+        return
+    if action.saved:
+        yield "saves", Text(", ".join(action.saved))
+    if action.unsaved:
+        yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
 
 
 def _place_in_s3(action: Copy | VerifyCopies | RemoveCopy) -> Iterator[tuple[str, Text]]:

@@ -27,7 +27,6 @@ from s3plan.model.events import (
     StepBegan,
     StepFinished,
     Stopping,
-    Waiting,
     Warned,
 )
 from s3plan.model.journal import RunOutcome, StepOutcome
@@ -135,7 +134,7 @@ class Watch:
                     "finished; once more leaves at once",
                     "yellow",
                 )
-            case Scanning() | StepBegan() | Progressed() | ItemBegan() | Waiting():
+            case Scanning() | StepBegan() | Progressed() | ItemBegan():
                 pass
             case TreeProblem() | RunFinished():
                 pass  # the closing summary tells

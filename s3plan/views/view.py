@@ -94,6 +94,9 @@ class View(Protocol):
     def diagnosis(self, diagnosis: Diagnosis) -> None:
         """What the doctor found."""
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Lines with their ends, made by ``views.tabular``, as they come."""
+
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """A short result: as a sentence for people, as a record for programs."""
 

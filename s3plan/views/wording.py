@@ -17,7 +17,6 @@ from s3plan.model.steps import (
     Probe,
     RemoveCopy,
     RemoveFile,
-    Restore,
     Reversibility,
     Upload,
     Verify,
@@ -36,8 +35,6 @@ class VerbWords(NamedTuple):
 def words_of(action: AnyAction) -> VerbWords:
     """``+`` makes something, ``-`` takes it away, ``~`` changes it, ``=`` changes nothing."""
     match action:
-        case Restore():
-            return VerbWords("+", "to restore", "object")
         case Download():
             return VerbWords("+", "to download", "object")
         case Upload():
@@ -81,7 +78,6 @@ PAST: Final = {
     "verify-copies": "verified",
     "remove-copy": "removed",
     "configure": "configured",
-    "restore": "made readable",
 }
 """What was done, by verb."""
 
@@ -103,7 +99,6 @@ REVERSIBILITY: Final[dict[Reversibility, str]] = {
 STATE_STYLES: Final[dict[BucketState, str]] = {
     "pending": "dim",
     "configuring": "cyan",
-    "restoring": "cyan",
     "syncing": "cyan",
     "verifying": "cyan",
     "deleting": "cyan",

@@ -211,7 +211,7 @@ def test_an_endpoint_without_the_document_says_so(scene: Scene) -> None:
     drafted(scene, change(scene, "public-access-block", None, block))
     finished = scene.apply()
     assert finished.exit_code == 3
-    assert "does not support s3:PutPublicAccessBlock" in finished.message
+    assert "does not support s3:GetPublicAccessBlock" in finished.message
     assert scene.rollback() is None
 
 

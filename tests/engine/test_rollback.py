@@ -206,7 +206,8 @@ def test_a_rollback_goes_on_where_it_stopped(
         broken.setattr(Bucket, "put", failing)
         finished = filled.rollback()
     assert finished is not None
-    assert (finished.exit_code, finished.done) == (3, 3)
+    uploaded = finished.verbs["upload"]
+    assert (finished.exit_code, uploaded.items) == (3, 3)
     assert len(filled.files()) == COUNT, "no copy goes before every object is back"
 
     finished = filled.rollback()

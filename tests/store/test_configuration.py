@@ -70,7 +70,7 @@ EXAMPLES: dict[DocumentName, Any] = {
         {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 60},
     ],
     "website": {"IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "error.html"}},
-    "logging": {"TargetBucket": "BUCKET", "TargetPrefix": "log/"},
+    "logging": {"TargetBucket": "TARGET", "TargetPrefix": "log/"},
     "notification": {
         "QueueConfigurations": [
             {
@@ -163,12 +163,12 @@ DELETES_THE_BUCKET = "inventory"
 server does not know may be. So s3plan removes nothing that the endpoint did not tell of before."""
 
 
-def example(name: DocumentName, bucket: str) -> Any:
-    """The example with the bucket's name in it."""
+def example(name: DocumentName, bucket: str, logs: str = "") -> Any:
+    """The example with the bucket's name in it, and that of the bucket for its logs."""
 
     def named(value: Any) -> Any:
         if isinstance(value, str):
-            return value.replace("BUCKET", bucket)
+            return value.replace("BUCKET", bucket).replace("TARGET", logs or bucket)
         if isinstance(value, list):
             return [named(one) for one in value]
         return {key: named(one) for key, one in value.items()} if isinstance(value, dict) else value
@@ -210,11 +210,14 @@ def test_what_is_read_is_what_was_put(moto_server: Server, name: DocumentName) -
         assert same(name, plane.document("documents", name), before)
 
 
-def test_what_an_endpoint_does_not_have_is_absent_and_cannot_be_put(seaweed: Server) -> None:
+def test_what_an_endpoint_does_not_know_is_neither_there_nor_absent(seaweed: Server) -> None:
     plane = control_of(seaweed)
     bucket = f"documents-{next(_NUMBERS)}"
     plane.create_bucket(bucket, "us-east-1")
-    assert plane.document(bucket, "public-access-block") is None
+    facts = plane.facts(bucket)
+    assert "public-access-block" not in {*facts.configuration, *facts.absent, *facts.unreadable}
+    with pytest.raises(NotSupportedError):
+        plane.document(bucket, "public-access-block")
     with pytest.raises(NotSupportedError):
         plane.put_document(bucket, "public-access-block", {"BlockPublicAcls": True})
     plane.put_document(bucket, "policy", example("policy", bucket))

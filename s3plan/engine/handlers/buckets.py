@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
 
 from s3plan.engine.context import Context
+from s3plan.engine.saving import check_as_saved
 from s3plan.errors import (
+    AccessDeniedError,
     EndpointError,
     HeldError,
+    NameTakenError,
     NoSuchBucketError,
     OutcomeUnknownError,
     StoreError,
 )
+from s3plan.model.events import Warned
 from s3plan.model.local import CatalogueBucket
 from s3plan.model.steps import CreateBucket, DeleteBucket, Step
 
 PATIENCE = 60
 """Seconds to wait until HeadBucket agrees with what was answered."""
+
+FIRST_PAUSE = 5.0
+"""Seconds until a bucket that S3 is still deleting is created again for the second time."""
+
+LONGEST_PAUSE = 300.0
+"""Seconds between later attempts, at most."""
+
+LONGEST_WAIT = 7 * 86_400.0
+"""Seconds after which nobody waits any longer."""
 
 
 async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> None:
@@ -36,8 +51,9 @@ async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> N
                     next_step="s3plan plan again: objects appeared after the plan was made",
                 )
             break
-        await context.intend(step, 0, 0)
         try:
+            await check_as_saved(context, step)
+            await context.intend(step, 0, 0)
             await asyncio.to_thread(context.store.control.delete_bucket, step.subject)
         except NoSuchBucketError:
             pass  # an earlier attempt of ours did it, and its answer was lost
@@ -49,19 +65,87 @@ async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> N
 
 
 async def create_bucket(context: Context, step: Step, action: CreateBucket) -> None:
-    """Create the bucket where it was, unless a session before this one did."""
-    bucket = context.bucket(step)
-    if not await bucket.exists():
+    """Create the bucket where it was, unless a session before this one did.
+
+    Raises NameTakenError where the name is another account's by now.
+    """
+    if not await _is_ours(context, step):
         await context.intend(step, 0, 0)
-        control = context.store.control
-        try:
-            await asyncio.to_thread(control.create_bucket, step.subject, action.region)
-        except StoreError:
-            # It was not there a moment ago: an attempt of ours did it, and its answer was lost.
-            if not await bucket.exists():
-                raise
+        # Also in this session: documents are put only on a bucket that this run made.
+        context.step_state(step).intend(0, 0)
+        await _create(context, step, action)
         await _until(context, step, exists=True)
     await _record(context, step, action.destination, "restored")
+
+
+async def _create(context: Context, step: Step, action: CreateBucket) -> None:
+    """CreateBucket, for days if need be: a name is not free at once after its deletion.
+
+    OperationAborted is what S3 answers meanwhile
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+    """
+    control = context.store.control
+    for pause in _pauses():
+        context.check_held()
+        try:
+            await asyncio.to_thread(
+                control.create_bucket,
+                step.subject,
+                action.region,
+                object_lock=action.object_lock is True,
+            )
+        except StoreError as error:
+            if error.s3_code == "BucketAlreadyExists":
+                raise _taken(step, error) from error
+            if error.s3_code == "OperationAborted" and pause is not None:
+                await _wait(context, step, pause)
+                continue
+            # It was not there a moment ago: an attempt of ours did it, and its answer was lost.
+            if not await _is_ours(context, step):
+                raise
+        return
+
+
+async def _is_ours(context: Context, step: Step) -> bool:
+    """Whether the bucket is there. Raises NameTakenError where it is, and not the caller's."""
+    try:
+        return await context.bucket(step).exists()
+    except AccessDeniedError as error:
+        raise _taken(step, error) from error
+
+
+def _taken(step: Step, error: StoreError) -> NameTakenError:
+    return NameTakenError(
+        f"the name {step.subject} was taken by another account",
+        address=f"s3://{step.subject}",
+        expected="a free name, or a bucket of this account",
+        found=error.found or error.what,
+        next_step="make another bucket and upload the copies there; they are kept where they are",
+    )
+
+
+def _pauses() -> Iterator[float | None]:
+    """Seconds between attempts, longer and longer; None is the last attempt."""
+    waited, pause = 0.0, FIRST_PAUSE
+    while waited < LONGEST_WAIT:
+        yield pause
+        waited += pause
+        pause = min(2 * pause, LONGEST_PAUSE)
+    yield None
+
+
+async def _wait(context: Context, step: Step, pause: float) -> None:
+    """Wait; Ctrl-C ends it, and the same command goes on."""
+    context.observer(
+        Warned(
+            f"S3 still works on the deletion of {step.subject}; creating it is tried again in "
+            f"{pause:.0f} seconds (Ctrl-C stops, the same command goes on)"
+        )
+    )
+    until = time.monotonic() + pause
+    while (left := until - time.monotonic()) > 0:
+        context.check_stop()
+        await asyncio.sleep(min(left, 0.5))
 
 
 async def _until(context: Context, step: Step, *, exists: bool) -> None:

@@ -21,7 +21,7 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.model.buckets import Document
-from s3plan.model.steps import Configure, Probe, Step
+from s3plan.model.steps import Configure, CreateBucket, Probe, Step
 from s3plan.rules.bucketdocuments import same
 
 READ_BACK_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -49,12 +49,15 @@ class _Configurer:
 
     async def run(self) -> None:
         live = await self._read()
+        if self.action.fresh and not self._is_fresh():
+            self._not_ours(f"the bucket {self.step.subject} was made by somebody else meanwhile")
+            return
         if self._is(live, self.action.after):
             if self.context.step_state(self.step).of(0) not in OURS:
                 # Somebody else made the change: it is as it shall be, and not ours to undo.
                 self.context.receive(self.step, "verified", [0], 0, [self.name])
                 return
-        elif self._is(live, self.action.before):
+        elif self.action.fresh or self._is(live, self.action.before):
             if not await self._write():
                 return
         else:
@@ -74,11 +77,23 @@ class _Configurer:
         live = await self._settled(self.action.after)
         if self._is(live, self.action.after):
             return True
-        if self._is(live, self.action.before):
+        if not self.action.fresh and self._is(live, self.action.before):
             self._failed("not-taken", "S3 agreed to the new document and still has the old one")
             return False
-        await self._put_back("not-as-put", "S3 made something else of the new document")
+        if self.action.fresh:
+            self._failed("not-as-put", "S3 made something else of it than was put")
+        else:
+            await self._put_back("not-as-put", "S3 made something else of the new document")
         return False
+
+    def _is_fresh(self) -> bool:
+        """Whether this plan made the bucket."""
+        return any(
+            step.subject == self.step.subject
+            and isinstance(step.action, CreateBucket)
+            and any(self.context.step_state(step).items)
+            for step in self.context.plan.steps
+        )
 
     async def _probe(self) -> None:
         """Try what must still work, until it is in force; put the old document back where not."""
@@ -162,14 +177,12 @@ class _Configurer:
     def _is(self, live: Document, wanted: Document) -> bool:
         return same(self.action.document, live, wanted)
 
+    def _not_ours(self, why: str) -> None:
+        self._problem("kept", "not-ours", f"{why}; its {self.action.document} was left alone")
+
     def _drifted(self) -> None:
         if self.context.plan.header.rollback_of:
-            self._problem(
-                "kept",
-                "not-ours",
-                f"the {self.action.document} of {self.step.subject} is no longer as the run left "
-                "it; it was left alone",
-            )
+            self._not_ours(f"{self.step.subject} is no longer as the run left it")
         else:
             self._problem(
                 "drifted",

@@ -1,6 +1,7 @@
 """``verify``: compare everything, read back where deletion follows, and make the evidence.
 
-It changes nothing in S3 and no file; it may add what it learnt (tags) to the catalogue.
+It changes nothing in S3 and no file; what it learns (tags, the bucket's configuration) is added to
+the catalogue.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_evidence
 from s3plan.engine.gate import SHOWN, Findings, look
 from s3plan.engine.probe import how_deletions_are_guarded
+from s3plan.engine.saving import save_configuration, takes_the_bucket
 from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
@@ -79,24 +81,29 @@ _Tally = dict[Verdict, _Count]
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
     """Run a verify step and record its gate, durable when this returns."""
     await context.sync()
+    configuration = (
+        await save_configuration(context, step, action.destination)
+        if takes_the_bucket(context, step)
+        else ""
+    )
     with context.tables() as database:
         findings = await look(context, step, action, database)
         tags_problem = None
         if findings.passes and action.read_back:
             tags_problem = await _know_tags(context, step, action, database)
-        tally, evidence = await _make_evidence(context, step, action, database)
+        tally, evidence = await _make_evidence(context, step, action, database, configuration)
     await context.sync()
-    return await _record(context, step, findings, tally, evidence, tags_problem)
+    return await _record(context, step, findings, tally, evidence, tags_problem, configuration)
 
 
 async def _make_evidence(
-    context: Context, step: Step, action: Verify, database: Database
+    context: Context, step: Step, action: Verify, database: Database, configuration: str
 ) -> tuple[_Tally, Sealed]:
     destination = context.destination(action.destination)
     tally: _Tally = {verdict: _Count() for verdict in VERDICTS}
     state = context.step_state(step)
     path = context.run.evidence(step.id)
-    with EvidenceWriter(path, context.plan.digest, step.subject) as writer:
+    with EvidenceWriter(path, context.plan.digest, step.subject, configuration) as writer:
         items = context.plan.items(step.id)
         while chunk := await context.in_thread(_take, database, items):
             context.check_stop()
@@ -205,6 +212,7 @@ async def _record(
     tally: _Tally,
     evidence: Sealed,
     tags_problem: str | None,
+    configuration: str,
 ) -> GateRecord:
     problems = list(findings.problems)
     if tally["mismatched"].items:
@@ -231,6 +239,7 @@ async def _record(
         time=context.now(),
         guard=how_deletions_are_guarded(context.capabilities) if gated else "",
         losses=losses,
+        configuration=configuration,
     )
     await context.journal.commit(record)
     context.state.apply(context.journal.seq, record)

@@ -109,7 +109,7 @@ class Evacuation:
         except PlanningError as error:
             problems.append(error)
         _refuse(bucket, problems)
-        return steps_of(work, spec, select, facts, observed)
+        return steps_of(work, spec, select, facts)
 
 
 def _refuse(bucket: str, problems: list[PlanningError]) -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from msgspec import UNSET
 
-from msgspec import structs
-
-from s3plan.errors import ProblemsError
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
-from s3plan.kinds.evacuation.restores import (
-    Archived,
-    archived_objects,
-    cost_obstacles,
-    restore_draft,
-    restore_obstacles,
-    restored_draft,
-)
 from s3plan.kinds.evacuation.workspace import Workspace
-from s3plan.kinds.kind import Observed
-from s3plan.model.buckets import BucketFacts
+from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import (
     AnyAction,
     Delete,
@@ -32,7 +20,7 @@ from s3plan.model.steps import (
 )
 from s3plan.plan import StepDraft, step_id
 from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
-from s3plan.rules.bucketdocuments import is_default
+from s3plan.rules.bucketdocuments import NOT_PUT, is_default, lost
 
 # row_number() over nothing counts rows as they come, without gathering them: a third of the time
 # and of the memory. They come as the subquery orders them (DuckDB's preserve_insertion_order); a
@@ -41,43 +29,22 @@ _ITEMS = """
     INSERT INTO items
     SELECT $step, row_number() OVER () - 1, * FROM (
         SELECT key, path, size, etag, modified, storage_class, checksum
-        FROM evacuation_objects WHERE CASE $which
-            WHEN 'readable' THEN state = 'download' AND archived IS NULL
-            WHEN 'archived' THEN state = 'download' AND archived IS NOT NULL
-            ELSE true END
+        FROM evacuation_objects WHERE state = 'download' OR NOT $missing_only
         ORDER BY key
     )
 """
 
-Which = Literal["readable", "archived", "all"]
-"""What a worklist is of: objects to download that can be read, that must be restored; or all."""
-
 
 def steps_of(
-    work: Workspace,
-    spec: EvacuationSpec,
-    select: Select | None,
-    facts: BucketFacts,
-    observed: Observed,
+    work: Workspace, spec: EvacuationSpec, select: Select | None, facts: BucketFacts
 ) -> list[StepDraft]:
-    """Steps that make the manifest true of one bucket, their worklists in ``items``.
-
-    Raises ProblemsError where archived objects cannot be restored as the manifest says.
-    """
+    """Steps that make the manifest true of one bucket, their worklists in ``items``."""
     all_objects = _totals(work, missing_only=False)
     missing = _totals(work, missing_only=True)
     delete = spec.delete == "afterVerification"
-    archived = archived_objects(work, spec.restore)
-    frozen = sum((held.totals for held in archived), Totals())
     drafts: list[StepDraft] = []
-    if archived:
-        # Asked for first: S3 takes hours, in which everything else is downloaded.
-        drafts += _restore(work, spec, archived, missing, observed)
-    if missing.items > frozen.items:
-        readable = Totals(missing.items - frozen.items, missing.bytes - frozen.bytes)
-        drafts.append(_download(work, readable, facts, delete=delete))
-    if archived:
-        drafts.append(restored_draft(work, drafts[0], frozen))
+    if missing.items:
+        drafts.append(_download(work, missing, facts, delete=delete))
     if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
         verify = _verify(work, spec, select, all_objects, drafts)
         drafts.append(verify)
@@ -86,27 +53,9 @@ def steps_of(
     return drafts
 
 
-def _restore(
-    work: Workspace,
-    spec: EvacuationSpec,
-    archived: tuple[Archived, ...],
-    missing: Totals,
-    observed: Observed,
-) -> list[StepDraft]:
-    draft = restore_draft(work, spec.restore, archived)
-    draft = structs.replace(draft, worklist=_fill(work, draft.action, "archived"))
-    problems = [
-        *restore_obstacles(work, spec.restore, archived, missing, observed),
-        *cost_obstacles(work, spec.restore, draft, observed),
-    ]
-    if problems:
-        raise ProblemsError(f"s3://{work.bucket} cannot be planned", problems)
-    return [draft]
-
-
 def _download(work: Workspace, totals: Totals, facts: BucketFacts, *, delete: bool) -> StepDraft:
     action = Download(work.destination)
-    identity = _fill(work, action, "readable")
+    identity = _fill(work, action, missing_only=True)
     warnings: tuple[str, ...] = ()
     if facts.versioning != "never" and not delete:
         warnings = (
@@ -150,8 +99,8 @@ def _verify(
         if delete
         else "What was downloaded is compared with a fresh listing and with what S3 stored.",
         # The whole download first: the gate compares the bucket and the tree as wholes.
-        needs=tuple(Need(draft.id) for draft in before if isinstance(draft.action, Download)),
-        worklist=shared or _fill(work, action, "all"),
+        needs=tuple(Need(draft.id) for draft in before),
+        worklist=shared or _fill(work, action, missing_only=False),
         seconds=verify_seconds(totals, read_back=delete),
     )
 
@@ -187,10 +136,13 @@ def _deletions(
     if spec.delete_bucket:
         drafts.append(
             StepDraft(
-                DeleteBucket(facts.region, work.destination, _unsaved(facts)),
+                DeleteBucket(
+                    facts.region, work.destination, _unsaved(facts), _saved(facts) or UNSET
+                ),
                 work.bucket,
                 reversibility="until",
-                undo="The bucket is created again, until somebody else takes its name.",
+                undo="The bucket is created again with the configuration that was saved, until"
+                " somebody else takes its name.",
                 reason="The manifest says deleteBucket: true.",
                 # Last, and only when it is empty: S3 refuses to delete a bucket that is not.
                 needs=(Need((drafts[-1] if drafts else verify).id),),
@@ -205,20 +157,17 @@ def _deletions(
     return drafts
 
 
-def _fill(work: Workspace, action: AnyAction, which: Which) -> str:
+def _fill(work: Workspace, action: AnyAction, *, missing_only: bool) -> str:
     """Write the rows of a step's own worklist; its id."""
     identity = step_id(action, work.bucket)
-    work.execute(_ITEMS, step=identity, which=which)
+    work.execute(_ITEMS, step=identity, missing_only=missing_only)
     return identity
 
 
 def _same_worklist(work: Workspace) -> bool:
-    """Whether everything selected is still to be downloaded, by one step."""
-    here, kinds = work.row(
-        "SELECT count(*) FILTER (state <> 'download'), count(DISTINCT archived IS NULL)"
-        " FROM evacuation_objects"
-    )
-    return not here and kinds == 1
+    """Whether everything selected is still to be downloaded."""
+    (here,) = work.row("SELECT count(*) FROM evacuation_objects WHERE state <> 'download'")
+    return not here
 
 
 def _totals(work: Workspace, *, missing_only: bool) -> Totals:
@@ -230,11 +179,22 @@ def _totals(work: Workspace, *, missing_only: bool) -> Totals:
     return Totals(items, size)
 
 
+def _saved(facts: BucketFacts) -> tuple[DocumentName, ...]:
+    """Documents that the catalogue keeps and a rollback puts back, as far as they say anything."""
+    return tuple(
+        sorted(
+            name
+            for name, found in facts.configuration.items()
+            if not is_default(name, found) and name not in NOT_PUT
+        )
+    )
+
+
 def _unsaved(facts: BucketFacts) -> tuple[str, ...]:
-    """Configuration that goes with the bucket, by name; what may not be read may be there too."""
-    there = [name for name, found in facts.configuration.items() if not is_default(name, found)]
+    """Configuration that goes with the bucket for good; what may not be read may be there too."""
+    gone = [lost(name, found) for name, found in facts.configuration.items()]
     hidden = [f"{name} (unreadable)" for name in facts.unreadable]
-    return tuple(sorted([*there, *hidden]))
+    return tuple(sorted([*filter(None, gone), *hidden]))
 
 
 def _objects(totals: Totals) -> str:
