@@ -16,6 +16,7 @@ from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.destination import check_destinations, is_of_the_disk
 from s3plan.engine.evidence import check_evidence
+from s3plan.engine.freezing import thaw
 from s3plan.engine.gate import look
 from s3plan.engine.handlers import run_step
 from s3plan.engine.handlers.verify import still_there
@@ -61,6 +62,7 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     context.observer(run_began(context))
     try:
         await _walk(context, walk, approval, ask)
+        await thaw(context, walk)
         context.check_held()  # a lease that is lost stops the walk as a signal does
         moved = moved_bytes(context) - before
         finished = summary(context, walk, time.monotonic() - began, moved)

@@ -24,6 +24,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
+from s3plan.model.buckets import DocumentName
 from s3plan.model.local import CatalogueConfiguration, FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
@@ -197,26 +198,26 @@ async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list
     What is no longer as the run left it gets a step as well, which will leave it alone and say so.
     """
     drafts: list[StepDraft] = []
+    ours: dict[DocumentName, list[Configure]] = {}
     for step in subject.configures:
-        action = step.action
-        assert isinstance(action, Configure)
-        if state.step(step.id).of(0) not in OURS:
-            continue
-        live = await asyncio.to_thread(store.control.document, subject.bucket, action.document)
-        if same(action.document, live, action.before):
-            continue
-        drafts.append(
-            StepDraft(
-                action=Configure(
-                    document=action.document, before=action.after, after=action.before
-                ),
-                subject=subject.bucket,
-                reversibility="free",
-                undo="put this document back again",
-                reason=f"the run changed the {action.document} of the bucket",
-                needs=tuple(Need(earlier.id) for earlier in drafts),
+        assert isinstance(step.action, Configure)
+        if state.step(step.id).of(0) in OURS:
+            ours.setdefault(step.action.document, []).append(step.action)
+    for document, changes in ours.items():
+        live = await asyncio.to_thread(store.control.document, subject.bucket, document)
+        if same(document, live, changes[-1].before):
+            continue  # the run put it back itself, or it was never changed
+        for change in changes:
+            drafts.append(
+                StepDraft(
+                    action=Configure(document, before=change.after, after=change.before),
+                    subject=subject.bucket,
+                    reversibility="free",
+                    undo="put this document back again",
+                    reason=f"the run changed the {document} of the bucket",
+                    needs=tuple(Need(earlier.id) for earlier in drafts),
+                )
             )
-        )
     return drafts
 
 

@@ -19,6 +19,7 @@ from s3plan.model.journal import GateRecord
 from s3plan.model.local import CatalogueConfiguration
 from s3plan.model.steps import Configure, DeleteBucket, Step
 from s3plan.rules.bucketdocuments import normal, same
+from s3plan.rules.freezing import thawed
 
 
 def takes_the_bucket(context: Context, verifying: Step) -> bool:
@@ -85,6 +86,8 @@ async def _facts(context: Context, bucket: str) -> BucketFacts:
         ours = context.state.step(step.id).of(0) in OURS
         if ours and same(action.document, documents.get(action.document), action.after):
             _set(documents, action.document, action.before)
+    # Of an earlier run that nobody finished: the bucket itself never wanted to be frozen.
+    _set(documents, "policy", thawed(documents.get("policy")))
     absent = [name for name in (*facts.configuration, *facts.absent) if name not in documents]
     return msgspec.structs.replace(facts, configuration=documents, absent=tuple(sorted(absent)))
 

@@ -131,7 +131,8 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
 
     Written only over ``before``, read back, and then probed with the same credentials; where a
     probe fails ``before`` is put back at once. ``fresh`` is for a bucket that the same plan makes:
-    whatever S3 gave it is replaced, and ``before`` does not count.
+    whatever S3 gave it is replaced, and ``before`` does not count. What is ``temporary`` is for the
+    deletion of the subject: ``before`` is put back as soon as that is declined or fails.
     """
 
     document: DocumentName
@@ -139,6 +140,7 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
     after: Document = None
     probe: tuple[Probe, ...] = ()
     fresh: bool = False
+    temporary: bool = False
 
 
 AnyAction = (

@@ -27,6 +27,11 @@ _STYLES = {"-": "red", "+": "green", "~": "yellow"}
 def change_rows(action: Configure) -> Iterator[tuple[str, Text]]:
     """Yield a configure step's rows of a review: its change, and what is tried afterwards."""
     yield from zip(chain(["change"], repeat("")), document_lines(action), strict=False)
+    if action.temporary:
+        yield (
+            "until",
+            Text("the deletion is done, is declined or fails; then the old is back"),
+        )
     if action.probe:
         tried = ", ".join(PROBES[probe] for probe in action.probe)
         yield "then", Text(f"puts the old one back unless this still works: {tried}")

@@ -13,6 +13,7 @@ from itertools import islice
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_evidence
+from s3plan.engine.freezing import freeze_standing
 from s3plan.engine.gate import SHOWN, Findings, look
 from s3plan.engine.probe import how_deletions_are_guarded
 from s3plan.engine.saving import save_configuration, takes_the_bucket
@@ -81,6 +82,7 @@ _Tally = dict[Verdict, _Count]
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
     """Run a verify step and record its gate, durable when this returns."""
     await context.sync()
+    frozen = await freeze_standing(context, step)
     configuration = (
         await save_configuration(context, step, action.destination)
         if takes_the_bucket(context, step)
@@ -93,7 +95,9 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
             tags_problem = await _know_tags(context, step, action, database)
         tally, evidence = await _make_evidence(context, step, action, database, configuration)
     await context.sync()
-    return await _record(context, step, findings, tally, evidence, tags_problem, configuration)
+    return await _record(
+        context, step, findings, tally, evidence, tags_problem, configuration, frozen
+    )
 
 
 async def _make_evidence(
@@ -213,6 +217,7 @@ async def _record(
     evidence: Sealed,
     tags_problem: str | None,
     configuration: str,
+    frozen: str,
 ) -> GateRecord:
     problems = list(findings.problems)
     if tally["mismatched"].items:
@@ -223,6 +228,7 @@ async def _record(
         problems.append(_sentence("not verified by content", tally["unverifiable"]))
     if tags_problem:
         problems.append(tags_problem)
+    deleting = how_deletions_are_guarded(context.capabilities) if gated else ""
     figures = {
         **findings.figures,
         **{verdict: tally[verdict].items for verdict in ("verified", "mismatched", "unverifiable")},
@@ -237,7 +243,7 @@ async def _record(
         totals=tally["verified"].totals,
         figures=figures,
         time=context.now(),
-        guard=how_deletions_are_guarded(context.capabilities) if gated else "",
+        guard="; ".join(filter(None, (deleting, frozen))),
         losses=losses,
         configuration=configuration,
     )

@@ -122,6 +122,11 @@ class EvacuationSpec(Fields):
         le=64,
         description="How many buckets are worked on side by side; 1 is one after the other.",
     )
+    freeze: Literal["none", "policy"] = Field(
+        "none",
+        description="policy: a statement in the bucket's policy denies writing to everybody from "
+        "before the last listing until the deletion; needs delete: afterVerification.",
+    )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."
     )
@@ -132,6 +137,8 @@ class EvacuationSpec(Fields):
             raise PydanticCustomError(
                 "delete_bucket", "deleteBucket: true needs delete: afterVerification"
             )
+        if self.freeze == "policy" and self.delete == "never":
+            raise PydanticCustomError("freeze", "freeze: policy needs delete: afterVerification")
         if self.delete_bucket and self.select is not None:
             raise PydanticCustomError(
                 "delete_bucket", "deleteBucket: true is for whole buckets, without select"

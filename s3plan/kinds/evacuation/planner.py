@@ -6,6 +6,7 @@ from typing import cast
 
 from s3plan.errors import PlanningError, ProblemsError
 from s3plan.kinds.evacuation.difference import find_differences, find_retained
+from s3plan.kinds.evacuation.freeze import freeze_obstacles
 from s3plan.kinds.evacuation.manifest import (
     EvacuationDocument,
     EvacuationSpec,
@@ -98,6 +99,8 @@ class Evacuation:
             return []
         delete = spec.delete == "afterVerification"
         problems = [*foreign, *bucket_obstacles(facts, observed.connection, delete=delete)]
+        if spec.freeze == "policy":
+            problems += freeze_obstacles(facts)
         problems += sealed_obstacles(bucket, observed.sealed.get(bucket, ()))
         # Retained rows first: narrowing forgets which keys are in S3 but not selected.
         find_retained(work)

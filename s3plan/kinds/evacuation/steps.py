@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from s3plan.kinds.evacuation.freeze import freezing, thawing
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.model.buckets import BucketFacts, DocumentName
@@ -46,10 +47,14 @@ def steps_of(
     if missing.items:
         drafts.append(_download(work, missing, facts, delete=delete))
     if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
+        if spec.freeze == "policy" and delete:
+            drafts += freezing(facts, drafts)
         verify = _verify(work, spec, select, all_objects, drafts)
         drafts.append(verify)
         if delete:
             drafts += _deletions(work, spec, facts, all_objects, verify)
+        if spec.freeze == "policy" and delete and not spec.delete_bucket:
+            drafts += thawing(facts, drafts)
     return drafts
 
 
