@@ -41,7 +41,7 @@ from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
-from s3plan.model.tabular import Column, Section
+from s3plan.model.tabular import Column, Report, Section
 from s3plan.model.verification import TreeVerified
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
@@ -53,7 +53,6 @@ from s3plan.tables import Database
 
 if TYPE_CHECKING:
     from s3plan import kinds
-    from s3plan.engine.history import History
     from s3plan.engine.offline.claims import Claim
     from s3plan.kinds.project import Project
 
@@ -227,9 +226,46 @@ def query(
     of this process, which has no access to files. Raises UsageError for a wrong query, and
     JournalError, PlanFileError and CatalogueError where the source is missing or damaged.
     """
-    with _history(source, redacted, observer) as history:
+    from s3plan.engine.history import find_source, open_history
+    from s3plan.engine.redaction import redaction_key
+
+    key = redaction_key(_state_home()) if redacted else None
+    found = find_source(source, Path())
+    with open_history(found, lambda said: observer(Warned(said)), redaction_key=key) as history:
         columns, batches = history.database.answer(sql)
         yield Section("answer", sql, tuple(map(Column, columns)), chain.from_iterable(batches))
+
+
+@contextmanager
+def report(
+    name: str,
+    *,
+    source: Path | None = None,
+    redacted: bool = False,
+    sample: int = 20,
+    seed: str = "",
+    observer: Observer = ignore,
+) -> Iterator[Report]:
+    """A report about a run, a plan or a destination, as :func:`query` takes them.
+
+    ``name`` is inventory, restores, errors or closeout. A closeout reads ``sample`` files again,
+    chosen by ``seed``. Rows are read while the block runs. Raises UsageError for another name or a
+    source that the report is not about, and JournalError, PlanFileError, CatalogueError and
+    DestinationError where the source is missing or damaged.
+    """
+    from s3plan.engine.history import find_source
+    from s3plan.engine.redaction import redaction_key
+    from s3plan.engine.reports import Options, open_report
+
+    key = redaction_key(_state_home()) if redacted else None
+    with open_report(
+        name,
+        find_source(source, Path()),
+        Options(sample, seed),
+        lambda said: observer(Warned(said)),
+        redaction_key=key,
+    ) as made:
+        yield made
 
 
 def rollback_plan(journal: Path) -> PlanFile | None:
@@ -347,17 +383,6 @@ def break_lock(address: str) -> None:
     """
     around = _around(ignore, None)
     asyncio.run(lockstatus.take_from_holder(address, around, lockstatus.plan_of_latest(Path())))
-
-
-@contextmanager
-def _history(source: Path | None, redacted: bool, observer: Observer) -> Iterator[History]:
-    from s3plan.engine.history import find_source, open_history
-    from s3plan.engine.redaction import redaction_key
-
-    key = redaction_key(_state_home()) if redacted else None
-    found = find_source(source, Path())
-    with open_history(found, lambda said: observer(Warned(said)), redaction_key=key) as history:
-        yield history
 
 
 def _claims(
@@ -607,6 +632,7 @@ __all__ = [
     "read_approvals",
     "recover_run",
     "region_prices",
+    "report",
     "rollback",
     "rollback_plan",
     "show",

@@ -33,6 +33,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "rollback",
         "verify",
         "query",
+        "report",
         "runs",
         "journal",
         "lock",

@@ -29,7 +29,7 @@ from s3plan.model.journal import StepEnded, StepStarted
 from s3plan.model.steps import Delete, DeleteBucket, Download, Item, Verify
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.rules.commands import DEFAULT_PLAN
-from s3plan.tables import CATALOGUE_NOTES, Database, TableDef
+from s3plan.tables import Database, TableDef
 from s3plan.tables.database import Value
 from s3plan.tables.history import (
     APPROVALS,
@@ -39,6 +39,7 @@ from s3plan.tables.history import (
     HISTORY,
     OUTCOMES,
     RUNS,
+    SCRATCH,
     STEPS,
     VIEWS,
     WORKLISTS,
@@ -112,22 +113,30 @@ def _of_plan(run: Run | None, plan: PlanFile) -> Source:
 
 @contextmanager
 def open_history(
-    source: Source, warn: Callable[[str], None], *, redaction_key: bytes | None = None
+    source: Source,
+    warn: Callable[[str], None],
+    *,
+    redaction_key: bytes | None = None,
+    look: Callable[[Database], None] | None = None,
 ) -> Iterator[History]:
     """The tables of ``source``, for as long as the block runs.
 
-    A destination that is not there is left out, and ``warn`` is told. With ``redaction_key`` keys,
+    A destination that is not there is left out, and ``warn`` is told. ``look`` may fill tables from
+    elsewhere, and still sees every name. With ``redaction_key`` keys,
     bucket names, places and accounts are replaced by tokens before anybody sees a row. Raises
     JournalError, PlanFileError and CatalogueError for what is damaged.
     """
     with (
         TemporaryDirectory(prefix="s3plan-") as scratch,
-        Database(Path(scratch), tables=HISTORY) as database,
+        Database(Path(scratch), tables=(*HISTORY, *SCRATCH)) as database,
     ):
         state = _load(source, database, warn)
+        if look is not None:
+            look(database)
+        for table in SCRATCH:
+            database.execute(f'DROP TABLE "{table.name}"')
         if redaction_key is not None:
             redact(database, redaction_key)
-        database.execute(f'DROP TABLE "{CATALOGUE_NOTES.name}"')
         for name, query in VIEWS.items():
             database.execute(f"CREATE VIEW {name} AS {query}")
         yield History(source, database, state, redaction_key is not None)

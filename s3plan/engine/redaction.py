@@ -31,6 +31,8 @@ _NAMES = {
     "gates": {"bucket": "bucket"},
     "approvals": {"bucket": "bucket", "approver": "person"},
     "catalogues": {"destination": "place", "bucket": "bucket", "account": "account"},
+    "structure": {"bucket": "bucket", "path": "path"},
+    "spot_checks": {"bucket": "bucket", "key": "key", "path": "path"},
     "catalogue": {"destination": "place", "bucket": "bucket", "key": "key", "path": "path"},
 }
 

@@ -24,7 +24,7 @@ class Section(Struct, frozen=True):
     """A table under a title; programs know it by ``name``. ``rows`` are read once.
 
     ``note`` is a sentence for people. What is ``lengthy`` is cut where it is shown on a screen,
-    and never in a file.
+    and never in a file. ``sentences`` says that cells are too long for columns of text.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Section(Struct, frozen=True):
     rows: Iterable[Sequence[object]]
     note: str = ""
     lengthy: bool = False
+    sentences: bool = False
 
 
 class Report(Struct, frozen=True):

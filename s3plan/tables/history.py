@@ -6,7 +6,7 @@ are RFC 3339 text in UTC, sizes are bytes. ``bucket`` is the subject of a step.
 
 from __future__ import annotations
 
-from s3plan.tables.definitions import CATALOGUE, CATALOGUE_NOTES, Column, TableDef
+from s3plan.tables.definitions import CATALOGUE, CATALOGUE_NOTES, TREE, Column, TableDef
 
 RUNS = TableDef(
     "runs",
@@ -131,6 +131,22 @@ CATALOGUES = TableDef(
 )
 """The catalogues in the destinations. ``state`` is deleted or restored once a bucket was."""
 
+STRUCTURE = TableDef("structure", (Column("bucket"), Column("fault"), Column("path")))
+"""Files that are missing, of another size, or extra; filled only for a closeout."""
+
+SPOT_CHECKS = TableDef(
+    "spot_checks",
+    (
+        Column("bucket"),
+        Column("key"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("checksum"),
+        Column("found"),
+    ),
+)
+"""Files that were read again for a closeout: ``found`` is "as recorded" or what is wrong."""
+
 HISTORY = (
     RUNS,
     STEPS,
@@ -141,9 +157,13 @@ HISTORY = (
     APPROVALS,
     CATALOGUES,
     CATALOGUE,
-    CATALOGUE_NOTES,
+    STRUCTURE,
+    SPOT_CHECKS,
 )
 """Every table that a database of history has."""
+
+SCRATCH = (CATALOGUE_NOTES, TREE)
+"""Tables that reading needs, gone before anybody asks."""
 
 # One row per item and step, whichever step the worklist is stored under.
 _ITEMS = """

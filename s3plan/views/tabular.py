@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,13 +21,20 @@ from rich.cells import cell_len
 
 from s3plan.model.tabular import Column, Report
 from s3plan.rules.characters import harmless_json
-from s3plan.views.escaping import csv_cell, markdown_text
+from s3plan.views.marktext import prose
 from s3plan.views.quantities import number, size
 from s3plan.views.text import visible
 
 Format = Literal["text", "csv", "json", "markdown"]
 
 Row = Sequence[object]
+
+# What a spreadsheet takes for the start of a formula, full-width forms among it
+# (https://owasp.org/www-community/attacks/CSV_Injection).
+_FORMULA = re.compile("[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+
+_LONGEST = 10_000
+"""Characters of a Markdown cell; longer than any key."""
 
 _MEASURED = 1000
 """Rows whose cells say how wide a column of text is; later ones may stick out."""
@@ -65,6 +73,26 @@ def text_lines(
         yield f"... and {number(more)} more\n"
 
 
+def record_lines(
+    columns: Sequence[Column], rows: Iterable[Row], *, most_rows: int | None = None
+) -> Iterator[str]:
+    """A table as text whose cells are sentences: a line a cell, empty ones left out."""
+    width = max(len(column.name) for column in columns) + 1
+    more = 0
+    for index, row in enumerate(rows):
+        if most_rows is not None and index >= most_rows:
+            more += 1
+            continue
+        if index:
+            yield "\n"
+        for column, value in zip(columns, row, strict=True):
+            text = _text(value, column)
+            if text:
+                yield f"{column.name + ':':<{width}} {text}\n"
+    if more:
+        yield f"... and {number(more)} more\n"
+
+
 def csv_lines(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
     """A table as CSV (RFC 4180, but lines end in LF) with a heading; NULL is an empty cell."""
     buffer = io.StringIO()
@@ -87,11 +115,11 @@ def json_lines(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
 def markdown_lines(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
     """A table as GitHub's Markdown."""
     names = [column.name.replace("_", " ") for column in columns]
-    yield f"| {' | '.join(markdown_text(visible(name)) for name in names)} |\n"
+    yield f"| {' | '.join(map(prose, names))} |\n"
     yield f"|{'|'.join(' --- ' for _ in names)}|\n"
     for row in rows:
-        cells = [_text(value, column) for value, column in zip(row, columns, strict=True)]
-        yield f"| {' | '.join(map(markdown_text, cells))} |\n"
+        cells = (_marked(value, column) for value, column in zip(row, columns, strict=True))
+        yield f"| {' | '.join(cells)} |\n"
 
 
 TABLE_LINES: dict[Format, Callable[[Sequence[Column], Iterable[Row]], Iterator[str]]] = {
@@ -117,7 +145,7 @@ def report_lines(report: Report, form: Format, *, most_rows: int | None = None) 
 
 
 def _report_text(report: Report, most_rows: int | None) -> Iterator[str]:
-    yield f"{report.title}\n"
+    yield f"{visible(report.title)}\n"
     width = max((len(name) for name, _ in report.facts), default=0) + 1
     for name, value in report.facts:
         yield f"  {name.replace('_', ' ') + ':':<{width}} {_text(value, _fact(name))}\n"
@@ -125,10 +153,15 @@ def _report_text(report: Report, most_rows: int | None) -> Iterator[str]:
         yield f"\n{section.title}\n"
         if section.note:
             yield f"  {visible(section.note)}\n"
+        rows = iter(section.rows)
+        first = next(rows, None)
+        if first is None:
+            yield "  none\n"
+            continue
         most = most_rows if section.lengthy else None
-        yield from (
-            "  " + line for line in text_lines(section.columns, section.rows, most_rows=most)
-        )
+        lines = record_lines if section.sentences else text_lines
+        for line in lines(section.columns, chain([first], rows), most_rows=most):
+            yield f"  {line}" if line != "\n" else line
 
 
 def _report_csv(report: Report) -> Iterator[str]:
@@ -152,19 +185,25 @@ def _report_json(report: Report) -> Iterator[str]:
 
 
 def _report_markdown(report: Report) -> Iterator[str]:
-    yield f"# {markdown_text(visible(report.title))}\n\n"
+    yield f"# {prose(report.title)}\n\n"
     for name, value in report.facts:
-        text = markdown_text(_text(value, _fact(name)))
-        yield f"- {markdown_text(name.replace('_', ' '))}: {text}\n"
+        text = _marked(value, _fact(name))
+        yield f"- {prose(name.replace('_', ' '))}: {text}\n"
     for section in report.sections:
-        yield f"\n## {markdown_text(visible(section.title))}\n\n"
+        yield f"\n## {prose(section.title)}\n\n"
         if section.note:
-            yield f"{markdown_text(visible(section.note))}\n\n"
+            yield f"{prose(section.note)}\n\n"
         yield from markdown_lines(section.columns, section.rows)
 
 
 def _fact(name: str) -> Column:
     return Column(name, "bytes" if name.endswith(("bytes", "size")) else "")
+
+
+def _marked(value: object, column: Column) -> str:
+    text = _text(value, column)
+    # A number is ours, and nothing in it can act.
+    return text if isinstance(value, bool | int | float) else prose(text, _LONGEST)
 
 
 def _text(value: object, column: Column) -> str:
@@ -192,7 +231,8 @@ def _cell(value: object) -> str:
         case int() | float() | Decimal():
             return str(value)
         case _:
-            return csv_cell(visible(_plain(value)))
+            text = visible(_plain(value))
+            return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _plain(value: object) -> str:

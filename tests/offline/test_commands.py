@@ -88,12 +88,15 @@ def test_verify_leaves_a_large_file_in_the_middle_when_it_is_told_to(
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    while "verify b" not in process.stderr.readline():
-        assert process.poll() is None
-    time.sleep(0.3)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        while "verify b" not in process.stderr.readline():
+            assert process.poll() is None
+        time.sleep(0.3)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["d"]

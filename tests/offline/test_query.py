@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import json
 import os
 import re
@@ -273,10 +274,13 @@ def test_ctrl_c_ends_a_query_that_would_take_years(archive: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(3)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    try:
+        time.sleep(3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
 
@@ -340,7 +344,7 @@ def test_formats(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said("--format", "markdown").splitlines()[:3] == [
         "| key | size | nothing | here |",
         "| --- | --- | --- | --- |",
-        "| =cmd\\(\\) | 1 |  | yes |",
+        "| =cmd&#40;&#41; | 1 |  | yes |",
     ]
     assert said("--out", "answer.csv") == ""
     assert Path("answer.csv").read_text().startswith("key,size")
@@ -355,9 +359,9 @@ def test_hostile_names_reach_no_terminal(
     for form in ("text", "csv", "markdown"):
         assert main(["query", sql, "--from", str(tmp_path / "d"), "--format", form]) == 0
         out = capsys.readouterr().out
-        assert "esc\\x1b[31m\\u202e\\n" in out.replace("\\\\", "\\").replace("\\[", "[")
+        assert "esc\\x1b[31m\\u202e\\n|<script>" in html.unescape(out)
         assert not {"\x1b", "\u202e"} & set(out)
-        assert form != "markdown" or "\\|\\<script\\>" in out
+        assert form != "markdown" or "<" not in out
     assert main(["query", sql, "--from", str(tmp_path / "d"), "--json"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out

@@ -91,8 +91,13 @@ def recorded_files(database: Database, destination: str, bucket: str) -> Iterato
     """The rows of a bucket, by path. Their checksums must have been loaded with them."""
     rows = database.rows(_FILES, [destination, bucket])
     for key, path, size, algorithm, value, verdict, checksums in rows:
-        expected = dict.fromkeys((Checksum(algorithm, value), *_checksums.decode(checksums)))
-        yield Recorded(key, path, size, tuple(expected), verdict)
+        expected = recorded_checksums(Checksum(algorithm, value), checksums)
+        yield Recorded(key, path, size, expected, verdict)
+
+
+def recorded_checksums(evidence: Checksum, stored: str) -> tuple[Checksum, ...]:
+    """Every digest of a row's content, each once: the download's, and the JSON of S3's."""
+    return tuple(dict.fromkeys((evidence, *_checksums.decode(stored))))
 
 
 def _read_catalogues(
