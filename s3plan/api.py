@@ -520,6 +520,7 @@ async def _plan(
                     catalogues=seen.catalogues,
                     now=now,
                     sealed=seen.sealed,
+                    prices=prices.region(target.endpoint, target.region),
                 )
                 # Before planning: a manifest that selects forgets what it does not.
                 held = await asyncio.to_thread(_held, database)

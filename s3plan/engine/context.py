@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
+from s3plan.engine.each import Feed
 from s3plan.engine.guard import Guard
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror
@@ -26,7 +27,15 @@ from s3plan.localfs.syncing import SyncPoint as Syncer
 from s3plan.localfs.tree import Tree
 from s3plan.model.capabilities import UNPROBED
 from s3plan.model.events import AnyEvent, ItemProblem, Progressed
-from s3plan.model.journal import Intent, ItemFailed, Outcome, Receipts, SyncPoint
+from s3plan.model.journal import (
+    Intent,
+    ItemFailed,
+    Outcome,
+    Receipts,
+    Restores,
+    RestoreStage,
+    SyncPoint,
+)
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord
 from s3plan.model.steps import Step
 from s3plan.plan.reading import PlanFile
@@ -111,8 +120,11 @@ class Context:
         self.capabilities = UNPROBED
         """What this run may rely on at the endpoint; the session fills it in."""
         self._stopped = asyncio.Event()
+        self.feeds: list[Feed] = []
+        """The `each` edges of what runs now."""
         self._mirrored: set[str] = set()
         self._syncing = asyncio.Lock()
+        self._opening = asyncio.Lock()
         self._lost: DestinationError | None = None
         self.disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self._destinations: dict[str, Destination] = {}
@@ -145,19 +157,21 @@ class Context:
 
     async def catalogue(self, destination: Destination, bucket: str) -> Catalogue:
         """The bucket's catalogue, open for appending."""
-        if bucket not in destination.catalogues:
-            target = self.plan.header.target
-            header = CatalogueHeader(
-                format=CATALOGUE_FORMAT,
-                endpoint=target.endpoint,
-                region=target.region,
-                account=target.account,
-                bucket=bucket,
-                created=self.now(),
-            )
-            destination.catalogues[bucket] = await self.in_thread(
-                Catalogue.open_for_append, destination.tree, header
-            )
+        # Two downloads of a bucket may come here together: it is opened once.
+        async with self._opening:
+            if bucket not in destination.catalogues:
+                target = self.plan.header.target
+                header = CatalogueHeader(
+                    format=CATALOGUE_FORMAT,
+                    endpoint=target.endpoint,
+                    region=target.region,
+                    account=target.account,
+                    bucket=bucket,
+                    created=self.now(),
+                )
+                destination.catalogues[bucket] = await self.in_thread(
+                    Catalogue.open_for_append, destination.tree, header
+                )
         return destination.catalogues[bucket]
 
     async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
@@ -217,6 +231,8 @@ class Context:
         self.journal.note(record)
         self.state.apply(self.journal.seq, record)
         self.observer(Progressed(step.id, outcome, len(items), size))
+        if self.feeds:
+            self._flow(step)
         if self.item_log is not None:
             for key in keys:
                 self.item_log(
@@ -253,6 +269,8 @@ class Context:
         self.journal.note(record)
         self.state.apply(self.journal.seq, record)
         self.observer(Progressed(step.id, outcome, 1, 0))
+        if self.feeds:
+            self._flow(step)
         self.observer(
             ItemProblem(
                 step.id, key, path, outcome, reason, message, next_step or self.retry_command()
@@ -271,12 +289,39 @@ class Context:
                 }
             )
 
+    def restored(
+        self, step: Step, stage: RestoreStage, items: Sequence[int], until: str = ""
+    ) -> None:
+        """Archived objects came to a stage: into the journal, the state and the progress."""
+        if not items:
+            return
+        record = Restores(step=step.id, stage=stage, items=tuple(items), until=until)
+        self.journal.note(record)
+        self.state.apply(self.journal.seq, record)
+        if stage == "ready":
+            self.observer(Progressed(step.id, "done", len(items), 0))
+
+    def _flow(self, step: Step) -> None:
+        for feed in self.feeds:
+            if feed.after.id == step.id:
+                feed.moved()
+            elif feed.before.id == step.id:
+                feed.offer()
+
     def retry_command(self) -> str:
         """The command that goes on with this run."""
         if self.plan.header.rollback_of:
             return rollback_command(str(self.run.journal), self.plan.digest)
         default = self.named == Path(DEFAULT_PLAN)
         return apply_command(DEFAULT_PLAN if default else str(self.run.plan), self.plan.digest)
+
+    def feed_into(self, step: Step) -> Feed | None:
+        """Where a step's items come from as they become ready; None where all are."""
+        return next((feed for feed in self.feeds if feed.after.id == step.id), None)
+
+    def feeds_from(self, step: Step) -> list[Feed]:
+        """What takes a step's items as they become ready."""
+        return [feed for feed in self.feeds if feed.before.id == step.id]
 
     def step_state(self, step: Step) -> StepState:
         """How far a step is."""

@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.destination import check_destinations, is_of_the_disk
+from s3plan.engine.each import Feed
 from s3plan.engine.evidence import check_evidence
 from s3plan.engine.freezing import thaw
 from s3plan.engine.gate import look
@@ -49,7 +51,7 @@ from s3plan.model.journal import (
     StepOutcome,
     StepStarted,
 )
-from s3plan.model.steps import Configure, Delete, Download, Step, Verify, VerifyCopies
+from s3plan.model.steps import Configure, Delete, Download, Restore, Step, Verify, VerifyCopies
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
@@ -124,21 +126,86 @@ async def _lanes(session: Session) -> None:
                 await _lane(session, lane)
 
     workers = [asyncio.create_task(work()) for _ in range(session.context.plan.header.side_by_side)]
-    ended = await asyncio.gather(*workers, return_exceptions=True)
-    failed = [error for error in ended if isinstance(error, BaseException)]
-    # An interruption is what the others make of a failure of one.
+    _raise_first(await asyncio.gather(*workers, return_exceptions=True))
+
+
+async def _lane(session: Session, lane: Sequence[Step]) -> None:
+    """One lane's steps in their order; those that an `each` edge joins run beside the others."""
+    joined = _join(session.context, lane)
+    beside: dict[str, asyncio.Task[None]] = {}
+
+    def begin(step: Step) -> None:
+        beside[step.id] = asyncio.create_task(_stopping(session, _fed(session, lane, step)))
+
+    async def in_order() -> None:
+        for step in lane:
+            # S3 takes hours to restore: what needs nothing else begins at once.
+            if step.id in joined and all(need.mode == "each" for need in step.needs):
+                begin(step)
+        for step in lane:
+            for need in step.needs:
+                if need.mode == "after" and need.step in beside:
+                    await asyncio.wait([beside[need.step]])
+            if step.id not in joined:
+                await _step(session, lane, step)
+            elif step.id not in beside:
+                begin(step)
+
+    first = await asyncio.gather(_stopping(session, in_order()), return_exceptions=True)
+    others = await asyncio.gather(*beside.values(), return_exceptions=True)
+    _raise_first([*first, *others])
+
+
+async def _stopping(session: Session, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work``; when it cannot go on, nothing beside it does.
+
+    The journal or a lock is lost, or the run is to stop.
+    """
+    try:
+        await work
+    except BaseException:
+        session.context.stop()
+        raise
+
+
+def _raise_first(ended: Sequence[BaseException | None]) -> None:
+    """Raise what stopped the first: an interruption is what the others make of it."""
+    failed = [error for error in ended if error is not None]
     for error in sorted(failed, key=lambda error: isinstance(error, Interrupted)):
         raise error
 
 
-async def _lane(session: Session, lane: Sequence[Step]) -> None:
+def _join(context: Context, lane: Sequence[Step]) -> set[str]:
+    """Lay the lane's `each` edges; the steps that they join."""
+    steps = {step.id: step for step in lane}
+    news: dict[str, asyncio.Event] = {}
+    joined: set[str] = set()
+    for step in lane:
+        for need in step.needs:
+            if need.mode == "each":
+                before = steps[need.step]
+                feed = Feed(
+                    context.plan,
+                    (before, step),
+                    (context.step_state(before), context.step_state(step)),
+                    lambda: context.clock().timestamp(),
+                    news.setdefault(before.id, asyncio.Event()),
+                )
+                context.feeds.append(feed)
+                joined |= {before.id, step.id}
+    return joined
+
+
+async def _fed(session: Session, lane: Sequence[Step], step: Step) -> None:
+    """A step with `each` edges; at its end those at their other ends are told."""
     try:
-        for step in lane:
-            await _step(session, lane, step)
-    except BaseException:
-        # The journal or a lock is lost, or the run is to stop: so do the lanes beside this one.
-        session.context.stop()
-        raise
+        await _step(session, lane, step)
+    finally:
+        for feed in session.context.feeds:
+            if feed.before.id == step.id:
+                feed.close()
+            if feed.after.id == step.id:
+                feed.leave()
 
 
 def _stop(context: Context, number: signal.Signals) -> None:
@@ -168,7 +235,12 @@ async def _step(session: Session, lane: Sequence[Step], step: Step) -> None:
     if context.state.step(step.id).done and not await _must_repeat(context, step):
         walk.outcomes[step.id] = ("done", "")
         return
-    blocked = [need.step for need in step.needs if walk.outcomes[need.step][0] != "done"]
+    # What flows item by item may flow from a step that is not done, or will not be.
+    blocked = [
+        need.step
+        for need in step.needs
+        if need.mode == "after" and walk.outcomes[need.step][0] != "done"
+    ]
     if blocked:
         outcome = walk.outcomes[blocked[0]][0]
         reason = f"needs {blocked[0]}, which is {outcome}"
@@ -348,6 +420,14 @@ async def _must_repeat(context: Context, step: Step) -> bool:
     if isinstance(step.action, Download):
         state = context.state.step(step.id)
         return sum(state.count(code) for code in GOOD) < step.totals.items
+    if isinstance(step.action, Restore):
+        # Copies expire: they are watched over until all that needs them has had them.
+        for other in context.plan.steps:
+            if any(need.step == step.id and need.mode == "each" for need in other.needs) and (
+                not context.state.step(other.id).done or await _must_repeat(context, other)
+            ):
+                return True
+        return False
     if isinstance(step.action, Verify) and not _begun(context, step.subject):
         gate = context.state.gates.get(step.id)
         return gate is None or not _evidence_there(context, gate)

@@ -186,7 +186,7 @@ def _load_plan(
             "approver": started.approver,
             "tool": started.tool,
             "outcome": "rolled back" if state.rolled_back else state.outcome or "interrupted",
-            "phase": phase_of(state, running=False),
+            "phase": phase_of(plan, state, running=False),
             "started": started.time,
             "updated": state.updated,
             "sessions": state.sessions,

@@ -26,6 +26,7 @@ from s3plan.model.journal import (
     ItemFailed,
     JournalRecord,
     Receipts,
+    Restores,
     RunStarted,
     UploadBegan,
 )
@@ -219,7 +220,7 @@ def _check_items(path: Path, seq: int, record: JournalRecord, most_items: int) -
     match record:
         case Intent():
             named: tuple[int, ...] = (record.first, record.last)
-        case Receipts():
+        case Receipts() | Restores():
             named = record.items
         case ItemFailed() | UploadBegan():
             named = (record.n,)

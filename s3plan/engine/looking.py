@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError
+from s3plan.rules.restores import restore_of
 from s3plan.store import Bucket
 
 KEYS_A_REQUEST = 40
@@ -22,53 +23,101 @@ HEADS = 16
 
 _PAGE = 1_000
 
+_AFTER_SURROGATES = 0xE000
+"""Before this character stand those that UTF-8 cannot spell."""
+
 
 class Seen(Struct, frozen=True, gc=False):
-    """An object as it was seen. ``modified`` has milliseconds only where a listing told."""
+    """An object as it was seen. ``modified`` has milliseconds only where a listing told.
+
+    ``restore`` is as ``rules.restores.restore_of`` says; ``archive`` is the archive tier of an
+    INTELLIGENT_TIERING object, which only HEAD tells: ``by_head`` says whether it was asked.
+    """
 
     size: int
     etag: str
     modified: str
+    storage_class: str = "STANDARD"
+    restore: str | None = None
+    archive: str | None = None
+    by_head: bool = False
 
     def is_like(self, size: int, etag: str, modified: str) -> bool:
         """Whether it has that fingerprint; times count to the second, as HTTP dates do."""
         return (self.size, self.etag, self.modified[:19]) == (size, etag, modified[:19])
 
 
-async def look_at(bucket: Bucket, keys: Sequence[str]) -> dict[str, Seen]:
-    """Those of ``keys`` that exist. Raises a StoreError where that cannot be known."""
+async def look_at(
+    bucket: Bucket, keys: Sequence[str], *, restores: bool = False
+) -> dict[str, Seen]:
+    """Those of ``keys`` that exist. Raises a StoreError where that cannot be known.
+
+    With ``restores`` listings are asked how far restores are, which not every endpoint tells.
+    """
     wanted = sorted(set(keys))
+    found: dict[str, Seen] = {}
+    left = await _by_listing(bucket, wanted, found, restores=restores)
+    found.update(await head_all(bucket, left))
+    return found
+
+
+async def head_all(bucket: Bucket, keys: Sequence[str]) -> dict[str, Seen]:
+    """Those of ``keys`` that exist, each asked for by itself."""
     found: dict[str, Seen] = {}
     gate = asyncio.Semaphore(HEADS)
 
     async def head(key: str) -> None:
         async with gate:
-            try:
-                told = await bucket.head(key)
-            except NoSuchKeyError:
-                return
-            found[key] = Seen(told.size, told.etag, told.modified)
+            seen = await head_one(bucket, key)
+            if seen is not None:
+                found[key] = seen
 
-    await asyncio.gather(*map(head, await _by_listing(bucket, wanted, found)))
+    await asyncio.gather(*map(head, keys))
     return found
 
 
-async def _by_listing(bucket: Bucket, wanted: Sequence[str], found: dict[str, Seen]) -> list[str]:
+async def head_one(bucket: Bucket, key: str, version: str | None = None) -> Seen | None:
+    """An object, or one version of it; None where there is none."""
+    try:
+        told = await bucket.head(key, version=version)
+    except NoSuchKeyError:
+        return None
+    return Seen(
+        told.size,
+        told.etag,
+        told.modified,
+        told.attributes.storage_class,
+        restore_of(told.restore),
+        told.archive_status,
+        by_head=True,
+    )
+
+
+async def _by_listing(
+    bucket: Bucket, wanted: Sequence[str], found: dict[str, Seen], *, restores: bool
+) -> list[str]:
     """List from one wanted key to the next, as long as that pays; the keys it did not settle."""
     open_keys: list[str] = []
     position, requests = 0, 0
     while position < len(wanted) and (requests + 1) * KEYS_A_REQUEST <= len(wanted):
         requests += 1
         rest = len(wanted) - position
-        # Right before the next wanted key: all that differs from it in the last character.
-        start = wanted[position][:-1]
-        pages = bucket.pages(start_after=start, max_keys=min(_PAGE, 2 * rest + 10))
+        start = _just_before(wanted[position])
+        most = min(_PAGE, 2 * rest + 10)
+        pages = bucket.pages(start_after=start, max_keys=most, restores=restores)
         page = await anext(aiter(pages), None)
         if page is not None:
-            for key, size, etag, modified in zip(
-                page.keys, page.sizes, page.etags, page.modified, strict=True
+            told = page.restores or [None] * len(page.keys)
+            for key, *seen in zip(
+                page.keys,
+                page.sizes,
+                page.etags,
+                page.modified,
+                page.storage_classes,
+                told,
+                strict=True,
             ):
-                found[key] = Seen(size, etag, modified)
+                found[key] = Seen(*seen)
         last = page.keys[-1] if page is not None else None
         while position < len(wanted):
             key = wanted[position]
@@ -81,6 +130,14 @@ async def _by_listing(bucket: Bucket, wanted: Sequence[str], found: dict[str, Se
                 open_keys.append(key)
             position += 1
     return open_keys + list(wanted[position:])
+
+
+def _just_before(key: str) -> str:
+    """Text that lies before ``key`` with hardly anything between, to start a listing after."""
+    last = ord(key[-1])
+    if last in (0, _AFTER_SURROGATES):
+        return key[:-1]
+    return f"{key[:-1]}{chr(last - 1)}\U0010ffff"
 
 
 def _behind(key: str, mark: str) -> bool:

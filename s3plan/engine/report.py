@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from s3plan.engine import runs
-from s3plan.engine.state import GOOD, ItemState, RunState, StepState
+from s3plan.engine.state import GOOD, WAITING, ItemState, RunState, StepState
 from s3plan.localfs.locks import holder_of
 from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
@@ -17,6 +17,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     Download,
     RemoveCopy,
+    Restore,
     Step,
     Verify,
     VerifyCopies,
@@ -52,7 +53,7 @@ def run_status(journal: Path) -> RunStatus:
         journal=str(path),
         digest=state.started.digest,
         outcome=_outcome(state, running=running),
-        phase=phase_of(state, running=running),
+        phase=phase_of(plan, state, running=running),
         running=f"{holder.host}, pid {holder.pid}, since {holder.since}" if holder else None,
         started=state.started.time,
         updated=state.updated,
@@ -75,10 +76,19 @@ def _outcome(state: RunState, *, running: bool) -> str:
     return state.outcome or "interrupted"
 
 
-def phase_of(state: RunState, *, running: bool) -> Phase:
+def phase_of(plan: PlanFile, state: RunState, *, running: bool) -> Phase:
     """Where a run stands, in the words of the replaced tool."""
     if state.outcome in ("done", "kept") or state.rolled_back is not None:
         return "complete"
+    restores = [
+        _counts(step.things, state.step(step.id))
+        for step in plan.steps
+        if isinstance(step.action, Restore) and not state.step(step.id).done
+    ]
+    if any(counts.pending + counts.unknown + counts.expired for counts in restores):
+        return "glacier_restore"
+    if any(counts.restoring for counts in restores):
+        return "glacier_wait"
     return "migrate" if state.steps or running else "scanning"
 
 
@@ -104,7 +114,11 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     by_kind = {type(step.action): report for step, report in zip(steps, reports, strict=True)}
     gates = [state.gates[step.id] for step in steps if step.id in state.gates]
     gate = gates[-1] if gates else None
-    synced = all(by_kind[kind].state == "done" for kind in (Download, Copy) if kind in by_kind)
+    synced = all(
+        report.state == "done"
+        for step, report in zip(steps, reports, strict=True)
+        if isinstance(step.action, Download | Copy)
+    )
     verified = gate is not None and gate.passes
     deleted = Delete in by_kind and by_kind[Delete].state == "done"
     held = any(report.state == "held" for report in reports)
@@ -144,6 +158,11 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
         return "failed"
     if not any(state in ("running", "done") for state in states):
         return "skipped" if "skipped" in states else "pending"
+    if any(
+        isinstance(step.action, Restore) and report.counts.restoring
+        for step, report in zip(steps, reports, strict=True)
+    ):
+        return "restoring"
     current = next(
         step.action
         for step, report in zip(steps, reports, strict=True)
@@ -153,6 +172,8 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
         return "verifying"
     if isinstance(current, Delete | DeleteBucket | RemoveCopy):
         return "deleting"
+    if isinstance(current, Restore):
+        return "restoring"
     return "configuring" if isinstance(current, Configure) else "syncing"
 
 
@@ -191,4 +212,6 @@ def _counts(things: int, known: StepState) -> Counts:
         kept=count[ItemState.KEPT],
         unknown=count[ItemState.UNKNOWN],
         pending=things - sum(count.values()),
+        restoring=sum(count[code] for code in WAITING),
+        expired=count[ItemState.EXPIRED],
     )

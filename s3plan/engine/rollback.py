@@ -68,7 +68,7 @@ class _Subject(Struct, frozen=True):
     """The steps of the run that are about one bucket."""
 
     bucket: str
-    download: Step | None
+    downloads: tuple[Step, ...]
     delete: Step | None
     delete_bucket: Step | None
     configures: tuple[Step, ...]
@@ -76,7 +76,7 @@ class _Subject(Struct, frozen=True):
     @property
     def destination(self) -> str | None:
         """Where the copies are; None where the run only configured the bucket."""
-        for step in (self.download, self.delete, self.delete_bucket):
+        for step in (*self.downloads, self.delete, self.delete_bucket):
             if step is not None:
                 assert isinstance(step.action, Download | Delete | DeleteBucket)
                 return step.action.destination
@@ -129,16 +129,19 @@ async def plan_rollback(
 def _subjects(steps: Iterable[Step]) -> list[_Subject]:
     found: dict[str, dict[str, Step]] = {}
     configures: dict[str, list[Step]] = {}
+    downloads: dict[str, list[Step]] = {}
     for step in steps:
         if isinstance(step.action, Download | Delete | DeleteBucket):
             found.setdefault(step.subject, {})[step.verb] = step
+            if isinstance(step.action, Download):
+                downloads.setdefault(step.subject, []).append(step)
         elif isinstance(step.action, Configure):
             found.setdefault(step.subject, {})
             configures.setdefault(step.subject, []).insert(0, step)
     return [
         _Subject(
             bucket,
-            by.get("download"),
+            tuple(downloads.get(bucket, ())),
             by.get("delete"),
             by.get("delete-bucket"),
             tuple(configures.get(bucket, ())),
@@ -167,9 +170,9 @@ async def _subject(
     unrecorded: list[str] = []
     with Tree.open(Path(destination), create=False) as tree:
         known = await asyncio.to_thread(observe_catalogue, tree, subject.bucket, database)
-        if subject.download is not None:
-            unrecorded = await asyncio.to_thread(
-                _unrecorded, plan, state, subject.download, tree, database
+        for download in subject.downloads:
+            unrecorded += await asyncio.to_thread(
+                _unrecorded, plan, state, download, tree, database
             )
     saved: CatalogueConfiguration | None = None
     aws = is_aws(plan.header.target.endpoint)
@@ -187,8 +190,8 @@ async def _subject(
     filled = list(drafts)
     if saved is not None:
         drafts += put_back(subject.bucket, saved, AFTER_OBJECTS, drafts, aws=aws)
-    if subject.download is not None:
-        drafts += _remove(run, plan, state, database, place, subject.download, unrecorded, filled)
+    if subject.downloads:
+        drafts += _remove(run, plan, state, database, place, subject.downloads, unrecorded, filled)
     return drafts
 
 
@@ -264,7 +267,7 @@ def _remove(
     state: RunState,
     database: Database,
     place: _Place,
-    downloaded: Step,
+    downloads: Iterable[Step],
     unrecorded: list[str],
     before: list[StepDraft],
 ) -> list[StepDraft]:
@@ -276,7 +279,8 @@ def _remove(
         reason="the run wrote these files; each goes only if its object is in S3 and matches",
         needs=tuple(Need(earlier.id) for earlier in before),
     )
-    fill_items(plan, state, database, downloaded, draft, _WRITTEN)
+    for download in downloads:
+        fill_items(plan, state, database, download, draft, _WRITTEN)
     database.execute(_NOT_OURS, [draft.id, unrecorded, run.id])
     return kept_if_any(database, draft)
 

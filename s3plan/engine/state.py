@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import IntEnum
+from math import inf
 from typing import assert_never
 
 from s3plan.errors import JournalError
@@ -18,6 +21,8 @@ from s3plan.model.journal import (
     JournalRecord,
     Outcome,
     Receipts,
+    Restores,
+    RestoreStage,
     Resumed,
     RolledBack,
     RunEnded,
@@ -31,7 +36,10 @@ from s3plan.model.journal import (
 
 
 class ItemState(IntEnum):
-    """Where an item stands. ``UNKNOWN``: something may have happened; only looking can tell."""
+    """Where an item stands. ``UNKNOWN``: something may have happened; only looking can tell.
+
+    The last three are of archived objects on their way to being readable, which is ``DONE``.
+    """
 
     PENDING = 0
     UNKNOWN = 1
@@ -42,6 +50,9 @@ class ItemState(IntEnum):
     FAILED = 6
     DRIFTED = 7
     KEPT = 8
+    REQUESTED = 9
+    ONGOING = 10
+    EXPIRED = 11
 
 
 _STATES = tuple(ItemState)
@@ -57,13 +68,23 @@ _STATE_OF: dict[Outcome, ItemState] = {
     "kept": ItemState.KEPT,
 }
 
+_STAGES: dict[RestoreStage, ItemState] = {
+    "requested": ItemState.REQUESTED,
+    "ongoing": ItemState.ONGOING,
+    "ready": ItemState.DONE,
+    "expired": ItemState.EXPIRED,
+}
+
+WAITING = frozenset({ItemState.REQUESTED, ItemState.ONGOING})
+"""States in which S3 is at it: asking again would be needless."""
+
 SETTLED = frozenset(
     {ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE, ItemState.DRIFTED, ItemState.KEPT}
 )
 """States that a resumed run does not touch again. Failures are tried again."""
 
 _INTENDED = bytes(
-    code if code in SETTLED else ItemState.UNKNOWN
+    code if code in SETTLED | WAITING else ItemState.UNKNOWN
     for code in [*ItemState, *range(len(ItemState), 256)]
 )
 """What becomes of each state when requests for the item may have been sent."""
@@ -78,11 +99,13 @@ FINAL: frozenset[RunOutcome] = frozenset({"done", "kept", "superseded", "abandon
 class StepState:
     """One step: the state of each item, and how the step ended in the last session that ran it."""
 
-    __slots__ = ("done_bytes", "ended", "items", "started", "taken")
+    __slots__ = ("done_bytes", "ended", "expiries", "items", "started", "taken")
 
     def __init__(self) -> None:
         self.items = bytearray()
         self.taken = bytearray()
+        # Seconds since the epoch, four bytes an item, and only in steps that restore; 0 is never.
+        self.expiries = array("I")
         self.done_bytes = 0
         self.started = False
         self.ended: StepEnded | None = None
@@ -112,6 +135,20 @@ class StepState:
             self.taken.extend(bytes(max(0, max(items) + 1 - len(self.taken))))
             for n in items:
                 self.taken[n] = 1
+
+    def expires(self, n: int) -> float:
+        """When the copy of a restored object is gone, in seconds since the epoch; or never."""
+        return (self.expiries[n] if n < len(self.expiries) else 0) or inf
+
+    def restored(self, items: Sequence[int], stage: RestoreStage, until: str) -> None:
+        """Note a stage that archived objects came to."""
+        moment = int(datetime.fromisoformat(until).timestamp()) if until else 0
+        for n in items:
+            self.set(n, _STAGES[stage])
+            if moment or n < len(self.expiries):
+                # As long as the items, which grow by doubling.
+                self.expiries.frombytes(bytes(4 * (len(self.items) - len(self.expiries))))
+                self.expiries[n] = moment
 
     def intend(self, first: int, last: int) -> None:
         """Note that requests for items ``first`` to ``last`` may have been sent."""
@@ -184,6 +221,8 @@ class RunState:
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():
                 self._receive(seq, record)
+            case Restores():
+                self._restore(record)
             case SyncPoint():
                 self._unsynced = [r for r in self._unsynced if r[0] > record.through]
             case _:
@@ -242,6 +281,11 @@ class RunState:
             self.uploads.pop((record.step, n), None)
         state.done_bytes += record.bytes
         self._unsynced.append((seq, record))
+
+    def _restore(self, record: Restores) -> None:
+        self.step(record.step).restored(record.items, record.stage, record.until)
+        for n in record.items:
+            self.problems.pop((record.step, n), None)
 
     def _doubt(self, steps: frozenset[str]) -> None:
         """Make receipts of ``steps`` that no sync point covers unknown, as a run is resumed.

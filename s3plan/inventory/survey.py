@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, StoreError
+from s3plan.inventory.archives import observe_archive_tiers
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
@@ -81,6 +82,7 @@ async def survey(
                     store.bucket(name), database, prefix=claim.prefix, observer=observer
                 )
                 sealed[name] = await sealed_keys(store.bucket(name), database)
+                await observe_archive_tiers(store.bucket(name), database, observer)
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database

@@ -16,6 +16,7 @@ from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.plan import StepDraft
 from s3plan.rules.layout import DEFAULT_LAYOUT, root_of
+from s3plan.rules.prices import RegionPrices
 from s3plan.rules.systemfiles import SYSTEM_FILES
 from s3plan.tables import Database
 
@@ -101,7 +102,8 @@ class Observed:
 
     ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
     by bucket, every catalogue that is in a destination in scope. ``sealed`` holds, by bucket, keys
-    of a sample that only a customer's key opens (SSE-C).
+    of a sample that only a customer's key opens (SSE-C). ``prices`` are None where nobody knows
+    them.
     """
 
     database: Database
@@ -111,6 +113,7 @@ class Observed:
     catalogues: Mapping[str, Mapping[str, CatalogueState]]
     now: datetime
     sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prices: RegionPrices | None = None
 
 
 def _is_glob(text: str) -> bool:

@@ -101,6 +101,15 @@ class GateReached(Event, frozen=True, tag="gate"):
     asks: Approves = "delete"
 
 
+class Waiting(Event, frozen=True, tag="waiting"):
+    """A step waits for S3 to restore ``objects``, and looks again in ``seconds``."""
+
+    step: str
+    subject: str
+    objects: int
+    seconds: float
+
+
 class Warned(Event, frozen=True, tag="warning"):
     """Something a person should know; nothing stopped."""
 
@@ -146,6 +155,7 @@ AnyEvent = (
     | TreeProblem
     | StepFinished
     | GateReached
+    | Waiting
     | Warned
     | Stopping
     | RunFinished

@@ -117,6 +117,23 @@ class Receipts(Record, frozen=True, tag="receipts"):
     bytes: int = 0
 
 
+RestoreStage = Literal["requested", "ongoing", "ready", "expired"]
+"""``requested``: S3 accepted to restore it. ``ongoing``: S3 was seen to be at it. ``ready``: it can
+be read. ``expired``: it cannot be read any more, or not yet, and has to be asked for (again)."""
+
+
+class Restores(Record, frozen=True, tag="restores"):
+    """Archived objects that came to a stage of being restored.
+
+    ``until`` is when the copies expire (RFC 3339, UTC), empty where they do not.
+    """
+
+    step: str
+    stage: RestoreStage
+    items: tuple[int, ...]
+    until: str = ""
+
+
 class ItemFailed(Record, frozen=True, tag="item-failed"):
     """One item that did not end well, with the reason a person needs."""
 
@@ -241,6 +258,7 @@ JournalRecord = (
     | StepStarted
     | Intent
     | Receipts
+    | Restores
     | ItemFailed
     | Copied
     | UploadBegan

@@ -12,6 +12,7 @@ from s3plan.model.steps import Totals
 BucketState = Literal[
     "pending",
     "configuring",
+    "restoring",
     "syncing",
     "verifying",
     "deleting",
@@ -26,7 +27,11 @@ Phase = Literal["scanning", "glacier_restore", "glacier_wait", "migrate", "compl
 
 
 class Counts(Struct, frozen=True):
-    """Items by how they ended; ``unknown`` will be looked at when the run is resumed."""
+    """Items by how they ended; ``unknown`` will be looked at when the run is resumed.
+
+    ``restoring`` are archived objects that S3 is at, ``expired`` those that are to be asked for
+    again.
+    """
 
     done: int = 0
     verified: int = 0
@@ -37,6 +42,8 @@ class Counts(Struct, frozen=True):
     kept: int = 0
     unknown: int = 0
     pending: int = 0
+    restoring: int = 0
+    expired: int = 0
 
 
 class StepStatus(Struct, frozen=True):

@@ -18,10 +18,30 @@ class Action(Struct, frozen=True, tag_field="verb"):
     """One verb with its parameters. The variants below are all there are."""
 
 
+Tier = Literal["Expedited", "Standard", "Bulk"]
+"""How an archived object is retrieved: the faster, the dearer."""
+
+
+class Restore(Action, frozen=True, tag="restore"):
+    """Archived objects made readable: a temporary copy of each for ``days`` days.
+
+    Objects of INTELLIGENT_TIERING move back to its frequent tier instead, and stay there. ``tiers``
+    is the retrieval option by storage class. Every ``poll`` seconds S3 is asked how far it is.
+    """
+
+    days: int
+    tiers: dict[str, Tier]
+    poll: int
+
+
 class Download(Action, frozen=True, tag="download"):
-    """Objects to local files under ``destination`` (an absolute path)."""
+    """Objects to local files under ``destination`` (an absolute path).
+
+    With ``restored`` they are archived ones, each read once a restore has made it readable.
+    """
 
     destination: str
+    restored: bool | UnsetType = UNSET
 
 
 class Verify(Action, frozen=True, tag="verify"):
@@ -144,7 +164,8 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
 
 
 AnyAction = (
-    Download
+    Restore
+    | Download
     | Verify
     | Delete
     | DeleteBucket

@@ -23,17 +23,22 @@ from s3plan.model.steps import (
     Download,
     RemoveCopy,
     RemoveFile,
+    Restore,
     Upload,
     Verify,
     VerifyCopies,
 )
 from s3plan.rules import prices as billing
+from s3plan.rules.classes import ARCHIVED_CLASSES, TIERED_CLASS
 from s3plan.rules.prices import Holding, RegionPrices
+from s3plan.rules.restores import SECONDS, is_free
 
 PART = 8 * 1024 * 1024
 """The smallest part that large objects are moved in: more parts are more requests."""
 
 _KEYS_A_LISTING = 1_000
+
+_SLOWEST_RESTORE = max(most for _, most in SECONDS.values())
 
 
 class _Bill:
@@ -82,6 +87,8 @@ def cost_of(
         return None
     bill = _Bill(prices)
     match action:
+        case Restore():
+            _each(holdings, bill, partial(_restored, action))
         case Download():
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():
@@ -141,7 +148,9 @@ def _each(
 
 def _read_out(held: Holding, bill: _Bill) -> None:
     """Objects read and sent out of the region: a GET each, or tags and parts besides."""
-    name, prices = held.storage_class, bill.prices
+    # What was restored is read from its temporary copy, which is billed as STANDARD.
+    name = "STANDARD" if held.storage_class in ARCHIVED_CLASSES else held.storage_class
+    prices = bill.prices
     most = 2 * held.objects + held.bytes // PART
     bill.once(
         "requests",
@@ -151,6 +160,31 @@ def _read_out(held: Holding, bill: _Bill) -> None:
     )
     bill.once("retrieval", name, billing.retrieval(prices, name, held.bytes))
     bill.once("egress", name, billing.egress(prices, held.bytes))
+
+
+def _restored(action: Restore, held: Holding, bill: _Bill) -> None:
+    """Temporary copies made of archived objects; INTELLIGENT_TIERING makes none, and asks little.
+
+    Listings say how far it is: at least one, at most one every ``poll`` seconds of the two days
+    that the slowest option takes.
+    """
+    name, prices = held.storage_class, bill.prices
+    tier = action.tiers[name]
+    if is_free(name, tier):
+        bill.once("requests", name, billing.put_requests(prices, name, held.objects))
+    else:
+        bill.once("retrieval", name, billing.restore(prices, name, tier, held.objects, held.bytes))
+    if name != TIERED_CLASS:
+        copies = billing.restored_copies(prices, held.bytes, action.days)
+        bill.once("restored-copies", name, copies)
+    pages = -(-held.objects // _KEYS_A_LISTING)
+    looks = pages * (_SLOWEST_RESTORE // action.poll + 2)
+    bill.once(
+        "requests",
+        "STANDARD",
+        billing.list_requests(prices, pages),
+        billing.list_requests(prices, looks),
+    )
 
 
 def _looked_at(held: Holding, bill: _Bill) -> None:

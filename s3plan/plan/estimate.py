@@ -6,6 +6,9 @@ and 100 MB a second (a gigabit line is full at 117). They are shown, never acted
 
 from __future__ import annotations
 
+import math
+
+from s3plan.model.connection import Limits
 from s3plan.model.steps import Totals
 
 OBJECTS_PER_SECOND = 1_500
@@ -19,6 +22,13 @@ DISK_BYTES_PER_SECOND = 200e6
 
 BATCHED_OBJECTS_PER_SECOND = 10_000
 """Objects listed or deleted in a second, 1,000 a request."""
+
+
+def download_seconds(totals: Totals, limits: Limits) -> float:
+    """Seconds to download objects within a connection's limits."""
+    requests = min(OBJECTS_PER_SECOND, limits.requests or math.inf)
+    volume = min(BYTES_PER_SECOND, limits.bandwidth or math.inf)
+    return totals.items / requests + totals.bytes / volume
 
 
 def transfer_seconds(totals: Totals) -> float:

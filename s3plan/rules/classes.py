@@ -13,6 +13,10 @@ show: only the archive status of the object itself tells.
 """
 
 
+TIERED_CLASS = "INTELLIGENT_TIERING"
+"""The class whose objects may lie in an archive tier, of which only HEAD tells."""
+
+
 def is_directory_bucket(bucket: str) -> bool:
     """Whether the name is one of a directory bucket (S3 Express One Zone), by its suffix."""
     return bucket.endswith("--x-s3")

@@ -14,6 +14,7 @@ from s3plan.model.steps import (
     Download,
     RemoveCopy,
     RemoveFile,
+    Restore,
     Upload,
     Verify,
     VerifyCopies,
@@ -29,7 +30,7 @@ def effect_of(action: AnyAction) -> Effect:
     match action:
         case Verify() | VerifyCopies():
             return "reads"
-        case Download() | Upload() | Copy() | CreateBucket():
+        case Restore() | Download() | Upload() | Copy() | CreateBucket():
             return "adds"
         case Configure():
             return "changes"

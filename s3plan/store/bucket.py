@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from s3plan.errors import EndpointError, NoSuchBucketError
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes, ObjectHead
+from s3plan.model.steps import Tier
 from s3plan.store import (
     copying,
     deletion,
@@ -19,12 +20,14 @@ from s3plan.store import (
     incomplete,
     listing,
     multipart,
+    restoring,
     versions,
 )
 from s3plan.store.copying import CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.listing import ListPage
+from s3plan.store.restoring import RestoreAnswer
 from s3plan.store.sender import Request, Sender, Streaming
 from s3plan.store.transfer import Source
 from s3plan.store.versions import VersionPage
@@ -63,11 +66,24 @@ class Bucket:
         self._wire = wire
 
     def pages(
-        self, prefix: str = "", start_after: str = "", max_keys: int = 1000
+        self,
+        prefix: str = "",
+        start_after: str = "",
+        max_keys: int = 1000,
+        *,
+        restores: bool = False,
     ) -> AsyncIterator[ListPage]:
-        """The listing, checked page by page; `ListingError` means that none of it counts."""
+        """The listing, checked page by page; `ListingError` means that none of it counts.
+
+        With ``restores`` S3 is asked how far restores are, which not every endpoint tells.
+        """
         return listing.pages(
-            self._sender, self.name, prefix=prefix, start_after=start_after, max_keys=max_keys
+            self._sender,
+            self.name,
+            prefix=prefix,
+            start_after=start_after,
+            max_keys=max_keys,
+            restores=restores,
         )
 
     def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:
@@ -139,6 +155,12 @@ class Bucket:
             query=_version(version),
             timed=method == "GET",
         )
+
+    async def restore(
+        self, key: str, *, days: int | None, tier: Tier, version: str | None = None
+    ) -> RestoreAnswer:
+        """RestoreObject; ``days`` is None for INTELLIGENT_TIERING. `NoSuchKeyError`."""
+        return await restoring.restore(self._sender, self.name, key, version, days=days, tier=tier)
 
     async def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """GetObjectTagging, of one version where it is named."""

@@ -16,15 +16,19 @@ from xml.etree.ElementTree import Element
 from msgspec import Struct
 
 from s3plan.errors import ListingError
+from s3plan.rules.restores import ONGOING
 from s3plan.store import documents
 from s3plan.store.sender import Request, Sender
+
+_RESTORE_STATUS = ("x-amz-optional-object-attributes", "RestoreStatus")
 
 
 class ListPage(Struct, frozen=True):
     """Entries as columns of equal length, keys strictly rising in byte order or in path order.
 
     ``etags`` are without quotes, ``modified`` RFC 3339 with milliseconds, a missing class is
-    STANDARD, ``checksums`` are ``ALGORITHM/TYPE`` or None.
+    STANDARD, ``checksums`` are ``ALGORITHM/TYPE`` or None. ``restores`` are as
+    ``rules.restores.restore_of`` gives them, and empty where nobody asked.
     """
 
     keys: list[str]
@@ -33,6 +37,7 @@ class ListPage(Struct, frozen=True):
     modified: list[str]
     storage_classes: list[str]
     checksums: list[str | None]
+    restores: list[str | None] = []
 
 
 class _Parsed(Struct, frozen=True):
@@ -43,7 +48,13 @@ class _Parsed(Struct, frozen=True):
 
 
 async def pages(
-    sender: Sender, bucket: str, *, prefix: str, start_after: str, max_keys: int
+    sender: Sender,
+    bucket: str,
+    *,
+    prefix: str,
+    start_after: str,
+    max_keys: int,
+    restores: bool = False,
 ) -> AsyncIterator[ListPage]:
     """All pages. Raises `ListingError`, or the `StoreError` of a page that failed."""
     checker = _Checker(bucket, prefix, start_after)
@@ -51,12 +62,13 @@ async def pages(
     if prefix:
         query.append(("prefix", prefix))
     position = [("start-after", start_after)] if start_after else []
+    headers = (_RESTORE_STATUS,) if restores else ()
     while True:
         answer = await sender.send(
-            Request("GET", bucket, None, "s3:ListBucket", query=(*query, *position))
+            Request("GET", bucket, None, "s3:ListBucket", headers, query=(*query, *position))
         )
         try:
-            parsed = parse_page(answer.body)
+            parsed = parse_page(answer.body, restores=restores)
         except (documents.DocumentError, ValueError, KeyError, UnicodeError) as error:
             raise bad_listing(bucket, f"a page cannot be read: {error!r}") from error
         checker.check(parsed)
@@ -67,7 +79,7 @@ async def pages(
         position = [("continuation-token", parsed.token)]
 
 
-def parse_page(document: bytes) -> _Parsed:
+def parse_page(document: bytes, *, restores: bool = False) -> _Parsed:
     """One page as it stands. Raises DocumentError, ValueError, KeyError or UnicodeError."""
     root = documents.parse(document)
     if documents.local_name(root.tag) != "ListBucketResult":
@@ -96,6 +108,7 @@ def parse_page(document: bytes) -> _Parsed:
             f"{row[algorithm]}/{row.get(kind) or 'UNKNOWN'}" if row.get(algorithm) else None
             for row in rows
         ],
+        restores=_restores(root, namespace) if restores else [],
     )
     count = facts.get("KeyCount")
     return _Parsed(
@@ -104,6 +117,24 @@ def parse_page(document: bytes) -> _Parsed:
         boolean(root, facts),
         facts.get("NextContinuationToken") or None,
     )
+
+
+def _restores(root: Element, namespace: str) -> list[str | None]:
+    """How far the restore of each entry is.
+
+    RestoreStatus of https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html; an
+    object that was not restored has none.
+    """
+    found: list[str | None] = []
+    for element in root.iterfind(f"{namespace}Contents"):
+        status = element.find(f"{namespace}RestoreStatus")
+        told = {} if status is None else documents.fields(status)
+        if told.get("IsRestoreInProgress", "").strip().lower() == "true":
+            found.append(ONGOING)
+        else:
+            expiry = told.get("RestoreExpiryDate")
+            found.append(milliseconds(expiry) if expiry else None)
+    return found
 
 
 def boolean(root: Element, facts: dict[str, str]) -> bool:

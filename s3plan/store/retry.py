@@ -26,6 +26,9 @@ _NOT_DONE_CODES = frozenset(
         "ConditionalRequestConflict",  # 409: another writer is at it right now
     }
 )
+_FINAL_CODES = frozenset({"GlacierExpeditedRetrievalNotAvailable"})
+"""A 503 that waiting does not cure: another retrieval option has to be asked for."""
+
 _MAYBE_DONE = frozenset({500, 502, 504})
 _SLOW_DOWN_CODES = frozenset(
     {
@@ -63,6 +66,8 @@ class Patience(Struct, frozen=True):
 
 def judge(status: int, code: str | None) -> Judgement:
     """What an answer that is not a success says about sending the request again."""
+    if code in _FINAL_CODES:
+        return "refused"
     if code in _NOT_DONE_CODES or status in (429, 503):
         return "not-done"
     if status in _MAYBE_DONE or code == "InternalError":
@@ -72,7 +77,7 @@ def judge(status: int, code: str | None) -> Judgement:
 
 def asks_to_slow_down(status: int, code: str | None) -> bool:
     """Whether the answer is about how much is asked, and not about what."""
-    return status in (429, 503) or code in _SLOW_DOWN_CODES
+    return code not in _FINAL_CODES and (status in (429, 503) or code in _SLOW_DOWN_CODES)
 
 
 def retry_after(headers: dict[str, str], now: float) -> float | None:

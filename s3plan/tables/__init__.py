@@ -2,6 +2,7 @@
 
 from s3plan.tables.database import Database, ScratchError, warm_up
 from s3plan.tables.definitions import (
+    ARCHIVE_TIERS,
     CATALOGUE,
     CATALOGUE_NOTES,
     COPIES,
@@ -15,6 +16,7 @@ from s3plan.tables.definitions import (
 )
 
 __all__ = [
+    "ARCHIVE_TIERS",
     "CATALOGUE",
     "CATALOGUE_NOTES",
     "COPIES",

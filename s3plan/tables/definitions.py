@@ -46,6 +46,10 @@ LISTING = TableDef(
 )
 """One row per object that a bucket holds now, as its listing says."""
 
+ARCHIVE_TIERS = TableDef("archive_tiers", (Column("bucket"), Column("key"), Column("tier")))
+"""Objects of INTELLIGENT_TIERING that lie in one of its archive tiers: ``ARCHIVE_ACCESS`` or
+``DEEP_ARCHIVE_ACCESS``. A listing does not show it; a HEAD of each did."""
+
 TREE = TableDef(
     "tree",
     (
@@ -142,5 +146,5 @@ COPIES = TableDef(
 """What a journal says of the copy of item ``n`` of a worklist: its ETag, and by which checksum it
 was compared (NULL where the ETag is an MD5 that proves it)."""
 
-TABLES = (LISTING, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE, COPIES)
+TABLES = (LISTING, ARCHIVE_TIERS, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE, COPIES)
 """Every table a new database has."""

@@ -217,7 +217,7 @@ _FILES = f"""
             WHEN o.verify = 'verified' AND o.catalogued THEN 'verified'
             WHEN o.catalogued THEN 'synced'
             WHEN o.restore IN ('done', 'verified') THEN 'restored'
-            WHEN o.restore = 'unknown' THEN 'restoring'
+            WHEN o.restore IN ('unknown', 'requested', 'ongoing', 'expired') THEN 'restoring'
             ELSE 'discovered'
         END AS state,
         said.message AS error_message,

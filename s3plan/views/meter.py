@@ -27,6 +27,7 @@ class Meter:
         self._begun_with = done
         self._clock = clock
         self._begun = clock()
+        self._next_look = (0, 0.0)
         self._samples = deque([(self._begun, done.items, done.bytes)])
 
     def add(self, items: int, size: int) -> None:
@@ -38,6 +39,17 @@ class Meter:
             self._samples.append((now, self.items, self.bytes))
             while len(self._samples) > 2 and now - self._samples[1][0] > _WINDOW:
                 self._samples.popleft()
+
+    def wait(self, objects: int, seconds: float) -> None:
+        """Nothing of so many objects moves here: somebody else works, and is asked after that."""
+        self._next_look = (objects, self._clock() + seconds)
+
+    @property
+    def waiting(self) -> tuple[int, float] | None:
+        """How many objects are waited for, and the seconds until the next look; None for none."""
+        objects, moment = self._next_look
+        left = moment - self._clock()
+        return (objects, left) if objects and left > 0 else None
 
     @property
     def fraction(self) -> float:

@@ -16,7 +16,14 @@ from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from s3plan.model.events import AnyEvent, Progressed, Scanning, StepBegan, StepFinished
+from s3plan.model.events import (
+    AnyEvent,
+    Progressed,
+    Scanning,
+    StepBegan,
+    StepFinished,
+    Waiting,
+)
 from s3plan.model.steps import Totals
 from s3plan.views.meter import Meter
 from s3plan.views.quantities import counted, duration, number, size
@@ -84,6 +91,10 @@ class Plain(Silent):
                 meter.add(event.items, event.bytes)
                 if self._due(event.step):
                     self._screen.say(f"{name}: {_standing(meter)}")
+            case Waiting() if event.step in self._steps:
+                name, meter = self._steps[event.step]
+                meter.wait(event.objects, event.seconds)
+                self._screen.say(f"{name}: {_standing(meter)}")
             case StepFinished():
                 self._steps.pop(event.step, None)
             case _:
@@ -122,6 +133,9 @@ class Bars(Silent):
             case Progressed():
                 if event.step in self._tasks:
                     self._tasks[event.step][1].add(event.items, event.bytes)
+            case Waiting():
+                if event.step in self._tasks:
+                    self._tasks[event.step][1].wait(event.objects, event.seconds)
             case StepBegan():
                 meter = Meter(event.totals, event.done, time.monotonic)
                 self._add(event.step, f"{event.verb} {event.subject}", meter)
@@ -216,6 +230,11 @@ def _standing(meter: Meter) -> str:
     # Rounded down: 100% is only said of what is done.
     parts = [f"{int(meter.fraction * 100)}%"]
     parts.append(f"{number(meter.items)} of {number(meter.totals.items)}")
+    if meter.waiting is not None:
+        objects, seconds = meter.waiting
+        parts.append(f"waiting for {counted(objects, 'object')}")
+        parts.append(f"next look in {duration(seconds)}")
+        return ", ".join(parts)
     if meter.bytes:
         parts.append(f"{size(meter.bytes)} of {size(meter.totals.bytes)}")
     items, volume = meter.rate

@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     Item,
     RemoveCopy,
     RemoveFile,
+    Restore,
     Step,
     Upload,
     Verify,
@@ -246,6 +247,8 @@ def _undo_style(step: Step) -> str:
 def _place(step: Step) -> Iterator[tuple[str, Text]]:
     action = step.action
     match action:
+        case Restore():
+            yield from _retrieval(action)
         case Download():
             yield "to", Text(visible(action.destination))
         case Upload():
@@ -278,6 +281,13 @@ def _bucket_itself(action: CreateBucket | DeleteBucket) -> Iterator[tuple[str, T
         yield "saves", Text(", ".join(action.saved))
     if action.unsaved:
         yield "loses", Text(visible(", ".join(action.unsaved)), style="red")
+
+
+def _retrieval(action: Restore) -> Iterator[tuple[str, Text]]:
+    options = ", ".join(f"{name} {tier}" for name, tier in sorted(action.tiers.items()))
+    yield "option", Text(visible(options))
+    yield "keeps", Text(f"temporary copies for {counted(action.days, 'day')}")
+    yield "looks", Text(f"every {duration(action.poll)}, until all are downloaded")
 
 
 def _place_in_s3(action: Copy | VerifyCopies | RemoveCopy) -> Iterator[tuple[str, Text]]:

@@ -27,6 +27,7 @@ from s3plan.model.events import (
     StepBegan,
     StepFinished,
     Stopping,
+    Waiting,
     Warned,
 )
 from s3plan.model.journal import RunOutcome, StepOutcome
@@ -134,7 +135,7 @@ class Watch:
                     "finished; once more leaves at once",
                     "yellow",
                 )
-            case Scanning() | StepBegan() | Progressed() | ItemBegan():
+            case Scanning() | StepBegan() | Progressed() | ItemBegan() | Waiting():
                 pass
             case TreeProblem() | RunFinished():
                 pass  # the closing summary tells

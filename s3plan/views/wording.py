@@ -17,6 +17,7 @@ from s3plan.model.steps import (
     Probe,
     RemoveCopy,
     RemoveFile,
+    Restore,
     Reversibility,
     Upload,
     Verify,
@@ -35,6 +36,8 @@ class VerbWords(NamedTuple):
 def words_of(action: AnyAction) -> VerbWords:
     """``+`` makes something, ``-`` takes it away, ``~`` changes it, ``=`` changes nothing."""
     match action:
+        case Restore():
+            return VerbWords("+", "to restore", "object")
         case Download():
             return VerbWords("+", "to download", "object")
         case Upload():
@@ -78,6 +81,7 @@ PAST: Final = {
     "verify-copies": "verified",
     "remove-copy": "removed",
     "configure": "configured",
+    "restore": "made readable",
 }
 """What was done, by verb."""
 
@@ -99,6 +103,7 @@ REVERSIBILITY: Final[dict[Reversibility, str]] = {
 STATE_STYLES: Final[dict[BucketState, str]] = {
     "pending": "dim",
     "configuring": "cyan",
+    "restoring": "cyan",
     "syncing": "cyan",
     "verifying": "cyan",
     "deleting": "cyan",

@@ -17,7 +17,8 @@ from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.plan import PlanFile
 from s3plan.plan.seal import seal
-from s3plan.tables import CATALOGUE, LISTING, TREE, Database
+from s3plan.rules.pricelist import shipped
+from s3plan.tables import ARCHIVE_TIERS, CATALOGUE, LISTING, TREE, Database
 
 DESTINATION = "/archive"
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
@@ -57,7 +58,8 @@ def manifest(tmp_path: Path, spec: str) -> Path:
 def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
     """Plan the manifest at ``path`` from an inventory.
 
-    ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``; ``tree``: path to
+    ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
+    being its archive tier in INTELLIGENT_TIERING; ``tree``: path to
     ``[size, mtime_ns]``; ``catalogues``: bucket to ``{state, rows: [{key, path, ...}]}``.
     """
     loaded = load([path], variables={}, environ={})
@@ -88,7 +90,11 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
             {"size": 1, "etag": ETAG, "modified": TIME, "storage_class": "STANDARD"} | row
             for row in bucket.get("objects", [])
         ]
+        tiers = [
+            {"key": row["key"], "tier": row.pop("archive")} for row in rows if "archive" in row
+        ]
         append(database, LISTING, rows, bucket=name)
+        append(database, ARCHIVE_TIERS, tiers, bucket=name)
     files = [
         {"path": path, "size": size, "mtime_ns": mtime_ns, "inode": 1, "device": 1}
         for path, (size, mtime_ns) in inventory.get("tree", {}).items()
@@ -123,6 +129,7 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         catalogues={DESTINATION: catalogues},
         now=datetime.fromisoformat(inventory.get("now", NOW)),
         sealed={name: tuple(keys) for name, keys in inventory.get("sealed", {}).items()},
+        prices=shipped().region(target.endpoint, target.region),
     )
 
 

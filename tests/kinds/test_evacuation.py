@@ -211,12 +211,10 @@ def test_selection_by_age_and_size(tmp_path: Path) -> None:
 
 def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) -> None:
     objects: list[dict[str, Any]] = [
-        {"key": f"k{n:02}", "storage_class": "GLACIER"} for n in range(12)
+        {"key": f"k{n:02}", "size": 5 * 1024**3 + 1 + n} for n in range(12)
     ]
-    objects.append({"key": "large", "size": 5 * 1024**3 + 1})
-    objects.append({"key": "instant", "storage_class": "GLACIER_IR"})
     buckets = {
-        "archived": {"objects": objects},
+        "large": {"objects": objects},
         "express--use1-az4--x-s3": {},
         "paying": {"requester_pays": True},
         "sealed": {"objects": [{"key": "a"}]},
@@ -225,22 +223,20 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
     spec = EMPTY_OUT.replace("[b]", "['*', missing]")
     found = refused(tmp_path, spec, buckets=buckets, sealed={"sealed": ["a"]})
     assert [text.split(":", 2)[1] for text in found] == [
-        "//archived",
-        "//archived",
         "//express--use1-az4--x-s3",
+        "//large",
         "//missing",
         "//paying",
         "//sealed",
         "//versioned",
     ]
-    assert "12 objects are archived" in found[0]
-    assert "k00 (GLACIER)" in found[0]
-    assert "and 2 more" in found[0]
-    assert "too large" in found[1]
-    assert "check its name, the region and the credentials" in found[3]
-    assert "requesterPays" in found[4]
-    assert "SSE-C" in found[5]
-    assert "versions" in found[6]
+    assert "12 objects are too large" in found[1]
+    assert "k00 (" in found[1]
+    assert "and 2 more" in found[1]
+    assert "check its name, the region and the credentials" in found[2]
+    assert "requesterPays" in found[3]
+    assert "SSE-C" in found[4]
+    assert "versions" in found[5]
 
 
 def test_versions_are_a_warning_where_nothing_is_deleted(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from s3plan.model.steps import (
     Download,
     RemoveCopy,
     RemoveFile,
+    Restore,
     Step,
     Upload,
     Verify,
@@ -28,9 +29,13 @@ from s3plan.model.steps import (
 )
 
 
-async def run_step(context: Context, step: Step) -> None:
+async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912 - one case a verb
     """Run one step with the handler of its verb."""
     match step.action:
+        case Restore():
+            from s3plan.engine.handlers.restore import restore
+
+            await restore(context, step, step.action)
         case Download():
             from s3plan.engine.handlers.download import download
 

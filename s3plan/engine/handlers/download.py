@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from s3plan.engine.context import SMALL_BODY, Context, Destination
+from s3plan.engine.each import Feed
 from s3plan.engine.handlers.placing import Content, Placer, mtime_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
@@ -96,9 +98,14 @@ class _Downloader:
         """Directories right below the destination: whether they were there before this step."""
         self.failures = 0
         self.stopped: S3PlanError | None = None
+        self.feed = context.feed_into(step)
+        self.blocks: set[int] = set()
+        """Ranges of items that may be requested, where they do not come in order."""
 
     async def run(self) -> None:
         await self.context.catalogue(self.destination, self.step.subject)
+        if self.feed is not None:
+            await self._adopt_first(self.feed)
         items = self._items()
         finishers = [asyncio.create_task(self._finish_batches()) for _ in range(2)]
         connections = self.context.plan.header.connection.limits.connections
@@ -129,6 +136,8 @@ class _Downloader:
 
     async def _next(self, items: Iterator[Item]) -> Item | None:
         """The next item, once the intent of its range is durable."""
+        if self.feed is not None:
+            return await self._fed(self.feed)
         item = next(items, None)
         if item is not None and item.n >= self.intended:
             async with self.intending:
@@ -138,6 +147,26 @@ class _Downloader:
                     await self.context.intend(self.step, item.n, end - 1, taken)
                     self.intended = end
         return item
+
+    async def _fed(self, feed: Feed) -> Item | None:
+        """The same, of items that come as they become ready, in any order."""
+        item = await feed.next()
+        if item is not None and item.n // INTENT_RANGE not in self.blocks:
+            async with self.intending:
+                block = item.n // INTENT_RANGE
+                if block not in self.blocks:
+                    first = block * INTENT_RANGE
+                    end = min(first + INTENT_RANGE, self.step.totals.items)
+                    taken = await self.context.in_thread(self._taken, first, end)
+                    await self.context.intend(self.step, first, end - 1, taken)
+                    self.blocks.add(block)
+        return item
+
+    def _stop(self, error: S3PlanError) -> None:
+        """Ask for nothing more; also those who wait for an item to become ready."""
+        self.stopped = error
+        if self.feed is not None:
+            self.feed.leave()
 
     def _taken(self, first: int, end: int) -> tuple[int, ...]:
         """Items of a range that nobody began whose path is in use; runs on a disk thread."""
@@ -165,16 +194,18 @@ class _Downloader:
             except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
                 self._problem(item, "drifted", "source-changed", _drift_text(item, error))
             except ArchivedObjectError as error:
-                self._problem(item, "failed", error.code, str(error))
+                # A temporary copy that expired is asked for again.
+                if self.feed is None or not self.feed.give_back(item):
+                    self._problem(item, "failed", error.code, str(error))
             except DestinationError as error:
                 # Every other item would fail alike; a full or missing disk is for a person.
-                self.stopped = error
+                self._stop(error)
                 return
             except StoreError as error:
                 self._problem(item, "failed", error.code, str(error))
                 self.failures += 1
                 if self.failures >= GIVE_UP:
-                    self.stopped = error
+                    self._stop(error)
                     return
             else:
                 self.failures = 0
@@ -222,7 +253,7 @@ class _Downloader:
                 try:
                     finished = await self.context.in_thread(self._finish, fetched)
                 except DestinationError as error:
-                    self.stopped = error
+                    self._stop(error)
                     continue
                 finally:
                     for _ in fetched:
@@ -337,6 +368,23 @@ class _Downloader:
         await self.context.in_thread(self.destination.record, self.step.subject, [row])
         self._report([Finished(item, "verified")])
         return True
+
+    async def _adopt_first(self, feed: Feed) -> None:
+        """Adopt what is there already, before anything is paid for restoring it."""
+        items = self._items()
+        while chunk := list(islice(items, INTENT_RANGE)):
+            for item in await self.context.in_thread(self._of_their_size, chunk):
+                self.context.check_stop()
+                # What does not work out here is met again, and told, when its turn comes.
+                with suppress(_Drifted, StoreError):
+                    await self._adopted(item)
+        feed.surveyed.set()
+
+    def _of_their_size(self, chunk: list[Item]) -> list[Item]:
+        """Items at whose path is a file that may be theirs; runs on a disk thread."""
+        tree = self.destination.tree
+        stats = [(item, tree.stat(item.path.rstrip("/"))) for item in chunk]
+        return [item for item, stat in stats if stat is not None and stat.size == item.size]
 
     # -- reporting -----------------------------------------------------------------------------
 

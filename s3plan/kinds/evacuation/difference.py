@@ -6,6 +6,7 @@ from s3plan.inventory.selection import narrow
 from s3plan.kinds.evacuation.paths import assign_paths
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.model.steps import Select
+from s3plan.rules.classes import ARCHIVED_CLASSES
 
 # A file is as its catalogue row left it. Device and inode are not asked for: a disk gets another
 # device number when it is plugged in again, and what matters is read again before any deletion.
@@ -43,6 +44,8 @@ _RETAINED = f"""
 
 _OBJECTS = f"""
     SELECT l.key, l.size, l.etag, l.modified, l.storage_class, l.checksum,
+        CASE WHEN list_contains($archives, l.storage_class) THEN l.storage_class ELSE a.tier END
+            AS archived,
         c.path AS known_path,
         coalesce(c.verdict <> 'mismatched' AND c.size = l.size AND c.etag = l.etag, false)
             AS same_content,
@@ -55,6 +58,7 @@ _OBJECTS = f"""
         ON c.destination = $destination AND c.bucket = $bucket AND c.key = l.key
     LEFT JOIN tree t ON t.destination = c.destination AND t.path = c.path
     LEFT JOIN evacuation_directories d ON d.source = 'tree' AND d.path = c.path
+    LEFT JOIN archive_tiers a ON a.bucket = l.bucket AND a.key = l.key
     WHERE l.bucket = $bucket
 """  # noqa: S608 - as above
 
@@ -90,7 +94,7 @@ def find_differences(work: Workspace, select: Select | None) -> None:
     The listing is narrowed to what ``select`` chooses, so retained rows must be found before.
     """
     narrow(work.database, work.bucket, select)
-    work.create("evacuation_placed", _OBJECTS)
+    work.create("evacuation_placed", _OBJECTS, archives=sorted(ARCHIVED_CLASSES))
     assign_paths(work)
     work.create("evacuation_objects", _STATES)
     for table in ("evacuation_placed", "evacuation_names", "evacuation_colliding"):

@@ -13,7 +13,7 @@ from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.local import CatalogueHeader
 from s3plan.model.plan import Target
-from s3plan.rules.classes import ARCHIVED_CLASSES, is_directory_bucket
+from s3plan.rules.classes import is_directory_bucket
 
 NAMED = 10
 """Keys that one problem names; it counts all."""
@@ -96,16 +96,6 @@ def retained_obstacles(work: Workspace) -> Iterator[PlanningError]:
 def object_obstacles(work: Workspace, *, delete: bool) -> Iterator[PlanningError]:
     """What single objects, and files in their way, forbid."""
     address = f"s3://{work.bucket}"
-    yield from _found(
-        work,
-        "SELECT key || ' (' || storage_class || ')' FROM evacuation_objects"
-        " WHERE state = 'download' AND list_contains($archived, storage_class) ORDER BY key",
-        values={"archived": sorted(ARCHIVED_CLASSES)},
-        what="objects are archived and must be restored first",
-        address=address,
-        expected="objects that can be read",
-        next_step="restore them, or leave them out with select; a later version restores them",
-    )
     if delete:
         yield from _found(
             work,

@@ -112,7 +112,7 @@ class Evacuation:
         except PlanningError as error:
             problems.append(error)
         _refuse(bucket, problems)
-        return steps_of(work, spec, select, facts)
+        return steps_of(work, spec, select, facts, observed)
 
 
 def _refuse(bucket: str, problems: list[PlanningError]) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from typing import Literal
 
+from msgspec import UNSET, structs
+
+from s3plan.errors import ProblemsError
 from s3plan.kinds.evacuation.freeze import freezing, thawing
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
+from s3plan.kinds.evacuation.restores import (
+    Archived,
+    archived_objects,
+    cost_obstacles,
+    restore_draft,
+    restore_obstacles,
+    restored_draft,
+)
 from s3plan.kinds.evacuation.workspace import Workspace
+from s3plan.kinds.kind import Observed
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import (
     AnyAction,
@@ -15,6 +27,7 @@ from s3plan.model.steps import (
     Download,
     Gate,
     Need,
+    Restore,
     Select,
     Totals,
     Verify,
@@ -30,22 +43,43 @@ _ITEMS = """
     INSERT INTO items
     SELECT $step, row_number() OVER () - 1, * FROM (
         SELECT key, path, size, etag, modified, storage_class, checksum
-        FROM evacuation_objects WHERE state = 'download' OR NOT $missing_only
+        FROM evacuation_objects WHERE CASE $which
+            WHEN 'readable' THEN state = 'download' AND archived IS NULL
+            WHEN 'archived' THEN state = 'download' AND archived IS NOT NULL
+            ELSE true END
         ORDER BY key
     )
 """
 
+Which = Literal["readable", "archived", "all"]
+"""What a worklist is of: objects to download that can be read, that must be restored; or all."""
+
 
 def steps_of(
-    work: Workspace, spec: EvacuationSpec, select: Select | None, facts: BucketFacts
+    work: Workspace,
+    spec: EvacuationSpec,
+    select: Select | None,
+    facts: BucketFacts,
+    observed: Observed,
 ) -> list[StepDraft]:
-    """Steps that make the manifest true of one bucket, their worklists in ``items``."""
+    """Steps that make the manifest true of one bucket, their worklists in ``items``.
+
+    Raises ProblemsError where archived objects cannot be restored as the manifest says.
+    """
     all_objects = _totals(work, missing_only=False)
     missing = _totals(work, missing_only=True)
     delete = spec.delete == "afterVerification"
+    archived = archived_objects(work, spec.restore)
+    frozen = sum((held.totals for held in archived), Totals())
     drafts: list[StepDraft] = []
-    if missing.items:
-        drafts.append(_download(work, missing, facts, delete=delete))
+    if archived:
+        # Asked for first: S3 takes hours, in which everything else is downloaded.
+        drafts += _restore(work, spec, archived, missing, observed)
+    if missing.items > frozen.items:
+        readable = Totals(missing.items - frozen.items, missing.bytes - frozen.bytes)
+        drafts.append(_download(work, readable, facts, delete=delete))
+    if archived:
+        drafts.append(restored_draft(work, drafts[0], frozen))
     if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
         if spec.freeze == "policy" and delete:
             drafts += freezing(facts, drafts)
@@ -58,9 +92,27 @@ def steps_of(
     return drafts
 
 
+def _restore(
+    work: Workspace,
+    spec: EvacuationSpec,
+    archived: tuple[Archived, ...],
+    missing: Totals,
+    observed: Observed,
+) -> list[StepDraft]:
+    draft = restore_draft(work, spec.restore, archived)
+    draft = structs.replace(draft, worklist=_fill(work, draft.action, "archived"))
+    problems = [
+        *restore_obstacles(work, spec.restore, archived, missing, observed),
+        *cost_obstacles(work, spec.restore, draft, observed),
+    ]
+    if problems:
+        raise ProblemsError(f"s3://{work.bucket} cannot be planned", problems)
+    return [draft]
+
+
 def _download(work: Workspace, totals: Totals, facts: BucketFacts, *, delete: bool) -> StepDraft:
     action = Download(work.destination)
-    identity = _fill(work, action, missing_only=True)
+    identity = _fill(work, action, "readable")
     warnings: tuple[str, ...] = ()
     if facts.versioning != "never" and not delete:
         warnings = (
@@ -104,8 +156,8 @@ def _verify(
         if delete
         else "What was downloaded is compared with a fresh listing and with what S3 stored.",
         # The whole download first: the gate compares the bucket and the tree as wholes.
-        needs=tuple(Need(draft.id) for draft in before),
-        worklist=shared or _fill(work, action, missing_only=False),
+        needs=tuple(Need(draft.id) for draft in before if not isinstance(draft.action, Restore)),
+        worklist=shared or _fill(work, action, "all"),
         seconds=verify_seconds(totals, read_back=delete),
     )
 
@@ -162,17 +214,20 @@ def _deletions(
     return drafts
 
 
-def _fill(work: Workspace, action: AnyAction, *, missing_only: bool) -> str:
+def _fill(work: Workspace, action: AnyAction, which: Which) -> str:
     """Write the rows of a step's own worklist; its id."""
     identity = step_id(action, work.bucket)
-    work.execute(_ITEMS, step=identity, missing_only=missing_only)
+    work.execute(_ITEMS, step=identity, which=which)
     return identity
 
 
 def _same_worklist(work: Workspace) -> bool:
-    """Whether everything selected is still to be downloaded."""
-    (here,) = work.row("SELECT count(*) FROM evacuation_objects WHERE state <> 'download'")
-    return not here
+    """Whether everything selected is still to be downloaded, by one step."""
+    here, kinds = work.row(
+        "SELECT count(*) FILTER (state <> 'download'), count(DISTINCT archived IS NULL)"
+        " FROM evacuation_objects"
+    )
+    return not here and kinds == 1
 
 
 def _totals(work: Workspace, *, missing_only: bool) -> Totals:
