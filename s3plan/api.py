@@ -43,6 +43,7 @@ from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
 from s3plan.model.tabular import Column, Report, Section
 from s3plan.model.verification import TreeVerified
+from s3plan.plan.comparison import PlanChanges, compare_plans
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
@@ -139,6 +140,14 @@ def plan(
 def show(path: Path) -> PlanFile:
     """Read a plan file and check it whole. Raises PlanFileError."""
     return PlanFile.open(path)
+
+
+def compare(old: Path, new: Path, *, shown: int = 10) -> PlanChanges:
+    """What the plan ``new`` does differently from ``old``, with ``shown`` items of each step.
+
+    Raises PlanFileError.
+    """
+    return compare_plans(PlanFile.open(old), PlanFile.open(new), shown=shown)
 
 
 def region_prices(region: str, *, prices: Path | None = None) -> RegionPrices:
@@ -622,6 +631,7 @@ __all__ = [
     "abandon_run",
     "apply",
     "break_lock",
+    "compare",
     "doctor",
     "ignore",
     "journal_reset",

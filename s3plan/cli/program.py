@@ -26,6 +26,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "validate",
         "plan",
         "show",
+        "diff",
         "graph",
         "cost",
         "apply",

@@ -90,8 +90,14 @@ def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ..
     return names
 
 
-def check_digest(approval: Approval, digest: str) -> None:
-    """Raise StaleError unless the approved digest is this plan's."""
+def check_digest(
+    approval: Approval, digest: str, differs: Callable[[str], tuple[str, str] | None]
+) -> None:
+    """Raise StaleError unless the approved digest is this plan's.
+
+    ``differs`` says how the plan of another digest, if that is at hand, differs from this one, and
+    the command that shows it.
+    """
     if approval.digest is None:
         return
     wanted = approval.digest.removeprefix("sha256:")
@@ -103,11 +109,14 @@ def check_digest(approval: Approval, digest: str) -> None:
             next_step="copy the digest that `s3plan show` prints",
         )
     if not digest.removeprefix("sha256:").startswith(wanted):
+        known = differs(approval.digest)
         raise StaleError(
             "the plan is not the one that was approved",
             expected=approval.digest,
-            found=digest,
-            next_step="review this plan with `s3plan show`, then approve its digest",
+            found=digest if known is None else f"{digest}: {known[0]}",
+            next_step="review this plan with `s3plan show`, then approve its digest"
+            if known is None
+            else f"`{known[1]}` shows what changed; review it, then approve this digest",
         )
 
 

@@ -46,9 +46,11 @@ from s3plan.model.journal import (
 )
 from s3plan.model.plan import Target
 from s3plan.model.steps import Download, RemoveFile
+from s3plan.plan.athand import plan_at_hand
+from s3plan.plan.comparison import compare_plans
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
-from s3plan.rules.commands import rollback_command
+from s3plan.rules.commands import diff_command, rollback_command
 from s3plan.store import Store
 
 
@@ -71,7 +73,7 @@ async def apply(
     ApprovalError for too few approvals, and ProblemsError for a plan beyond its limits.
     """
     plan = PlanFile.open(path)
-    check_digest(approval, plan.digest)
+    check_digest(approval, plan.digest, lambda digest: _difference(around, plan, digest))
     names = check_people(approval, plan.digest, house)
     if names:
         approval = replace(approval, approver=f"{', '.join(names)} (by {approval.approver})")
@@ -142,7 +144,7 @@ async def rollback(
                 plan = await _rollback_plan(run, original, store, around, keep=going_on)
                 if plan is None:
                     return None
-                check_digest(approval, plan.digest)
+                check_digest(approval, plan.digest, lambda _: None)
                 log = (
                     AppendLog.open(run.rollback_journal)
                     if going_on
@@ -181,6 +183,16 @@ async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile
 
 
 # -- before the first request --------------------------------------------------------------------
+
+
+def _difference(around: Surroundings, plan: PlanFile, digest: str) -> tuple[str, str] | None:
+    """How the plan that was approved, if a file of it is here, differs from ``plan``."""
+    folders = [run.folder for run in runs.runs_in(around.directory)]
+    approved = plan_at_hand(digest, around.directory, plan.path.parent, *folders)
+    if approved is None:
+        return None
+    changes = compare_plans(approved, plan, shown=0)
+    return changes.sentence(), diff_command(str(approved.path), str(plan.path))
 
 
 def _check_host(plan: PlanFile, state: RunState) -> None:

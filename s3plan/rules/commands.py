@@ -34,6 +34,11 @@ def rollback_command(journal: str, digest: str | None = None) -> str:
     return shlex.join(["s3plan", "rollback", journal, "--approve", *approved])
 
 
+def diff_command(old: str, new: str) -> str:
+    """The command that shows what a plan does differently from another."""
+    return shlex.join(["s3plan", "diff", old, new])
+
+
 def step_command(plan: str, step: str) -> str:
     """The command that lists every item of a step."""
     return shlex.join(["s3plan", "show", plan, "--step", step])

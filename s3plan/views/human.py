@@ -14,8 +14,10 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
+from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import bill, class_prices
+from s3plan.views.changes import change_lines
 from s3plan.views.diagnosis import diagnosis_parts
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
@@ -104,6 +106,11 @@ class HumanView:
     def confirm(self, question: str) -> bool | None:
         """Ask on standard error."""
         return confirmed(self._err, question) if can_ask(self._err) else None
+
+    def changes(self, changes: PlanChanges) -> None:
+        """Print the steps and items that differ."""
+        for line in change_lines(changes, self._out.columns):
+            self._out.say(line)
 
     def bill(self, cost: PlanCost | None, months: int) -> None:
         """Print the charges and the months."""

@@ -24,6 +24,7 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
+from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.characters import harmless_json
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import months as by_month
@@ -140,6 +141,11 @@ class JsonView:
     def confirm(self, question: str) -> bool | None:
         """Nobody answers: a program approves with ``--approve``."""
         return None
+
+    def changes(self, changes: PlanChanges) -> None:
+        """Write the comparison, with every item that is named."""
+        record = {"type": "diff", "same": changes.same, "summary": changes.sentence()}
+        _write(self._stream, record | asdict(changes))
 
     def bill(self, cost: PlanCost | None, months: int) -> None:
         """Write the cost and the months, null where prices are not known."""

@@ -14,6 +14,7 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
+from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.review import PlanDocument
 
@@ -75,6 +76,9 @@ class View(Protocol):
 
     def confirm(self, question: str) -> bool | None:
         """Ask; only the word ``yes`` is yes; None where nobody can answer."""
+
+    def changes(self, changes: PlanChanges) -> None:
+        """What changed between two plans."""
 
     def bill(self, cost: PlanCost | None, months: int) -> None:
         """What a plan costs, by charge and by month; None where prices are not known."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 import click
 
 from s3plan.cli.command import Command
+from s3plan.cli.itemfilter import read_filter
 from s3plan.cli.settings import settings
 
 _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
@@ -24,6 +26,17 @@ _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
 )
 @click.option("--step", metavar="ID", help="List every item of this step instead.")
 @click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="CONDITION",
+    help="With --step: only items such as key=*.jpg, size>1GB, class!=STANDARD; all of them hold.",
+)
+@click.option(
+    "--start", type=click.IntRange(min=0), default=0, help="With --step: leave out so many first."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="With --step: list at most so many.")
+@click.option(
     "--markdown",
     is_flag=True,
     help="Print Markdown for a pull request; what cannot be undone is never cut.",
@@ -37,15 +50,31 @@ _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
 )
 @click.option("--commit", metavar="SHA", help="Goes into the hidden header of --markdown.")
 def command(
-    *, plan: Path, step: str | None, markdown: bool, budget: int, commit: str | None
+    *,
+    plan: Path,
+    step: str | None,
+    filters: tuple[str, ...],
+    start: int,
+    limit: int | None,
+    markdown: bool,
+    budget: int,
+    commit: str | None,
 ) -> int:
-    """Show a plan file (plan.json unless named), or every item of one step."""
+    """Show a plan file (plan.json unless named), or every item of one step.
+
+    Items are listed through a pager on a terminal, and streamed everywhere else, however many they
+    are.
+    """
     from s3plan import api
     from s3plan.rules.commands import apply_command
 
     if step is not None and markdown:
         message = "--step lists items and --markdown a whole plan: give one of them"
         raise click.UsageError(message)
+    if step is None and (filters or start or limit is not None):
+        message = "--filter, --start and --limit choose items: name their step with --step ID"
+        raise click.UsageError(message)
+    conditions = [read_filter(text) for text in filters]
     if commit is not None and not _COMMIT.fullmatch(commit):
         message = f"`{commit}` is no commit"
         raise click.UsageError(message)
@@ -57,7 +86,9 @@ def command(
         view.document(render(found, str(plan), budget=budget, commit=commit))
     elif step is not None:
         named = found.step(step)
-        view.items(named, found.items(step) if named.worklist else iter(()))
+        items = found.items(step) if named.worklist else iter(())
+        chosen = (item for item in items if all(holds(item) for holds in conditions))
+        view.items(named, islice(chosen, start, None if limit is None else start + limit))
     else:
         view.plan(found, str(plan), apply_command(str(plan), found.digest))
     return 0
