@@ -37,6 +37,7 @@ from s3plan.model.approvals import PlanApproval
 from s3plan.model.connection import Connection
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.events import AnyEvent, RunFinished, Warned
+from s3plan.model.grouping import ResolvedKey
 from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
@@ -107,19 +108,28 @@ def plan(
     variables: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    limit_groups: int | None = None,
     prices: Path | None = None,
     observer: Observer = ignore,
 ) -> PlanResult:
     """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
 
-    ``only`` and ``exclude`` are ``bucket=GLOB``. ``prices`` is a price list of the user's. Where
+    ``only`` and ``exclude`` are ``bucket=GLOB``. ``limit_groups`` is how many groups of an
+    ObjectGrouping a pilot is of. ``prices`` is a price list of the user's. Where
     nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
     with everything that cannot be planned for.
     """
     from s3plan import kinds
 
     loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
-    loaded = loaded.narrowed(_bucket_globs(only), _bucket_globs(exclude))
+    loaded = loaded.narrowed(_bucket_globs(only), _bucket_globs(exclude), limit_groups)
+    if limit_groups is not None and all(m.kind != "ObjectGrouping" for m in loaded.manifests):
+        raise UsageError(
+            "there are no groups to limit",
+            expected="a document of kind ObjectGrouping",
+            found=", ".join(m.kind for m in loaded.manifests),
+            next_step="leave --limit-groups out",
+        )
     known = KnownDestinations(_state_home() / "destinations")
     for scope in kinds.scopes(loaded):
         if scope.destination is not None:
@@ -135,6 +145,66 @@ def plan(
             next_step=f"s3plan show {out}: it was written to be looked at, and cannot be applied",
         )
     return PlanResult(made, out if made else None, (), found.id if found else None)
+
+
+def resolve(
+    manifest: Path, *, variables: Mapping[str, str] | None = None, observer: Observer = ignore
+) -> Iterator[ResolvedKey]:
+    """Which key an ObjectGrouping gives each object, in the order of the keys. Only reads.
+
+    Raises ProblemsError for a manifest that is not right, UsageError where it holds no grouping.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.grouping import resolving
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    grouping = resolving.only_grouping(loaded.manifests, str(manifest))
+    with _surveyed(loaded, observer) as database:
+        yield from resolving.preview(grouping, database)
+
+
+def resolve_upload(
+    manifest: Path,
+    row: str,
+    file: str,
+    *,
+    parts: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> ResolvedKey:
+    """The key that a new file of a row must be uploaded to.
+
+    Parts of the key that are not among ``parts`` are those of the group that has this row in the
+    bucket; where none is missing S3 is not asked. Raises UsageError where no group or several have
+    the row, ProblemsError for a manifest that is not right.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.grouping import resolving
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    grouping = resolving.only_grouping(loaded.manifests, str(manifest))
+    known = {resolving.ROW: row, **(parts or {})}
+    if resolving.missing_parts(grouping, known):
+        with _surveyed(loaded, ignore) as database:
+            known = resolving.row_parts(grouping, database, row) | known
+    return resolving.upload_key(grouping, known, file)
+
+
+@contextmanager
+def _surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
+    """A database with everything that the manifests mean."""
+    from s3plan import kinds
+    from s3plan.inventory.survey import survey
+
+    async def look(database: Database) -> None:
+        async with Store(loaded.connection) as store:
+            await store.identify()
+            await survey(kinds.scopes(loaded), store, database, observer)
+
+    with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
+        memory = loaded.connection.limits.memory
+        with Database(Path(scratch), memory_limit=memory) as database:
+            asyncio.run(look(database))
+            yield database
 
 
 def show(path: Path) -> PlanFile:
@@ -644,6 +714,8 @@ __all__ = [
     "recover_run",
     "region_prices",
     "report",
+    "resolve",
+    "resolve_upload",
     "rollback",
     "rollback_plan",
     "show",

@@ -28,6 +28,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "show",
         "diff",
         "graph",
+        "resolve",
         "cost",
         "apply",
         "status",

@@ -23,10 +23,14 @@ from s3plan.tables import Database
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which buckets a plan is narrowed to: globs of ``--only`` (if given) and ``--exclude``."""
+    """Which buckets a plan is narrowed to: globs of ``--only`` (if given) and ``--exclude``.
+
+    ``groups`` is how many groups of objects a pilot is of; None is all of them.
+    """
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    groups: int | None = None
 
     def keeps(self, name: str) -> bool:
         """Whether a bucket of that name is planned for."""

@@ -40,9 +40,14 @@ class Loaded:
             if manifest.document.limits is not None
         )
 
-    def narrowed(self, only: tuple[str, ...], exclude: tuple[str, ...]) -> Loaded:
-        """The same, planned for fewer buckets: globs of those to keep and to leave out."""
-        filters = Filters(only, exclude)
+    def narrowed(
+        self, only: tuple[str, ...], exclude: tuple[str, ...], groups: int | None = None
+    ) -> Loaded:
+        """The same, planned for fewer buckets: globs of those to keep and to leave out.
+
+        ``groups`` is how many groups of objects a pilot is of.
+        """
+        filters = Filters(only, exclude, groups)
         manifests = tuple(replace(manifest, filters=filters) for manifest in self.manifests)
         return replace(self, manifests=manifests)
 

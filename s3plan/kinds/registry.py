@@ -10,6 +10,7 @@ from s3plan.kinds.kind import Kind
 
 FOLDERS = {
     "BucketEvacuation": "evacuation",
+    "ObjectGrouping": "grouping",
 }
 
 

@@ -107,10 +107,11 @@ class Copy(Action, frozen=True, tag="copy"):
     type, metadata and tags come along. ``storage_class`` None is each object's own.
     ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
     ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
-    ``tags`` are added to its own.
+    ``tags`` are added to its own. ``into`` is what every new key starts with.
     """
 
     source: str
+    into: str = ""
     storage_class: str | None = None
     encryption: str | None = None
     kms_key: str | None = None
@@ -124,10 +125,11 @@ class VerifyCopies(Action, frozen=True, tag="verify-copies"):
     copy step and with what its journal says of each copy; make evidence; change nothing.
 
     Of ``headers`` many copies, spread over all (-1 is every one), content type, metadata and tags
-    are compared with the source's as well.
+    are compared with the source's as well. ``copied`` is the copy step.
     """
 
     source: str
+    copied: str
     headers: int = 0
 
 

@@ -262,7 +262,7 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             if action.read_back:
                 yield "reads", Text("every file back from disk")
         case Copy() | VerifyCopies() | RemoveCopy():
-            yield from _place_in_s3(action)
+            yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)
         case Configure():
@@ -290,10 +290,13 @@ def _retrieval(action: Restore) -> Iterator[tuple[str, Text]]:
     yield "looks", Text(f"every {duration(action.poll)}, until all are downloaded")
 
 
-def _place_in_s3(action: Copy | VerifyCopies | RemoveCopy) -> Iterator[tuple[str, Text]]:
+def _place_in_s3(
+    action: Copy | VerifyCopies | RemoveCopy, subject: str
+) -> Iterator[tuple[str, Text]]:
     match action:
         case Copy():
             yield "from", Text(visible(f"s3://{action.source}"))
+            yield "to", Text(visible(f"s3://{subject}/{action.into}"))
             yield from _changed(action)
         case VerifyCopies():
             yield "against", Text(visible(f"s3://{action.source}"))

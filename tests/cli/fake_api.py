@@ -90,6 +90,7 @@ class FakeApi:
         variables: Mapping[str, str],
         only: Sequence[str],
         exclude: Sequence[str],
+        limit_groups: int | None,
         prices: Path | None,
         observer: Observer,
     ) -> PlanResult:
@@ -101,6 +102,7 @@ class FakeApi:
             variables=dict(variables),
             only=tuple(only),
             exclude=tuple(exclude),
+            limit_groups=limit_groups,
         )
         if self.changes:
             return PlanResult(samples.evacuation(), out)

@@ -59,6 +59,7 @@ def test_plan_asks_for_what_was_given(api: FakeApi) -> None:
         "variables": {"BUCKET": "b", "VERSION": "1.10", "X": "1=2"},
         "only": ("bucket=x",),
         "exclude": ("key=y",),
+        "limit_groups": None,
     }
 
 

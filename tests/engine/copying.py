@@ -48,7 +48,7 @@ def plan_copies(
     draft = StepDraft(copying, subject, "free", "the copies are removed", "told to")
     draft = _with_own_worklist(draft)
     verifying = StepDraft(
-        VerifyCopies(source=source, headers=headers),
+        VerifyCopies(source=source, copied=draft.id, headers=headers),
         subject,
         "free",
         "nothing",

@@ -46,6 +46,12 @@ from s3plan.cli.variables import read_variables, variable_options
     help="Leave out buckets that match. May be repeated.",
 )
 @click.option(
+    "--limit-groups",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="A pilot of an ObjectGrouping: plan only the first N groups that are not done.",
+)
+@click.option(
     "--detailed-exitcode",
     is_flag=True,
     help="Exit with 2 instead of 0 when the plan has changes.",
@@ -62,6 +68,7 @@ def command(
     out: Path,
     only: tuple[str, ...],
     exclude: tuple[str, ...],
+    limit_groups: int | None,
     detailed_exitcode: bool,
     prices: Path | None,
     var: tuple[str, ...],
@@ -85,6 +92,7 @@ def command(
             variables=variables,
             only=only,
             exclude=exclude,
+            limit_groups=limit_groups,
             prices=prices,
             observer=watch,
         )

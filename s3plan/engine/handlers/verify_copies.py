@@ -112,8 +112,7 @@ async def verify_copies(context: Context, step: Step, action: VerifyCopies) -> N
 
 async def _observe(context: Context, step: Step, action: VerifyCopies, database: Database) -> None:
     await context.in_thread(load_items, context, step, database)
-    assert step.worklist is not None
-    await context.in_thread(load_copies, context.run.journal, step.worklist, database)
+    await context.in_thread(load_copies, context.run.journal, action.copied, database)
     first, last, first_copy, last_copy = database.row(_BOUNDS)
     # Keys are compared by character, not by path component: that is what is wanted.
     sources = commonprefix([first or "", last or ""])  # noqa: RUF071
@@ -181,7 +180,7 @@ async def _compare_headers(
     """
     if not action.headers:
         return []
-    copying = context.plan.step(step.worklist or "").action
+    copying = context.plan.step(action.copied).action
     assert isinstance(copying, Copy)
     source, target = context.store.bucket(action.source), context.bucket(step)
     differing: list[str] = []

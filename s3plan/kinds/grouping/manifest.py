@@ -1,0 +1,272 @@
+"""``kind: ObjectGrouping`` as people write it: the same objects under keys that say their type."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, LiteralString
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from s3plan.kinds.fields import Fields, Frame, Size
+from s3plan.rules.grouping import (
+    FILETYPE_BASIC,
+    UNKNOWN,
+    KeyPattern,
+    KeyTemplate,
+    Regrouping,
+    TypeRule,
+)
+
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+MOST_TAGS = 10
+PRESETS = {"filetype-basic": FILETYPE_BASIC}
+
+# What RE2 lacks, or spells in another way: groups that look around, and what refers back.
+_NOT_RE2 = re.compile(r"\(\?|\\[1-9]")
+
+
+def _custom(code: LiteralString, expected: str, error: Exception) -> PydanticCustomError:
+    return PydanticCustomError(code, "{expected}: {why}", {"expected": expected, "why": str(error)})
+
+
+def _pattern_checked(text: str) -> str:
+    try:
+        KeyPattern.parse(text)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "key_pattern",
+            "a pattern such as {{row_id}}/{{name}}/{{file}}: {why}",
+            {"why": str(error)},
+        ) from error
+    return text
+
+
+def _regex_checked(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise PydanticCustomError(
+            "regex", "a regular expression: {why}", {"why": str(error)}
+        ) from error
+    if _NOT_RE2.search(text):
+        raise PydanticCustomError(
+            "regex", "a regular expression of RE2, without (?...) and without references back"
+        )
+    return text
+
+
+Text = Annotated[str, Field(min_length=1)]
+TypeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+TagName = Annotated[str, Field(min_length=1, max_length=128)]
+TagValue = Annotated[str, Field(max_length=256)]
+Extension = Annotated[str, Field(pattern=r"^\.[^./]+$", examples=[".mp3"])]
+
+
+class SourceFields(Fields):
+    """Which objects are regrouped."""
+
+    bucket: Text = Field(pattern=BUCKET, description="The bucket.")
+    prefix: str = Field("", description="Keys start with it, literally.")
+    pattern: Annotated[str, AfterValidator(_pattern_checked)] = Field(
+        "{row_id}/{name}/{file}",
+        description="What the key below the prefix is made of. {row_id} is digits, {path} may hold"
+        " slashes, every other part is text of one component.",
+    )
+
+
+class RuleFields(Fields):
+    """A type, and what an object must be to get it: everything that is said here."""
+
+    type: TypeName = Field(description="The type.")
+    ext: tuple[Extension, ...] = Field((), description="Extensions with their dot, in any case.")
+    glob: tuple[Text, ...] = Field(
+        (), description="Globs of the last component of the key, one of which matches."
+    )
+    regex: Annotated[str, AfterValidator(_regex_checked)] | None = Field(
+        None, description="A regular expression for all of the last component (RE2)."
+    )
+    min_size: Size | None = Field(None, description="At least so many bytes.")
+    max_size: Size | None = Field(None, description="At most so many bytes.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> RuleFields:
+        if not (self.ext or self.glob or self.regex) and self.min_size is self.max_size is None:
+            raise PydanticCustomError("rule", "a rule with ext, glob, regex, minSize or maxSize")
+        return self
+
+    def rule(self) -> TypeRule:
+        """The value."""
+        return TypeRule(
+            self.type,
+            tuple(one.lower() for one in self.ext),
+            self.glob,
+            self.regex,
+            self.min_size,
+            self.max_size,
+        )
+
+
+class PresetFields(Fields):
+    """Rules that s3plan ships."""
+
+    preset: Literal["filetype-basic"] = Field(
+        description="filetype-basic: mp3 m4a audio; mp4 webm video; pdf doc docx documents; srt vtt"
+        " transcripts; jpg png images."
+    )
+
+
+class TargetFields(Fields):
+    """What the copies are. What is not said they have from their sources."""
+
+    bucket: Text | None = Field(
+        None, pattern=BUCKET, description="The bucket; without it, the source's."
+    )
+    key: Text = Field(
+        "{type}/{row_id}_{name}_{file}",
+        description="The new key: the pattern's parts, {type}, {stem} and {ext} (with its dot).",
+    )
+    sanitize: Literal["keep", "safe"] = Field(
+        "keep", description="safe: characters of parts that are not safe in keys become _."
+    )
+    storage_class: Text | None = Field(None, description="A storage class; without it, its own.")
+    encryption: Literal["bucket", "keep", "AES256", "aws:kms"] = Field(
+        "bucket",
+        description="bucket: the target bucket's default; keep: as the source, one request more"
+        " for each object.",
+    )
+    kms_key: Text | None = Field(None, description="The key for aws:kms.")
+    acl: Literal["private", "bucket-owner-full-control"] | None = Field(
+        None, description="A canned ACL; without it the endpoint's default. ACLs are not copied."
+    )
+    headers: dict[
+        Literal[
+            "content-type",
+            "cache-control",
+            "content-disposition",
+            "content-encoding",
+            "content-language",
+            "expires",
+        ],
+        Text,
+    ] = Field(default_factory=dict, description="Headers that replace those of the sources.")
+    tags: dict[
+        Annotated[str, Field(min_length=1, max_length=128)], Annotated[str, Field(max_length=256)]
+    ] = Field(
+        default_factory=dict,
+        max_length=MOST_TAGS,
+        description="Tags that are added to those of the sources; ten in all.",
+    )
+
+    @model_validator(mode="after")
+    def _key_for_kms(self) -> TargetFields:
+        if self.kms_key is not None and self.encryption != "aws:kms":
+            raise PydanticCustomError("kms", "kmsKey only with encryption: aws:kms")
+        return self
+
+
+class BackupFields(Fields):
+    """Where every source is copied before anything else."""
+
+    bucket: Text = Field(pattern=BUCKET, description="The bucket.")
+    prefix: str = Field("", pattern=r"^([^/].*/)?$", description="Put before each key.")
+    storage_class: Text = Field("DEEP_ARCHIVE", description="The storage class of the backup.")
+
+
+class SampleFields(Fields):
+    """So many copies, spread over all."""
+
+    sample: int = Field(ge=1, description="How many.")
+
+
+class VerifyFields(Fields):
+    """What is compared besides content and size."""
+
+    headers: Literal["none", "all"] | SampleFields = Field(
+        "none",
+        description="Of which copies content type, metadata and tags are compared, at two requests"
+        " more for each object.",
+    )
+
+    @property
+    def many(self) -> int:
+        """How many; -1 is all."""
+        if isinstance(self.headers, SampleFields):
+            return self.headers.sample
+        return -1 if self.headers == "all" else 0
+
+
+class GroupingSpec(Fields):
+    """Which objects get which keys, and what happens to those that fit nowhere."""
+
+    source: SourceFields = Field(description="Which objects.")
+    rules: PresetFields | Annotated[tuple[RuleFields, ...], Field(min_length=1)] = Field(
+        default_factory=lambda: PresetFields(preset="filetype-basic"),
+        description="Types, the first rule that fits wins; or a preset.",
+    )
+    default: TypeName = Field(UNKNOWN, description="The type of what no rule names.")
+    target: TargetFields = Field(
+        default_factory=TargetFields, description="What the copies are called and have."
+    )
+    orphans: Literal["block", "list", "unknown"] = Field(
+        "block",
+        description="Objects whose key is not of the pattern: block the plan, are only listed, or"
+        " are copied below the default type.",
+    )
+    incomplete: Literal["block", "list"] = Field(
+        "block", description="Files of unfinished downloads (.part, .crdownload)."
+    )
+    on_conflict: Literal["block", "skip"] = Field(
+        "block",
+        description="A new key that holds another object: blocks the plan, or is left as it is.",
+    )
+    backup: BackupFields | None = Field(
+        None, description="A copy of every source, made and verified before anything else."
+    )
+    sources: Literal["keep"] = Field("keep", description="The sources stay where they are.")
+    verify: VerifyFields = Field(
+        default_factory=VerifyFields, description="What is compared once everything is copied."
+    )
+    connection: Text | None = Field(
+        None, description="The name of a Connection; without it, the only one or 'default'."
+    )
+
+    @model_validator(mode="after")
+    def _new_keys_are_made_of_known_parts(self) -> GroupingSpec:
+        try:
+            regrouping(self)
+        except ValueError as error:
+            raise PydanticCustomError(
+                "key_template", "target.key: {why}", {"why": str(error)}
+            ) from error
+        return self
+
+    @property
+    def target_bucket(self) -> str:
+        """The bucket of the copies."""
+        return self.target.bucket or self.source.bucket
+
+
+class GroupingDocument(Frame):
+    """Objects regrouped by type: copied within S3 to new keys, verified; the old ones are kept."""
+
+    kind: Literal["ObjectGrouping"] = Field(description="This kind.")
+    spec: GroupingSpec = Field(description="What shall be true.")
+
+
+def regrouping(spec: GroupingSpec) -> Regrouping:
+    """The rules as values. Raises ValueError for a template that is none."""
+    pattern = KeyPattern.parse(spec.source.pattern)
+    rules = (
+        PRESETS[spec.rules.preset]
+        if isinstance(spec.rules, PresetFields)
+        else tuple(one.rule() for one in spec.rules)
+    )
+    return Regrouping(
+        prefix=spec.source.prefix,
+        pattern=pattern,
+        template=KeyTemplate.parse(spec.target.key, pattern.names),
+        rules=rules,
+        default=spec.default,
+        sanitize=spec.target.sanitize == "safe",
+    )

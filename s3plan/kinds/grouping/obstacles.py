@@ -1,0 +1,214 @@
+"""Everything that keeps a grouping from being planned, found over the whole mapping at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s3plan.errors import PlanningError
+from s3plan.kinds.grouping.mapping import Mapping
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.connection import Connection
+from s3plan.rules.classes import ARCHIVED_CLASSES, is_directory_bucket
+
+NAMED = 10
+"""Keys that one problem names; it counts all."""
+
+LONGEST_KEY = 1024
+"""Bytes of a key (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
+
+
+def bucket_obstacles(
+    name: str, facts: BucketFacts | None, connection: Connection
+) -> Iterator[PlanningError]:
+    """What keeps a bucket from being read or written at all."""
+    address = f"s3://{name}"
+    if facts is None:
+        yield PlanningError(
+            "there is no such bucket",
+            address=address,
+            next_step="check its name, the region and the credentials",
+        )
+    elif is_directory_bucket(name):
+        yield PlanningError(
+            "directory buckets are not served",
+            address=address,
+            expected="a general purpose bucket",
+            next_step="name another bucket",
+        )
+    elif facts.requester_pays and not connection.requester_pays:
+        yield PlanningError(
+            "the bucket charges whoever asks",
+            address=address,
+            expected="requesterPays: true in the Connection, to accept the charges",
+            found="a requester-pays bucket",
+            next_step="set it",
+        )
+
+
+def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
+    """Objects that nobody but the holder of their key can copy."""
+    if keys:
+        yield PlanningError(
+            "objects are encrypted with keys of the customer's own (SSE-C), which s3plan never has",
+            address=f"s3://{bucket}",
+            expected="objects that the credentials alone can read",
+            found=", ".join(keys[:NAMED]),
+            next_step="regroup another prefix",
+        )
+
+
+def source_obstacles(work: Mapping) -> Iterator[PlanningError]:
+    """Objects that fit nowhere, or cannot be copied as they are."""
+    spec = work.spec
+    address = f"s3://{spec.source.bucket}/{spec.source.prefix}"
+    if spec.orphans == "block":
+        yield from _found(
+            work,
+            "SELECT key FROM grouping_sources WHERE state = 'orphan' ORDER BY key",
+            what="keys are not of the pattern",
+            address=address,
+            expected=f"{spec.source.pattern} below the prefix",
+            next_step="move them, correct source.pattern, or set orphans: list or unknown",
+        )
+    if spec.incomplete == "block":
+        yield from _found(
+            work,
+            "SELECT key FROM grouping_sources WHERE state = 'incomplete' ORDER BY key",
+            what="files are unfinished downloads",
+            address=address,
+            expected="no .part and no .crdownload",
+            next_step="finish or delete them, or set incomplete: list",
+        )
+    yield from _found(
+        work,
+        "SELECT key || ' (' || storage_class || ')' FROM grouping_copies"
+        " WHERE standing = 'missing' AND list_contains($archived, storage_class) ORDER BY key",
+        what="sources are archived and need a restore before they can be copied",
+        address=address,
+        expected="objects that can be read",
+        next_step="restore them, then plan again",
+        archived=sorted(ARCHIVED_CLASSES),
+    )
+
+
+def key_obstacles(work: Mapping) -> Iterator[PlanningError]:
+    """What is wrong with the new keys: every problem with both keys."""
+    spec = work.spec
+    address = f"s3://{spec.target_bucket}"
+    yield from _found(
+        work,
+        "SELECT min(key) || ' and ' || string_agg(key, ', ' ORDER BY key) FILTER"
+        " (WHERE key <> first_key) || ' -> ' || new_key FROM ("
+        "  SELECT key, new_key, min(key) OVER (PARTITION BY new_key) AS first_key,"
+        "    count(*) OVER (PARTITION BY new_key) AS many FROM grouping_copies)"
+        " WHERE many > 1 GROUP BY new_key ORDER BY new_key",
+        what="new keys would be that of several sources",
+        address=address,
+        expected="a new key for every source",
+        next_step="put more parts into target.key, such as {row_id} and {file}",
+    )
+    if spec.on_conflict == "block":
+        yield from _found(
+            work,
+            "SELECT key || ' (' || size || ' bytes) -> ' || new_key || ' (' || found_size ||"
+            " ' bytes)' FROM grouping_copies WHERE standing = 'conflict' AND NOT"
+            " ($source = $target AND key = new_key) ORDER BY key",
+            what="new keys hold other objects already",
+            address=address,
+            expected="nothing there, or the same content",
+            next_step="move those objects away, or set onConflict: skip",
+        )
+    if spec.source.bucket == spec.target_bucket:
+        yield from _found(
+            work,
+            "SELECT key FROM grouping_copies WHERE key = new_key ORDER BY key",
+            what="new keys are those of the sources themselves",
+            address=address,
+            expected="another key for every object",
+            next_step="correct source.pattern or target.key",
+        )
+        yield from _found(
+            work,
+            "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE key <> new_key AND"
+            " starts_with(new_key, $prefix) AND"
+            " regexp_full_match(substr(new_key, length($prefix) + 1), $pattern, 's') ORDER BY key",
+            what="copies would be taken for sources by the next plan",
+            address=address,
+            expected="new keys outside source.prefix, or not of source.pattern",
+            next_step="put the new keys under a prefix of their own in target.key",
+        )
+    yield from _found(
+        work,
+        "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE strlen(new_key) > $longest"
+        " ORDER BY key",
+        what=f"new keys are longer than {LONGEST_KEY} bytes",
+        address=address,
+        expected=f"at most {LONGEST_KEY} bytes of UTF-8",
+        next_step="leave parts out of target.key",
+        longest=LONGEST_KEY,
+    )
+    yield from _found(
+        work,
+        "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE list_has_any("
+        " string_split(new_key, '/'), ['', '.', '..']) ORDER BY key",
+        what="new keys have components that are empty, . or ..",
+        address=address,
+        expected="a name in every component",
+        next_step="correct target.key",
+    )
+
+
+def backup_obstacles(work: Mapping) -> Iterator[PlanningError]:
+    """A backup must not be among what is backed up, nor over what is there."""
+    backup = work.spec.backup
+    if backup is None:
+        return
+    if backup.bucket == work.spec.source.bucket:
+        yield from _found(
+            work,
+            "SELECT $place || key FROM grouping_copies WHERE starts_with($place || key, $prefix)"
+            " AND regexp_full_match(substr($place || key, length($prefix) + 1), $pattern, 's')"
+            " ORDER BY key",
+            what="keys of the backup would be taken for sources",
+            address=f"s3://{backup.bucket}/{backup.prefix}",
+            expected="another bucket, or a prefix that the pattern does not match",
+            next_step="correct backup.bucket or backup.prefix",
+            place=backup.prefix,
+        )
+    yield from _found(
+        work,
+        "SELECT key || ' -> ' || backup_key FROM grouping_backup WHERE standing = 'conflict'"
+        " ORDER BY key",
+        what="keys of the backup hold other objects already",
+        address=f"s3://{backup.bucket}/{backup.prefix}",
+        expected="nothing there, or the same content",
+        next_step="choose another backup.prefix",
+    )
+
+
+def _found(
+    work: Mapping,
+    query: str,
+    *,
+    what: str,
+    address: str,
+    expected: str,
+    next_step: str,
+    **values: object,
+) -> Iterator[PlanningError]:
+    """A problem if the query has rows; it names the first and counts all."""
+    names: list[str] = []
+    count = 0
+    for (name,) in work.rows(query, **values):
+        count += 1
+        if len(names) < NAMED:
+            names.append(name)
+    if count:
+        more = f", and {count - len(names):,} more" if count > len(names) else ""
+        yield PlanningError(
+            f"{count:,} {what}",
+            address=address,
+            expected=expected,
+            found=", ".join(names) + more,
+            next_step=next_step,
+        )

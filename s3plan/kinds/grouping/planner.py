@@ -1,0 +1,84 @@
+"""The kind as the rest of s3plan sees it: what to look at, and what follows from the mapping."""
+
+from __future__ import annotations
+
+import os
+
+from s3plan.errors import PlanningError, ProblemsError
+from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec
+from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_backup, place_copies
+from s3plan.kinds.grouping.obstacles import (
+    backup_obstacles,
+    bucket_obstacles,
+    key_obstacles,
+    sealed_obstacles,
+    source_obstacles,
+)
+from s3plan.kinds.grouping.steps import steps_of
+from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.plan import StepDraft
+
+
+class Grouping:
+    """``kind: ObjectGrouping``; see kind.Kind."""
+
+    document = GroupingDocument
+
+    def connection(self, manifest: Manifest) -> str | None:
+        """The name of the connection that the manifest asks for."""
+        return _spec(manifest).connection
+
+    def scope(self, manifest: Manifest) -> Scope:
+        """The buckets, and what every key that matters in any of them starts with."""
+        spec = _spec(manifest)
+        return Scope(include=_buckets(spec), prefix=_common_prefix(spec), filters=manifest.filters)
+
+    def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
+        """Backup, copies and their verification; every problem of the whole mapping together."""
+        spec = _spec(manifest)
+        if not all(manifest.filters.keeps(name) for name in _buckets(spec)):
+            return []  # a plan for other buckets
+        problems: list[PlanningError] = []
+        for name in _buckets(spec):
+            problems += bucket_obstacles(name, observed.facts.get(name), observed.connection)
+        _refuse(manifest, problems)
+        work = Mapping(observed.database, spec)
+        map_sources(work)
+        place_copies(work)
+        place_backup(work)
+        problems += sealed_obstacles(
+            spec.source.bucket, observed.sealed.get(spec.source.bucket, ())
+        )
+        problems += [*source_obstacles(work), *key_obstacles(work), *backup_obstacles(work)]
+        _refuse(manifest, problems)
+        return steps_of(work, dict(observed.facts), manifest.filters.groups)
+
+
+def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
+    if problems:
+        raise ProblemsError(
+            f"{manifest.kind} {manifest.name} cannot be planned",
+            problems,
+            next_step="nothing was changed; settle these and plan again",
+        )
+
+
+def _buckets(spec: GroupingSpec) -> tuple[str, ...]:
+    backup = (spec.backup.bucket,) if spec.backup is not None else ()
+    return tuple(dict.fromkeys((spec.source.bucket, spec.target_bucket, *backup)))
+
+
+def _common_prefix(spec: GroupingSpec) -> str:
+    """Listings of all buckets start with it: sources, copies and the backup are below it."""
+    heads = [spec.source.prefix, spec.target.key.partition("{")[0]]
+    if spec.orphans == "unknown":
+        heads.append(spec.default)
+    if spec.backup is not None:
+        heads.append(spec.backup.prefix)
+    # Keys are compared by character, not by path component: that is what is wanted.
+    return os.path.commonprefix(heads)  # noqa: RUF071
+
+
+def _spec(manifest: Manifest) -> GroupingSpec:
+    assert isinstance(manifest.document, GroupingDocument)
+    return manifest.document.spec

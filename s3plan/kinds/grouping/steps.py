@@ -1,0 +1,206 @@
+"""The steps of a grouping: the backup and its proof first, then the copies and theirs."""
+
+from __future__ import annotations
+
+from s3plan.kinds.grouping.mapping import Mapping
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.steps import Copy, Need, Totals, VerifyCopies
+from s3plan.plan import StepDraft
+from s3plan.plan.estimate import transfer_seconds, verify_seconds
+
+SHOWN = 5
+"""Keys that a warning names; it counts all."""
+
+WINDOW = (
+    "Where the endpoint does not honour conditional copies, what is written to a new key between"
+    " the look and the copy is overwritten."
+)
+NOT_CARRIED = "Website redirects and Object Lock settings of single objects are not carried along."
+ACLS = "Access control lists of single objects are not carried along."
+
+# row_number() over nothing counts rows as the subquery orders them; see kinds.evacuation.steps.
+_COPIES = """
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
+    SELECT $step, row_number() OVER () - 1, * FROM (
+        SELECT key, new_key, size, etag, modified, storage_class, checksum FROM grouping_copies
+        WHERE standing = 'missing'
+            AND ($groups IS NULL OR person IN (
+                SELECT person FROM grouping_copies WHERE standing = 'missing'
+                GROUP BY person ORDER BY min(key) LIMIT $groups))
+        ORDER BY key
+    )"""
+
+_BACKUP = """
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
+    SELECT $step, row_number() OVER () - 1, * FROM (
+        SELECT key, backup_key, size, etag, modified, storage_class, checksum FROM grouping_backup
+        WHERE standing = 'missing' ORDER BY key
+    )"""
+
+_LEFT_OUT = (
+    ("orphan", "keys are not of the pattern and stay where they are"),
+    ("incomplete", "files are unfinished downloads and stay where they are"),
+)
+
+
+def steps_of(work: Mapping, facts: dict[str, BucketFacts], groups: int | None) -> list[StepDraft]:
+    """Steps that make the manifest true, their worklists in ``items``."""
+    drafts: list[StepDraft] = []
+    backed_up = _backup(work) if work.spec.backup is not None else []
+    drafts += backed_up
+    drafts += _regroup(work, facts, groups, tuple(Need(draft.id) for draft in backed_up[-1:]))
+    return drafts
+
+
+def _regroup(
+    work: Mapping, facts: dict[str, BucketFacts], groups: int | None, needs: tuple[Need, ...]
+) -> list[StepDraft]:
+    spec, target = work.spec, work.spec.target
+    action = Copy(
+        source=spec.source.bucket,
+        into=work.rules.template.head,
+        storage_class=target.storage_class,
+        encryption=None if target.encryption == "bucket" else target.encryption,
+        kms_key=target.kms_key,
+        acl=target.acl,
+        headers=dict(target.headers.items()),
+        tags=dict(target.tags),
+    )
+    bucket = spec.target_bucket
+    draft = StepDraft(
+        action,
+        bucket,
+        reversibility="free",
+        undo="Copies that are still as made are removed, where their sources are there and match.",
+        reason="",
+        needs=needs,
+        warnings=_warnings(work, facts),
+    )
+    work.execute(_COPIES, step=draft.id, groups=groups)
+    totals = _totals(work, draft.id)
+    if not totals.items:
+        return []
+    people, left = next(
+        work.rows(
+            "SELECT count(DISTINCT person) FILTER (WHERE key IN (SELECT key FROM items WHERE"
+            " step = $step)), count(DISTINCT person) FROM grouping_copies"
+            " WHERE standing = 'missing'",
+            step=draft.id,
+        )
+    )
+    reason = f"{_counted(totals.items, 'object')} of {_counted(people, 'group')} not yet at their"
+    reason += " new keys."
+    if people < left:
+        reason += f" A pilot: {left - people:,} more groups follow with the next plan."
+    copying = _filled(draft, totals, reason)
+    return [copying, _verified(copying, action, bucket, spec.verify.many, totals)]
+
+
+def _backup(work: Mapping) -> list[StepDraft]:
+    backup = work.spec.backup
+    assert backup is not None
+    action = Copy(
+        source=work.spec.source.bucket,
+        into=backup.prefix,
+        storage_class=backup.storage_class,
+        acl=None,
+    )
+    draft = StepDraft(
+        action,
+        backup.bucket,
+        reversibility="costs",
+        undo="The backup is removed where its sources are there and match; a cold class bills its"
+        " shortest stay all the same.",
+        reason="",
+        warnings=(WINDOW,),
+    )
+    work.execute(_BACKUP, step=draft.id)
+    totals = _totals(work, draft.id)
+    if not totals.items:
+        return []
+    reason = f"{_counted(totals.items, 'object')} to be safe in {backup.storage_class} before"
+    copying = _filled(draft, totals, f"{reason} anything else happens.")
+    return [copying, _verified(copying, action, backup.bucket, 0, totals)]
+
+
+def _filled(draft: StepDraft, totals: Totals, reason: str) -> StepDraft:
+    return StepDraft(
+        draft.action,
+        draft.subject,
+        draft.reversibility,
+        draft.undo,
+        reason,
+        needs=draft.needs,
+        worklist=draft.id,
+        seconds=transfer_seconds(Totals(totals.items)),
+        warnings=draft.warnings,
+    )
+
+
+def _verified(
+    copying: StepDraft, action: Copy, bucket: str, headers: int, totals: Totals
+) -> StepDraft:
+    return StepDraft(
+        VerifyCopies(source=action.source, copied=copying.id, headers=headers),
+        bucket,
+        reversibility="free",
+        undo="Nothing to undo: it only reads.",
+        reason="Every copy is compared with fresh listings of both sides.",
+        needs=(Need(copying.id),),
+        worklist=copying.id,
+        seconds=verify_seconds(totals, read_back=False),
+    )
+
+
+def _warnings(work: Mapping, facts: dict[str, BucketFacts]) -> tuple[str, ...]:
+    spec = work.spec
+    source, target = facts[spec.source.bucket], facts[spec.target_bucket]
+    warnings = [WINDOW, NOT_CARRIED]
+    ownership = str(target.configuration.get("ownership", ""))
+    if "BucketOwnerEnforced" not in ownership:
+        warnings.append(ACLS)
+    if source.versioning != "never":
+        warnings.append(
+            f"The source has versioning {source.versioning}: only current versions are copied."
+        )
+    for state, words in _LEFT_OUT:
+        if not (state == "orphan" and spec.orphans == "unknown"):
+            query = f"SELECT key FROM grouping_sources WHERE state = '{state}' ORDER BY key"  # noqa: S608
+            warnings += _named(work, query, words)
+    if spec.on_conflict == "skip":
+        warnings += _named(
+            work,
+            "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE standing = 'conflict'"
+            " ORDER BY key",
+            "new keys hold other objects and are left as they are",
+        )
+    warnings += _named(
+        work,
+        "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE standing = 'unproven'"
+        " ORDER BY key",
+        "new keys hold objects of the same size, whose content a listing does not tell; they are"
+        " taken for copies",
+    )
+    return tuple(warnings)
+
+
+def _named(work: Mapping, query: str, words: str) -> list[str]:
+    names = [name for (name,) in work.rows(query)]
+    if not names:
+        return []
+    more = f", and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return [f"{len(names):,} {words}: {', '.join(names[:SHOWN])}{more}."]
+
+
+def _totals(work: Mapping, step: str) -> Totals:
+    items, size = next(
+        work.rows(
+            "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = $step",
+            step=step,
+        )
+    )
+    return Totals(items, size)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -1,0 +1,21 @@
+"""What regrouping means: which part of a key is what, of which type an object is, its new key.
+
+The same rules exist twice, as functions here and as queries in ``kinds.grouping``, for one key at a
+time and for a million; a test holds them together.
+"""
+
+from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, INCOMPLETE, UNKNOWN, TypeRule, type_of
+from s3plan.rules.grouping.keys import KeyPattern, KeyTemplate, sanitized
+from s3plan.rules.grouping.mapping import Regrouping
+
+__all__ = [
+    "FILETYPE_BASIC",
+    "INCOMPLETE",
+    "UNKNOWN",
+    "KeyPattern",
+    "KeyTemplate",
+    "Regrouping",
+    "TypeRule",
+    "sanitized",
+    "type_of",
+]
