@@ -12,9 +12,9 @@ import re
 
 from msgspec import Struct
 
-from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectHead, Verdict
+from s3plan.model.objects import Checksum, Kind, ObjectHead, Verdict
 from s3plan.rules.hashing import hasher
-from s3plan.rules.integrity import compare, evidence_of, fallback_algorithm
+from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.store import Bucket
 
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
@@ -56,19 +56,19 @@ async def compare_objects(
             verdict = compare(kept[checksum.algorithm], checksum)
             return Compared(verdict, checksum, copy, original)
     offered = evidence_of(copy) or evidence_of(original)
-    algorithm = offered.algorithm if offered else fallback_algorithm()
+    kind = offered.kind if offered else FALLBACK
     mine, theirs = await asyncio.gather(
-        _digest(source, original, algorithm), _digest(target, copy, algorithm)
+        _digest(source, original, kind), _digest(target, copy, kind)
     )
     return Compared(compare(mine, theirs), theirs, copy, original)
 
 
-async def _digest(bucket: Bucket, head: ObjectHead, algorithm: ChecksumAlgorithm) -> Checksum:
-    """What S3 offers of the object in this algorithm, else computed by reading all of it."""
+async def _digest(bucket: Bucket, head: ObjectHead, kind: Kind) -> Checksum:
+    """What S3 offers of the object of this kind, else computed by reading all of it."""
     offered = evidence_of(head)
-    if offered is not None and offered.algorithm == algorithm:
+    if offered is not None and offered.kind == kind:
         return offered
-    sink = HashSink(algorithm)
+    sink = HashSink(kind)
     await bucket.get_to(head.key, sink, if_match=head.etag)
     return sink.checksum()
 
@@ -76,12 +76,13 @@ async def _digest(bucket: Bucket, head: ObjectHead, algorithm: ChecksumAlgorithm
 class HashSink:
     """A body that is only hashed."""
 
-    def __init__(self, algorithm: ChecksumAlgorithm) -> None:
-        self._algorithm = algorithm
+    def __init__(self, kind: Kind) -> None:
+        """``kind`` is the algorithm, and the sizes of parts of a composite digest."""
+        self._kind = kind
 
     def start(self, head: object) -> None:
         """An attempt begins; what came before is void."""
-        self._hasher = hasher(self._algorithm)
+        self._hasher = hasher(*self._kind)
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes."""

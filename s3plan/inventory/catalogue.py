@@ -21,7 +21,9 @@ from s3plan.model.local import (
     CatalogueRemoved,
     CatalogueRow,
     CatalogueTags,
+    CatalogueVerdict,
 )
+from s3plan.rules.integrity import rung_of
 from s3plan.tables import CATALOGUE, CATALOGUE_NOTES, Database
 from s3plan.tables.database import Value
 
@@ -89,6 +91,22 @@ _TELL_TAGS = """
 """
 
 
+# A verdict is about the file that had this digest, and no later one.
+_TELL_VERDICTS = """
+    UPDATE catalogue SET verdict = n.verdict, rung = n.rung
+    FROM (
+        SELECT key, seq, value, verdict, rung FROM catalogue_notes
+        WHERE record = 'verdict' AND seq IN (
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'verdict' GROUP BY key)
+    ) AS n
+    WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
+        AND n.key = catalogue.key AND n.seq > catalogue.seq AND n.value = catalogue.value
+"""
+
+_Note = tuple[int, str, str, str | None, str | None, str | None, str | None]
+"""A row of ``catalogue_notes``."""
+
+
 class _Log:
     """The records in the order they were written, numbered, then folded."""
 
@@ -104,7 +122,7 @@ class _Log:
     def add(self, batch: list[CatalogueRecord]) -> None:
         """Add a batch; a bucket's record changes ``bucket`` instead. CatalogueError."""
         objects: list[tuple[int, CatalogueRow]] = []
-        others: list[tuple[int, str, str, str | None]] = []
+        others: list[_Note] = []
         for record in batch:
             self._seq += 1
             match record:
@@ -112,9 +130,12 @@ class _Log:
                     objects.append((self._seq, record))
                 case CatalogueTags():
                     tags = self._json(record.tags)
-                    others.append((self._seq, "tags", record.key, tags))
+                    others.append((self._seq, "tags", record.key, tags, None, None, None))
+                case CatalogueVerdict():
+                    told = (record.digest, record.verdict, record.rung)
+                    others.append((self._seq, "verdict", record.key, None, *told))
                 case CatalogueRemoved():
-                    others.append((self._seq, "removed", record.key, None))
+                    others.append((self._seq, "removed", record.key, None, None, None, None))
                 case CatalogueBucket():
                     self.bucket = record.state
                 case CatalogueConfiguration():
@@ -129,8 +150,8 @@ class _Log:
                     assert_never(record)
         if others:
             self._noted = True
-            seqs, records, keys, told = zip(*others, strict=True)
-            columns = {"seq": seqs, "record": records, "key": keys, "tags": told}
+            names = [column.name for column in CATALOGUE_NOTES.columns]
+            columns = dict(zip(names, zip(*others, strict=True), strict=True))
             self._database.append(CATALOGUE_NOTES, columns)
         if objects:
             self._add_objects([seq for seq, _ in objects], [row for _, row in objects])
@@ -147,7 +168,9 @@ class _Log:
                 "modified": [row.modified for row in rows],
                 "algorithm": [row.evidence.algorithm for row in rows],
                 "value": [row.evidence.value for row in rows],
+                "parts": [row.evidence.parts for row in rows],
                 "verdict": [row.verdict for row in rows],
+                "rung": [row.rung or rung_of(row.evidence, row.verdict) for row in rows],
                 "device": [signed(row.file.device) for row in rows],
                 "inode": [signed(row.file.inode) for row in rows],
                 "mtime_ns": [row.file.mtime_ns for row in rows],
@@ -171,6 +194,7 @@ class _Log:
         if self._noted:
             self._database.execute(_STRIKE_REMOVED, self._constants)
             self._database.execute(_TELL_TAGS, self._constants)
+            self._database.execute(_TELL_VERDICTS, self._constants)
             self._database.execute("DELETE FROM catalogue_notes")
 
 

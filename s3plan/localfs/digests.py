@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from s3plan.errors import DestinationError
 from s3plan.localfs.tree import Tree
 from s3plan.model.local import FileStat
-from s3plan.model.objects import Checksum, ChecksumAlgorithm
+from s3plan.model.objects import Checksum, Kind
 from s3plan.rules.hashing import hasher
 
 
 def digests_of_file(
     tree: Tree,
     path: str,
-    algorithms: Sequence[ChecksumAlgorithm],
+    kinds: Sequence[Kind],
     between: Callable[[], None] = lambda: None,
 ) -> tuple[tuple[Checksum, ...], FileStat]:
     """Read the whole file past the page cache, once; the digests are in the order asked for.
@@ -23,7 +23,7 @@ def digests_of_file(
     is no regular file, DestinationError where it cannot be read.
     """
     with tree.open_read(path, drop_cache=True) as file:
-        running = [hasher(algorithm) for algorithm in algorithms]
+        running = [hasher(*kind) for kind in kinds]
         for chunk in file.chunks():
             for one in running:
                 one.update(chunk)
@@ -31,12 +31,10 @@ def digests_of_file(
         return tuple(one.checksum() for one in running), file.stat
 
 
-def digest_of_file(
-    tree: Tree, path: str, algorithm: ChecksumAlgorithm
-) -> tuple[Checksum, FileStat] | None:
+def digest_of_file(tree: Tree, path: str, kind: Kind) -> tuple[Checksum, FileStat] | None:
     """The one digest; None where the file is missing or cannot be read."""
     try:
-        (checksum,), stat = digests_of_file(tree, path, [algorithm])
+        (checksum,), stat = digests_of_file(tree, path, [kind])
     except (DestinationError, OSError):
         return None
     return checksum, stat

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from s3plan.model.buckets import Document, DocumentName
-from s3plan.model.objects import Checksum, Count, ObjectAttributes, Verdict
+from s3plan.model.objects import Checksum, Count, ObjectAttributes, Rung, Verdict
 
 CATALOGUE_FORMAT = "s3plan.catalogue/1"
 
@@ -57,9 +57,10 @@ class CatalogueRow(Struct, frozen=True, tag_field="type", tag="object", omit_def
     """An object that is on disk: enough to verify it offline and to put it back.
 
     The last row of a key counts. ``evidence`` is the digest of the local bytes; ``verdict`` says
-    how it compared with what S3 stored. ``tags_known`` is False where the tags could not be read
-    or counted. ``run`` is the id of the run that wrote the file; with ``adopted`` the file was
-    there before, with equal content, and no run may remove it.
+    how it compared with what S3 stored, ``rung`` what it rests on (rows of before 2026-11-20 do
+    not tell: :func:`s3plan.rules.integrity.rung_of` does). ``tags_known`` is False where the tags
+    could not be read or counted. ``run`` is the id of the run that wrote the file; with ``adopted``
+    the file was there before, with equal content, and no run may remove it.
     """
 
     key: str
@@ -77,6 +78,7 @@ class CatalogueRow(Struct, frozen=True, tag_field="type", tag="object", omit_def
     checksums: tuple[Checksum, ...] = ()
     missing_metadata: int = 0
     version_id: str | None = None
+    rung: Rung | None = None
 
 
 class CatalogueTags(Struct, frozen=True, tag_field="type", tag="tags"):
@@ -84,6 +86,19 @@ class CatalogueTags(Struct, frozen=True, tag_field="type", tag="tags"):
 
     key: str
     tags: dict[str, str]
+    run: str
+
+
+class CatalogueVerdict(Struct, frozen=True, tag_field="type", tag="verdict"):
+    """What was found of ``key`` later, without writing its file again; it completes the row before.
+
+    ``digest`` is the value of the row's evidence, which this verdict is about.
+    """
+
+    key: str
+    digest: str
+    verdict: Verdict
+    rung: Rung
     run: str
 
 
@@ -121,6 +136,7 @@ CatalogueRecord = (
     CatalogueHeader
     | CatalogueRow
     | CatalogueTags
+    | CatalogueVerdict
     | CatalogueRemoved
     | CatalogueBucket
     | CatalogueConfiguration

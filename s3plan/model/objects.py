@@ -16,11 +16,38 @@ Verdict = Literal["verified", "mismatched", "unverifiable"]
 """The outcome of comparing content; only ``verified`` passes a delete gate."""
 
 
-class Checksum(Struct, frozen=True):
-    """A digest of whole content. ``value`` is base64 as S3 spells it; hex for MD5 (an ETag)."""
+Rung = Literal["full-object", "composite", "etag", "parts-etag", "second-read", "size"]
+"""What a verdict on content rests on, from the strongest to nothing at all.
+
+``full-object``: a checksum of the whole that S3 stores; ``composite``: one that it made of the
+checksums of the object's parts; ``etag``: an ETag that is the content's MD5; ``parts-etag``: one
+that is made of the MD5s of the parts; ``second-read``: the object was read twice, with the same
+digest; ``size``: only the number of bytes agrees.
+"""
+
+Parts = Annotated[str, Meta(pattern=r"^(\d{1,15}(\*\d{1,5})?(\+\d{1,15}(\*\d{1,5})?){0,9999})?$")]
+"""Sizes of parts as :mod:`s3plan.rules.parts` writes them."""
+
+
+Kind = tuple[ChecksumAlgorithm, Parts]
+"""How a digest is made: its algorithm, and the sizes of the parts of a composite one."""
+
+
+class Checksum(Struct, frozen=True, omit_defaults=True):
+    """A digest of content. ``value`` is base64 as S3 spells it; hex for MD5 (an ETag).
+
+    Without ``parts`` it is of the whole. With them it is composite: the digest of the digests of
+    parts of these sizes, and ``value`` ends in ``-`` and their number.
+    """
 
     algorithm: ChecksumAlgorithm
     value: str
+    parts: Parts = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What has to be computed of content that is to be compared with it."""
+        return self.algorithm, self.parts
 
 
 class ListedObject(Struct, frozen=True, gc=False):
@@ -60,7 +87,8 @@ class ObjectHead(Struct, frozen=True):
     """The answer headers of HEAD or GET.
 
     ``modified`` has whole seconds (HTTP dates have no more). ``checksums`` holds only full-object
-    values that s3plan can compute. ``tag_count`` is None where the answer did not tell, which is
+    values that s3plan can compute, ``composites`` those made of parts, whose sizes are not known
+    from here. ``tag_count`` is None where the answer did not tell, which is
     not the same as none. ``missing_metadata`` is x-amz-missing-meta: entries S3 could not send.
     """
 
@@ -76,3 +104,4 @@ class ObjectHead(Struct, frozen=True):
     restore: str | None = None
     archive_status: str | None = None
     part_count: int | None = None
+    composites: tuple[Checksum, ...] = ()

@@ -50,6 +50,9 @@ class Verify(Action, frozen=True, tag="verify"):
     ``root`` is the directory below ``destination`` that belongs to this bucket. With
     ``read_back`` every file is read from disk again. ``select`` limits which listed keys count;
     keys outside it belong to nobody. ``ignore`` are file names that are not counted as extra.
+
+    With ``read_back``, objects that nothing in S3 can be compared with are read a second time,
+    unless ``second_read`` is False.
     """
 
     destination: str
@@ -58,6 +61,7 @@ class Verify(Action, frozen=True, tag="verify"):
     ignore: tuple[str, ...] = ()
     read_back: bool = False
     select: Select | None = None
+    second_read: bool | UnsetType = UNSET
 
 
 class Delete(Action, frozen=True, tag="delete"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol, assert_never
 
 from s3plan.model.objects import Checksum, ChecksumAlgorithm
+from s3plan.rules.parts import read_parts
 
 Bytes = bytes | bytearray | memoryview
 
@@ -23,8 +25,31 @@ class Hasher(Protocol):
         """The digest of everything so far; more may follow."""
 
 
-def hasher(algorithm: ChecksumAlgorithm) -> Hasher:
-    """A new digest of nothing yet."""
+class _Plain(Hasher, Protocol):
+    """A digest of the whole, which a composite is made of."""
+
+    def raw(self) -> bytes:
+        """The digest's bytes."""
+
+
+def hasher(algorithm: ChecksumAlgorithm, parts: str = "") -> Hasher:
+    """A new digest of nothing yet; composite where ``parts`` says the sizes of parts."""
+    return _Composite(algorithm, parts) if parts else _plain(algorithm)
+
+
+def digest(algorithm: ChecksumAlgorithm, data: Bytes, parts: str = "") -> Checksum:
+    """The digest of ``data``, which is all there is."""
+    whole = hasher(algorithm, parts)
+    whole.update(data)
+    return whole.checksum()
+
+
+def spell(algorithm: ChecksumAlgorithm, raw: bytes) -> str:
+    """A digest's bytes as S3 writes them: base64, and hex for the MD5 of an ETag."""
+    return raw.hex() if algorithm == "MD5" else base64.b64encode(raw).decode()
+
+
+def _plain(algorithm: ChecksumAlgorithm) -> _Plain:
     match algorithm:
         case "CRC64NVME" | "CRC32C" | "CRC32":
             return _Crc(algorithm)
@@ -32,13 +57,6 @@ def hasher(algorithm: ChecksumAlgorithm) -> Hasher:
             return _Hash(algorithm)
         case _:
             assert_never(algorithm)
-
-
-def digest(algorithm: ChecksumAlgorithm, data: Bytes) -> Checksum:
-    """The digest of ``data``, which is all there is."""
-    whole = hasher(algorithm)
-    whole.update(data)
-    return whole.checksum()
 
 
 class _Crc:
@@ -52,9 +70,11 @@ class _Crc:
     def update(self, data: Bytes, /) -> None:
         self._value = self._compute(data, self._value)
 
+    def raw(self) -> bytes:
+        return self._value.to_bytes(self._width, "big")
+
     def checksum(self) -> Checksum:
-        value = base64.b64encode(self._value.to_bytes(self._width, "big")).decode()
-        return Checksum(self._algorithm, value)
+        return Checksum(self._algorithm, spell(self._algorithm, self.raw()))
 
 
 class _Hash:
@@ -68,10 +88,59 @@ class _Hash:
     def update(self, data: Bytes, /) -> None:
         self._hash.update(data)
 
+    def raw(self) -> bytes:
+        return self._hash.digest()
+
     def checksum(self) -> Checksum:
-        if self._algorithm == "MD5":
-            return Checksum("MD5", self._hash.hexdigest())
-        return Checksum(self._algorithm, base64.b64encode(self._hash.digest()).decode())
+        return Checksum(self._algorithm, spell(self._algorithm, self.raw()))
+
+
+class _Composite:
+    """The digest of the digests of parts.
+
+    "Composite checksums" of "Checking object integrity in Amazon S3" (user guide): the digests'
+    bytes, one after the other, are hashed again; ``-`` and their number follow. The ETag of a
+    multipart upload, where it is one of MD5s, is made in the same way.
+
+    Content that is shorter or longer than its parts has another number of them than was expected,
+    so its checksum equals none that could be.
+    """
+
+    __slots__ = ("_algorithm", "_left", "_part", "_parts", "_raws", "_sizes")
+
+    def __init__(self, algorithm: ChecksumAlgorithm, parts: str) -> None:
+        self._algorithm = algorithm
+        self._parts = parts
+        self._sizes = read_parts(parts)
+        self._raws: list[bytes] = []
+        self._part: _Plain | None = None
+        self._left = 0
+
+    def update(self, data: Bytes, /) -> None:
+        rest = memoryview(data)
+        while rest:
+            if self._part is None:
+                self._part = _plain(self._algorithm)
+                # What is beyond the last part makes one more.
+                self._left = next(self._sizes, sys.maxsize)
+            taken = rest[: self._left]
+            self._part.update(taken)
+            self._left -= len(taken)
+            rest = rest[len(taken) :]
+            if self._left == 0:
+                self._raws.append(self._part.raw())
+                self._part = None
+
+    def checksum(self) -> Checksum:
+        unfinished = [self._part.raw()] if self._part is not None else []
+        return composed(self._algorithm, self._parts, self._raws + unfinished)
+
+
+def composed(algorithm: ChecksumAlgorithm, parts: str, raws: Sequence[bytes]) -> Checksum:
+    """The composite checksum of parts with these digests."""
+    outer = _plain(algorithm)
+    outer.update(b"".join(raws))
+    return Checksum(algorithm, f"{spell(algorithm, outer.raw())}-{len(raws)}", parts)
 
 
 @cache

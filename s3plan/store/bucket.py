@@ -20,6 +20,7 @@ from s3plan.store import (
     incomplete,
     listing,
     multipart,
+    parts,
     restoring,
     versions,
 )
@@ -143,6 +144,15 @@ class Bucket:
         )
         assert receiver.head is not None
         return receiver.head
+
+    async def part_sizes(
+        self, key: str, count: int, *, if_match: str, version: str | None = None
+    ) -> tuple[int, ...] | None:
+        """The size of each of an object's ``count`` parts; None where the endpoint does not tell.
+
+        `PreconditionFailedError` when the ETag is another.
+        """
+        return await parts.sizes(self._sender, self._read("HEAD", key, if_match, version), count)
 
     def _read(self, method: str, key: str, if_match: str | None, version: str | None) -> Request:
         """HEAD or GET of an object, or of one version of it. Only a GET counts as timed."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from s3plan.errors import EndpointError, StoreError
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes, ObjectHead
+from s3plan.rules.parts import count_of_parts
 
 _CONTENT_HEADERS = (
     "content-type",
@@ -78,17 +79,37 @@ def object_head(key: str, headers: dict[str, str]) -> ObjectHead:
         restore=headers.get("x-amz-restore"),
         archive_status=headers.get("x-amz-archive-status"),
         part_count=int(parts) if parts.isdigit() else None,
+        composites=_composites(headers),
     )
 
 
 def checksums(headers: dict[str, str]) -> tuple[Checksum, ...]:
-    """Full-object checksums only: composite ones (``-N``) say nothing about the whole."""
-    if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
-        return ()
+    """Full-object checksums only: composite ones (``-N``) say nothing about the whole.
+
+    An endpoint that does not tell the type of a multipart object's checksum may mean either, so
+    it counts for neither; but CRC64NVME is always of the whole ("Checking object integrity in
+    Amazon S3", user guide).
+    """
+    kind = headers.get("x-amz-checksum-type")
+    parts = count_of_parts(headers.get("etag", "").strip('"'))
     return tuple(
         Checksum(algorithm, headers[name])
         for name, algorithm in _CHECKSUM_HEADERS
-        if name in headers and "-" not in headers[name]
+        if name in headers
+        and "-" not in headers[name]
+        and (
+            kind == "FULL_OBJECT" or (kind is None and (parts is None or algorithm == "CRC64NVME"))
+        )
+    )
+
+
+def _composites(headers: dict[str, str]) -> tuple[Checksum, ...]:
+    """Checksums of parts' checksums, as the endpoint spells them: with or without ``-N``."""
+    told = headers.get("x-amz-checksum-type") == "COMPOSITE"
+    return tuple(
+        Checksum(algorithm, headers[name])
+        for name, algorithm in _CHECKSUM_HEADERS
+        if name in headers and (told or "-" in headers[name])
     )
 
 

@@ -77,7 +77,9 @@ CATALOGUE = TableDef(
         Column("modified"),
         Column("algorithm"),
         Column("value"),
+        Column("parts"),
         Column("verdict"),
+        Column("rung"),
         Column("device", "BIGINT"),
         Column("inode", "BIGINT"),
         Column("mtime_ns", "BIGINT"),
@@ -97,10 +99,18 @@ that take the place of those in it. ``checksums`` is the JSON of what S3 stored 
 
 CATALOGUE_NOTES = TableDef(
     "catalogue_notes",
-    (Column("seq", "BIGINT"), Column("record"), Column("key"), Column("tags")),
+    (
+        Column("seq", "BIGINT"),
+        Column("record"),
+        Column("key"),
+        Column("tags"),
+        Column("value"),
+        Column("verdict"),
+        Column("rung"),
+    ),
 )
-"""The catalogue's records about earlier rows (``record`` is tags or removed) while a catalogue is
-read; then empty."""
+"""The catalogue's records about earlier rows (``record`` is tags, verdict or removed) while a
+catalogue is read; then empty."""
 
 ITEMS = TableDef(
     "items",
@@ -125,6 +135,7 @@ EVIDENCE = TableDef(
         Column("verdict"),
         Column("algorithm"),
         Column("value"),
+        Column("parts"),
         Column("device", "BIGINT"),
         Column("inode", "BIGINT"),
         Column("size", "BIGINT"),

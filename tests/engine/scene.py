@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import boto3
 from botocore.config import Config
+from msgspec.structs import replace
 
 from s3plan import api
 from s3plan.engine import runs
@@ -27,7 +28,7 @@ from s3plan.localfs.catalogue import read_catalogue
 from s3plan.localfs.tree import Tree
 from s3plan.model.events import AnyEvent, GateReached, ItemProblem, RunFinished
 from s3plan.model.journal import JournalRecord
-from s3plan.model.local import CatalogueRemoved, CatalogueRow, CatalogueTags
+from s3plan.model.local import CatalogueRemoved, CatalogueRow, CatalogueTags, CatalogueVerdict
 from s3plan.model.steps import Step
 from tests.servers import Server
 
@@ -196,6 +197,11 @@ class Scene:
                         rows[record.key] = (record, record.attributes.tags)
                     case CatalogueTags():
                         rows[record.key] = (rows[record.key][0], record.tags)
+                    case CatalogueVerdict():
+                        row, tags = rows[record.key]
+                        if record.digest == row.evidence.value:
+                            row = replace(row, verdict=record.verdict, rung=record.rung)
+                            rows[record.key] = (row, tags)
                     case CatalogueRemoved():
                         rows.pop(record.key, None)
         return rows

@@ -403,27 +403,6 @@ def test_two_applies_of_two_directories_for_one_bucket_do_not_run_at_once(filled
 # -- what S3 does not tell ----------------------------------------------------------------------
 
 
-def test_content_that_cannot_be_verified_holds_the_deletion_and_not_the_copy(
-    scene: Scene,
-) -> None:
-    scene.put_in_parts("parts.bin", [bytes(5 << 20), b"tail"])
-    head = scene.s3.head_object(Bucket=scene.bucket, Key="parts.bin", ChecksumMode="ENABLED")
-    if any(name in head for name in ("ChecksumCRC64NVME", "ChecksumCRC32")):
-        pytest.skip("this server stores a checksum nobody asked for")
-    scene.plan(COPY_ONLY)
-    finished = scene.apply()
-    assert finished.exit_code == 0
-    assert scene.gate().figures["unverifiable"] == 1
-    assert scene.files() == {"parts.bin": bytes(5 << 20) + b"tail"}
-
-    scene.plan(OBJECTS_ONLY)
-    held = scene.apply()
-    assert held.exit_code == 4
-    assert [loss.names for loss in scene.gate().losses] == [("parts.bin",)]
-    assert scene.apply(delete=scene.gate().evidence).exit_code == 4, "the loss is not approved"
-    assert scene.keys() == ["parts.bin"]
-
-
 def test_tags_that_may_not_be_read_hold_the_deletion(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

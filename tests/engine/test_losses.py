@@ -1,7 +1,7 @@
 """The loss that a deletion brings: listed, asked about by itself, approved alone.
 
 The objects are SSE-KMS ones without a stored checksum: their ETag is no MD5, so S3 tells nothing
-that their content can be compared with.
+that their content can be compared with; and the manifest says not to read them a second time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from s3plan.model.journal import Approved, Declined, GateRecord
 from s3plan.model.steps import Totals
 from tests.crash.harness import executioner
 from tests.engine.scene import COPY_ONLY, OBJECTS_ONLY, WHOLE, Scene
+
+ONCE = "  verify: {secondRead: false}\n"
+OBJECTS = OBJECTS_ONLY + ONCE
+EVERYTHING = WHOLE + ONCE
 
 SEALED = ("sealed-1.bin", "sealed-2.bin")
 
@@ -63,7 +67,7 @@ def test_what_cannot_be_verified_is_listed_as_a_loss_and_holds_the_deletion(
     sealed: Scene,
 ) -> None:
     """A51: size alone is never enough."""
-    evidence = sealed.apply_to_gate(OBJECTS_ONLY)
+    evidence = sealed.apply_to_gate(OBJECTS)
     gate = sealed.gate()
     assert gate.passes, "but for the loss"
     assert gate.figures["unverifiable"] == 2
@@ -82,7 +86,7 @@ def test_what_cannot_be_verified_is_listed_as_a_loss_and_holds_the_deletion(
 
 
 def test_both_approvals_together_delete_and_both_are_in_the_journal(sealed: Scene) -> None:
-    evidence = sealed.apply_to_gate(WHOLE)
+    evidence = sealed.apply_to_gate(EVERYTHING)
     finished = sealed.apply(delete=evidence, loss=evidence)
     assert finished.exit_code == 0, finished
     assert not sealed.bucket_exists()
@@ -100,7 +104,7 @@ def test_both_approvals_together_delete_and_both_are_in_the_journal(sealed: Scen
 
 @pytest.mark.parametrize("given", ["--approve", "--approve-delete", "--approve-loss"])
 def test_no_approval_covers_another(sealed: Scene, given: str) -> None:
-    evidence = sealed.apply_to_gate(OBJECTS_ONLY)
+    evidence = sealed.apply_to_gate(OBJECTS)
     delete = evidence if given == "--approve-delete" else None
     loss = evidence if given == "--approve-loss" else None
     assert sealed.apply(delete=delete, loss=loss).exit_code == 4
@@ -108,7 +112,7 @@ def test_no_approval_covers_another(sealed: Scene, given: str) -> None:
 
 
 def test_approvals_of_two_sessions_add_up(sealed: Scene) -> None:
-    evidence = sealed.apply_to_gate(OBJECTS_ONLY)
+    evidence = sealed.apply_to_gate(OBJECTS)
     assert sealed.apply(delete=evidence).exit_code == 4
     assert sealed.apply(loss=evidence).exit_code == 0
     assert sealed.keys() == []
@@ -116,7 +120,7 @@ def test_approvals_of_two_sessions_add_up(sealed: Scene) -> None:
 
 def test_an_approved_loss_expires_with_its_evidence(sealed: Scene) -> None:
     """What was approved is the loss that was listed, not another one."""
-    evidence = sealed.apply_to_gate(OBJECTS_ONLY)
+    evidence = sealed.apply_to_gate(OBJECTS)
     held = sealed.apply(delete=evidence, loss="0123456789abcdef")
     assert held.exit_code == 4
     assert "the loss of" in held.message
@@ -137,7 +141,7 @@ def test_the_loss_is_a_question_of_its_own_with_its_own_figures(sealed: Scene) -
         asked.append(gate)
         return True
 
-    sealed.plan(OBJECTS_ONLY)
+    sealed.plan(OBJECTS)
     assert sealed.apply(ask=yes).exit_code == 0
     assert [gate.asks for gate in asked] == ["delete", "loss"]
     assert [loss.totals for loss in asked[1].losses] == [Totals(2, 46)]
@@ -145,7 +149,7 @@ def test_the_loss_is_a_question_of_its_own_with_its_own_figures(sealed: Scene) -
 
 
 def test_no_to_the_loss_keeps_everything(sealed: Scene) -> None:
-    sealed.plan(OBJECTS_ONLY)
+    sealed.plan(OBJECTS)
     held = sealed.apply(ask=lambda gate: gate.asks == "delete")
     assert held.exit_code == 4
     assert "the loss was declined" in held.message
@@ -161,7 +165,7 @@ def test_a_copy_that_is_not_followed_by_deletion_has_no_loss(sealed: Scene) -> N
 
 
 def test_the_status_tells_the_loss_and_the_option_that_is_missing(sealed: Scene) -> None:
-    evidence = sealed.apply_to_gate(OBJECTS_ONLY)
+    evidence = sealed.apply_to_gate(OBJECTS)
     (bucket,) = api.status().buckets
     assert [loss.reason for loss in bucket.losses] == ["unverifiable"]
     both = f"{sealed.bucket}@{evidence[:16]}"
@@ -172,7 +176,7 @@ def test_the_status_tells_the_loss_and_the_option_that_is_missing(sealed: Scene)
 
 def test_a_deletion_with_a_loss_that_is_killed_goes_on(sealed: Scene, tmp_path: Path) -> None:
     """Killed between the approvals and in the deletion, the same command ends the same."""
-    evidence = sealed.apply_to_gate(WHOLE)
+    evidence = sealed.apply_to_gate(EVERYTHING)
     given = f"{sealed.bucket}@{evidence[:16]}"
     command = ("apply", "--approve", "--approve-delete", given, "--approve-loss", given)
     with executioner(tmp_path) as sessions:

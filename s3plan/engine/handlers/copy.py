@@ -30,7 +30,7 @@ from s3plan.model.events import Warned
 from s3plan.model.journal import Copied, CopyFacts, UploadBegan
 from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.model.steps import Copy, Item, Step
-from s3plan.rules.integrity import fallback_algorithm
+from s3plan.rules.integrity import FALLBACK
 from s3plan.store import (
     LARGEST_COPY,
     CopyOptions,
@@ -256,7 +256,7 @@ class _Copier:
             acl=self.action.acl,
         )
         upload = await self.target.begin_upload(
-            item.path, self._encrypted(options, head), fallback_algorithm()
+            item.path, self._encrypted(options, head), FALLBACK[0]
         )
         record = UploadBegan(step=self.step.id, n=item.n, upload=upload.id)
         await self.context.journal.commit(record)

@@ -55,7 +55,7 @@ _BOUNDS = "SELECT min(key), max(key) FROM items"
 
 _MEANT = """
     SELECT i.n, i.key, i.path, i.size, i.etag, i.modified,
-           e.algorithm, e.value, e.device, e.inode, e.size, e.mtime_ns
+           e.algorithm, e.value, e.parts, e.device, e.inode, e.size, e.mtime_ns
     FROM items i JOIN evidence e USING (n)
     WHERE e.verdict IN ('verified', ?) AND i.key IN (SELECT unnest(?::VARCHAR[]))
     ORDER BY i.n"""
@@ -243,7 +243,7 @@ class _Deleter:
                 if not tree.is_marker(item.path):
                     changed.append(item.n)
             elif tree.stat(item.path) != item.file:
-                found = digest_of_file(tree, item.path, item.checksum.algorithm)
+                found = digest_of_file(tree, item.path, item.checksum.kind)
                 if found is None or found[0] != item.checksum:
                     changed.append(item.n)
         return changed
@@ -294,7 +294,7 @@ async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
 
 
 def _doomed(row: Sequence[Any]) -> _Doomed:
-    n, key, path, size, etag, modified, algorithm, value, device, inode, length, mtime_ns = row
+    n, key, path, size, etag, modified, *digest, device, inode, length, mtime_ns = row
     return _Doomed(
         n=n,
         key=key,
@@ -302,7 +302,7 @@ def _doomed(row: Sequence[Any]) -> _Doomed:
         size=size,
         etag=etag,
         modified=modified,
-        checksum=Checksum(algorithm, value),
+        checksum=Checksum(*digest),
         file=recorded_stat(device, inode, length, mtime_ns),
     )
 
@@ -313,6 +313,7 @@ def _columns(lines: list[EvidenceLine]) -> dict[str, list[str | int | float | bo
         "verdict": [line.verdict for line in lines],
         "algorithm": [line.checksum.algorithm for line in lines],
         "value": [line.checksum.value for line in lines],
+        "parts": [line.checksum.parts for line in lines],
         "device": [signed(line.file.device) for line in lines],
         "inode": [signed(line.file.inode) for line in lines],
         "size": [line.file.size for line in lines],

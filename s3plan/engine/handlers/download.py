@@ -35,7 +35,8 @@ from s3plan.model.local import CatalogueRow, FileStat
 from s3plan.model.objects import Checksum, ObjectHead, Verdict
 from s3plan.model.steps import Download, Item, Step
 from s3plan.rules.hashing import digest, hasher
-from s3plan.rules.integrity import compare, evidence_of, fallback_algorithm
+from s3plan.rules.integrity import FALLBACK, compare, evidence_of, parts_offered, rung_of
+from s3plan.rules.parts import count_of_parts
 from s3plan.store import Bucket
 
 BATCH = 64
@@ -64,6 +65,7 @@ class Fetched(Struct, frozen=True):
     head: ObjectHead
     body: bytes
     tags: dict[str, str] | None
+    sizes: tuple[int, ...]
 
 
 class Finished(Struct, frozen=True):
@@ -72,6 +74,7 @@ class Finished(Struct, frozen=True):
     item: Item
     verdict: Verdict | None
     problem: tuple[Outcome, str, str] | None = None
+    sizes: tuple[int, ...] = ()
 
 
 class _Drifted(Exception):
@@ -213,9 +216,10 @@ class _Downloader:
     async def _one(self, item: Item) -> None:
         if self.state.of(item.n) is not ItemState.PENDING and await self._adopted(item):
             return
+        sizes = await self._part_sizes(item)
         if item.size > SMALL_BODY:
             async with self.streams:
-                await self._stream(item)
+                await self._stream(item, sizes)
             return
         await self.memory.acquire()
         try:
@@ -225,7 +229,24 @@ class _Downloader:
         except BaseException:
             self.memory.release()
             raise
-        await self.ready.put(Fetched(item, head, body, tags))
+        await self.ready.put(Fetched(item, head, body, tags, sizes))
+
+    async def _part_sizes(self, item: Item, head: ObjectHead | None = None) -> tuple[int, ...]:
+        """The sizes of an object's parts, where only they make its content comparable.
+
+        Asked for before its bytes come, since these are hashed as they do. No request is sent for
+        an object that was uploaded whole, nor where the listing tells a checksum of the whole.
+        """
+        count = count_of_parts(item.etag)
+        if count in (None, 1) or (item.checksum or "").endswith("/FULL_OBJECT"):
+            return ()
+        if head is None:
+            head = await self.bucket.head(item.key, if_match=item.etag)
+            _check_same(item, head)
+        offered = parts_offered(head)
+        if not offered:
+            return ()
+        return await self.bucket.part_sizes(item.key, offered, if_match=item.etag) or ()
 
     async def _tags(self, key: str, head: ObjectHead) -> dict[str, str] | None:
         """The tags, or None where only asking for each object could tell that there are none."""
@@ -266,13 +287,15 @@ class _Downloader:
         rows: list[CatalogueRow] = []
         results: list[Finished] = []
         for entry in batch:
-            expected = evidence_of(entry.head)
-            actual = digest(expected.algorithm if expected else fallback_algorithm(), entry.body)
+            expected = evidence_of(entry.head, entry.sizes)
+            algorithm, parts = expected.kind if expected else FALLBACK
+            actual = digest(algorithm, entry.body, parts)
             verdict = compare(expected, actual)
             if verdict == "mismatched":
-                results.append(Finished(entry.item, verdict))
+                results.append(Finished(entry.item, verdict, sizes=entry.sizes))
                 continue
-            content = Content(entry.head, actual, verdict, entry.tags)
+            rung = rung_of(actual, verdict)
+            content = Content(entry.head, actual, verdict, entry.tags, rung)
             try:
                 rows.append(self.placer.place(entry.item, content, partial(self._write, entry)))
             except Occupied as error:
@@ -295,7 +318,7 @@ class _Downloader:
                 continue
             try:
                 async with self.streams:
-                    await self._stream(result.item, attempts=ATTEMPTS - 1)
+                    await self._stream(result.item, result.sizes, attempts=ATTEMPTS - 1)
             except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
                 self._problem(
                     result.item, "drifted", "source-changed", _drift_text(result.item, error)
@@ -305,17 +328,18 @@ class _Downloader:
 
     # -- large bodies --------------------------------------------------------------------------
 
-    async def _stream(self, item: Item, attempts: int = ATTEMPTS) -> None:
+    async def _stream(self, item: Item, sizes: tuple[int, ...], attempts: int = ATTEMPTS) -> None:
         for attempt in range(attempts):
-            sink = _FileSink(self, item)
+            sink = _FileSink(self, item, sizes)
             try:
                 head = await self.bucket.get_to(item.key, sink, if_match=item.etag)
                 _check_same(item, head)
                 tags = await self._tags(item.key, head)
-                finished = await self.context.in_thread(self._finish_stream, sink, head, tags)
+                last = attempt + 1 == attempts
+                finished = await self.context.in_thread(self._finish_stream, sink, head, tags, last)
             finally:
                 await self.context.in_thread(sink.close)
-            if finished.verdict == "mismatched" and attempt + 1 < attempts:
+            if finished.verdict == "mismatched" and not last:
                 continue
             if finished.verdict == "mismatched":
                 self._problem(
@@ -330,14 +354,19 @@ class _Downloader:
             return
 
     def _finish_stream(
-        self, sink: _FileSink, head: ObjectHead, tags: dict[str, str] | None
+        self, sink: _FileSink, head: ObjectHead, tags: dict[str, str] | None, last: bool
     ) -> Finished:
         item = sink.item
-        actual = sink.finish()
+        actual, plain = sink.finish()
         verdict = compare(sink.expected, actual)
+        rung = rung_of(actual, verdict)
         if verdict == "mismatched":
-            return Finished(item, verdict)
-        content = Content(head, actual, verdict, tags)
+            if rung != "parts-etag" or not last:
+                return Finished(item, verdict)
+            # What such an ETag is made of is nowhere promised: that it differs proves nothing, and
+            # must not stand in the way of a copy for ever. It does not verify anything either.
+            actual, verdict = plain, "unverifiable"
+        content = Content(head, actual, verdict, tags, rung)
         try:
             row = self.placer.place(item, content, partial(sink.partial.commit, mtime_of(item)))
         except Occupied as error:
@@ -356,13 +385,14 @@ class _Downloader:
             return False
         head = await self.bucket.head(item.key, if_match=item.etag)
         _check_same(item, head)
-        expected = evidence_of(head)
+        expected = evidence_of(head, await self._part_sizes(item, head))
         if expected is None:
             return False
-        local = await self.context.in_thread(self.placer.local, item, expected)
+        local = await self.context.in_thread(self.placer.local, item, expected.kind)
         if local is None or local[0] != expected:
             return False
-        content = Content(head, expected, "verified", await self._tags(item.key, head))
+        tags = await self._tags(item.key, head)
+        content = Content(head, expected, "verified", tags, rung_of(expected, "verified"))
         adopted = not self.placer.ours(item, local[1])
         row = self.placer.row(item, content, local[1], adopted=adopted)
         await self.context.in_thread(self.destination.record, self.step.subject, [row])
@@ -421,8 +451,9 @@ class _Downloader:
 class _FileSink:
     """A large body on its way to disk: hashed and written in the transfer's thread."""
 
-    def __init__(self, downloader: _Downloader, item: Item) -> None:
+    def __init__(self, downloader: _Downloader, item: Item, sizes: tuple[int, ...]) -> None:
         self.item = item
+        self._sizes = sizes
         self.partial = downloader.destination.tree.partial(item.path, item.size)
         self.expected: Checksum | None = None
         self._chunks: list[bytes] = []
@@ -430,8 +461,9 @@ class _FileSink:
 
     def start(self, head: ObjectHead) -> None:
         _check_same(self.item, head)
-        self.expected = evidence_of(head)
-        self._hasher = hasher(self.expected.algorithm if self.expected else fallback_algorithm())
+        self.expected = evidence_of(head, self._sizes)
+        self._kind = self.expected.kind if self.expected else FALLBACK
+        self._hashers = {kind: hasher(*kind) for kind in (self._kind, FALLBACK)}
         self._chunks.clear()
         self._held = 0
         self.partial.restart()
@@ -442,10 +474,10 @@ class _FileSink:
         if self._held >= BUFFER:
             self._flush()
 
-    def finish(self) -> Checksum:
-        """Write what is held and give the digest of all of it."""
+    def finish(self) -> tuple[Checksum, Checksum]:
+        """Write what is held and give the digest of all of it, as expected and as of the whole."""
         self._flush()
-        return self._hasher.checksum()
+        return self._hashers[self._kind].checksum(), self._hashers[FALLBACK].checksum()
 
     def close(self) -> None:
         """Remove the temporary file if it was not committed."""
@@ -455,7 +487,8 @@ class _FileSink:
         data = b"".join(self._chunks)
         self._chunks.clear()
         self._held = 0
-        self._hasher.update(data)
+        for one in self._hashers.values():
+            one.update(data)
         self.partial.write(data)
 
 

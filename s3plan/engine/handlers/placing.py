@@ -15,12 +15,12 @@ from s3plan.engine.state import StepState
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Occupied, Tree
 from s3plan.model.local import CatalogueRow, FileStat
-from s3plan.model.objects import Checksum, ObjectHead, Verdict
+from s3plan.model.objects import Checksum, Kind, ObjectHead, Rung, Verdict
 from s3plan.model.steps import Item
 
 
 class Content(Struct, frozen=True):
-    """What is known of an object's bytes once they are here: headers, digest and verdict.
+    """What is known of an object's bytes once they are here: headers, digest, verdict and rung.
 
     ``tags`` is None where only asking could tell that there are none.
     """
@@ -29,6 +29,7 @@ class Content(Struct, frozen=True):
     actual: Checksum
     verdict: Verdict
     tags: dict[str, str] | None
+    rung: Rung
 
 
 class Placer:
@@ -48,7 +49,7 @@ class Placer:
             return self.row(item, content, write(), adopted=False)
         except Occupied:
             marker = item.path.endswith("/")
-            found = None if marker else self.local(item, content.actual)
+            found = None if marker else self.local(item, content.actual.kind)
             if found is None:
                 raise
         checksum, stat = found
@@ -60,9 +61,9 @@ class Placer:
             self._tree.set_aside(item.path, self._run)
         return self.row(item, content, write(), adopted=False)
 
-    def local(self, item: Item, like: Checksum) -> tuple[Checksum, FileStat] | None:
+    def local(self, item: Item, kind: Kind) -> tuple[Checksum, FileStat] | None:
         """The digest and stat of the file at the item's path, None where there is none."""
-        return digest_of_file(self._tree, item.path, like.algorithm)
+        return digest_of_file(self._tree, item.path, kind)
 
     def ours(self, item: Item, stat: FileStat) -> bool:
         """Whether this run wrote the file: it began the item, and the file bears its time."""
@@ -89,6 +90,7 @@ class Placer:
             checksums=content.head.checksums,
             missing_metadata=content.head.missing_metadata,
             version_id=content.head.version_id,
+            rung=content.rung,
         )
 
 

@@ -25,7 +25,7 @@ from s3plan.localfs.tree import Changed
 from s3plan.model.local import CatalogueRemoved, FileStat
 from s3plan.model.objects import Checksum
 from s3plan.model.steps import Item, RemoveFile, Step
-from s3plan.rules.integrity import evidence_of, fallback_algorithm
+from s3plan.rules.integrity import FALLBACK, evidence_of
 from s3plan.tables import Database
 
 BATCH = 500
@@ -35,7 +35,7 @@ LOOKS = 16
 """Originals looked at at once."""
 
 _ROWS = """
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.device, c.inode, c.mtime_ns,
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.device, c.inode, c.mtime_ns,
            c.key IS NOT NULL,
            (l.size, l.etag, l.modified) IS NOT DISTINCT FROM (i.size, i.etag, i.modified),
            l.key IS NOT NULL, i.etag, i.modified
@@ -106,7 +106,7 @@ class _Remover:
 
     async def _looked_at(self, row: Row) -> Row | None:
         """The row of a file to remove, None for a file that is gone or kept."""
-        known = row[9]
+        known = row[10]
         try:
             found = row if known else await self._recognised(row)
             return found if found is not None and await self._original_matches(found) else None
@@ -137,26 +137,38 @@ class _Remover:
         item = Item(self.step.id, n, key, path, size, etag, modified)
         if (stat.size, stat.mtime_ns) == (size, mtime_of(item)):
             offered = evidence_of(await self.bucket.head(key))
-            algorithm = offered.algorithm if offered else fallback_algorithm()
-            read = await self.context.in_thread(
-                digest_of_file, self.destination.tree, path, algorithm
-            )
+            kind = offered.kind if offered else FALLBACK
+            read = await self.context.in_thread(digest_of_file, self.destination.tree, path, kind)
             if read is not None:
                 checksum, stat = read
-                recorded = (checksum.algorithm, checksum.value, stat.device, stat.inode)
-                return (n, key, path, size, *recorded, stat.mtime_ns, True, False, True, *row[12:])
+                digest = (checksum.algorithm, checksum.value, checksum.parts)
+                return (
+                    n,
+                    key,
+                    path,
+                    size,
+                    *digest,
+                    stat.device,
+                    stat.inode,
+                    stat.mtime_ns,
+                    True,
+                    False,
+                    True,
+                    *row[13:],
+                )
         self._kept(row, "not-ours", f"{path} is not a file that this run left")
         return None
 
     async def _original_matches(self, row: Row) -> bool:
         """Whether S3 holds what the file holds. Raises StoreError."""
-        _, key, path, size, algorithm, value, _, _, _, _, same, listed, *_ = row
+        _, key, path, size, algorithm, value, parts, _, _, _, _, same, listed, *_ = row
         if same:
             return True
         if not listed:
             self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
             return False
-        verdict = await content_verdict(self.bucket, key, size, Checksum(algorithm, value), None)
+        evidence = Checksum(algorithm, value, parts)
+        verdict = await content_verdict(self.bucket, key, size, evidence, None)
         if verdict != "verified":
             self._kept(
                 row, "original-changed", f"{key} has other content in S3 now, so {path} was kept"
@@ -174,7 +186,7 @@ class _Remover:
         removed: list[Row] = []
         changed: list[Row] = []
         for row in rows:
-            path, size, device, inode, mtime_ns = row[2], row[3], *row[6:9]
+            path, size, device, inode, mtime_ns = row[2], row[3], *row[7:10]
             try:
                 # A folder marker is pruned below, if nothing is in it.
                 if not path.endswith("/"):
@@ -195,10 +207,10 @@ class _Remover:
 
     def _expected(self, row: Row, recorded: FileStat) -> FileStat:
         """The stat to hold the file against: its record, or today's if the bytes are the same."""
-        path, like = row[2], Checksum(row[4], row[5])
+        path, like = row[2], Checksum(*row[4:7])
         if self.destination.tree.stat(path) == recorded:
             return recorded
-        found = digest_of_file(self.destination.tree, path, like.algorithm)
+        found = digest_of_file(self.destination.tree, path, like.kind)
         return found[1] if found is not None and found[0] == like else recorded
 
     def _kept(self, row: Row, reason: str, message: str) -> None:

@@ -21,10 +21,10 @@ from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.tree import Tree
-from s3plan.model.objects import Checksum, ObjectAttributes, Verdict
+from s3plan.model.objects import Checksum, Kind, ObjectAttributes, Verdict
 from s3plan.model.steps import Step, Upload
 from s3plan.rules.hashing import Hasher, hasher
-from s3plan.rules.integrity import compare, evidence_of
+from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.store import Bucket, PutResult
 from s3plan.tables import Database
 
@@ -41,8 +41,10 @@ LIGHT = 1 << 20
 """Bytes up to which a body's memory is not counted: that many uploads always fit."""
 
 _ROWS = """
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.attributes, c.tags
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.attributes, c.tags
     FROM items i LEFT JOIN catalogue c USING (key) ORDER BY i.n"""
+
+_MD5: Kind = ("MD5", "")
 
 _attributes = msgspec.json.Decoder(ObjectAttributes)
 _tags = msgspec.json.Decoder(dict[str, str])
@@ -60,9 +62,13 @@ class _Job(Struct, frozen=True):
 
 
 class _Local(Struct, frozen=True):
-    """A file's digests, and its bytes where they are few."""
+    """A file's digests, and its bytes where they are few.
+
+    ``whole`` is a checksum of the whole that S3 can be sent; it is the evidence where that is one.
+    """
 
     evidence: Checksum
+    whole: Checksum
     md5: Checksum
     data: bytes | None
 
@@ -192,13 +198,13 @@ class _Uploader:
             size=job.size,
             attributes=job.attributes,
             content_md5=bytes.fromhex(local.md5.value),
-            checksum=local.evidence if local.evidence.algorithm != "MD5" else None,
+            checksum=local.whole,
             if_none_match=if_none_match,
         )
 
     def _agrees(self, result: PutResult, local: _Local) -> bool:
         """Whether the answer proves the content: an ETag that is its MD5, or its checksum."""
-        return result.etag == local.md5.value or local.evidence in result.checksums
+        return result.etag == local.md5.value or local.whole in result.checksums
 
     async def _look(self, job: _Job, local: _Local) -> None:
         """Settle an upload whose answer does not tell by looking; nothing there is a failure."""
@@ -211,9 +217,7 @@ class _Uploader:
         False where there is none.
         """
         try:
-            verdict = await content_verdict(
-                self.bucket, job.key, job.size, local.evidence, local.md5
-            )
+            verdict = await content_verdict(self.bucket, job.key, job.size, local.whole, local.md5)
         except NoSuchKeyError:
             return False
         if verdict == "verified":
@@ -229,21 +233,24 @@ class _Uploader:
 
     def _read(self, job: _Job, expected: Checksum) -> _Local | None:
         """Hash the file, and hold it if it is small; runs on a disk thread."""
-        evidence, md5 = hasher(expected.algorithm), hasher("MD5")
+        sendable = expected.algorithm != "MD5" and not expected.parts
+        whole = expected.kind if sendable else FALLBACK
+        running = {kind: hasher(*kind) for kind in (expected.kind, whole, _MD5)}
         held: list[bytes] = []
         try:
             if not job.path.endswith("/"):
-                self._feed(job, evidence, md5, held)
+                self._feed(job, list(running.values()), held)
         except OSError:
             return None
         data = b"".join(held) if job.size <= SMALL else None
-        return _Local(evidence.checksum(), md5.checksum(), data)
+        digests = {kind: one.checksum() for kind, one in running.items()}
+        return _Local(digests[expected.kind], digests[whole], digests[_MD5], data)
 
-    def _feed(self, job: _Job, evidence: Hasher, md5: Hasher, held: list[bytes]) -> None:
+    def _feed(self, job: _Job, running: list[Hasher], held: list[bytes]) -> None:
         with self.destination.tree.open_read(job.path, drop_cache=True) as file:
             for chunk in file.chunks():
-                evidence.update(chunk)
-                md5.update(chunk)
+                for one in running:
+                    one.update(chunk)
                 if job.size <= SMALL:
                     held.append(bytes(chunk))
 
@@ -274,21 +281,21 @@ async def content_verdict(
         return "mismatched"
     offered = evidence_of(head)
     for local in (evidence, md5):
-        if offered is not None and local is not None and offered.algorithm == local.algorithm:
+        if offered is not None and local is not None and offered.kind == local.kind:
             return compare(offered, local)
-    sink = HashSink(evidence.algorithm)
+    sink = HashSink(evidence.kind)
     await bucket.get_to(key, sink, if_match=head.etag)
     return compare(evidence, sink.checksum())
 
 
 def _job(row: tuple[Any, ...]) -> _Job:
-    n, key, path, size, algorithm, value, attributes, tags = row
+    n, key, path, size, algorithm, value, parts, attributes, tags = row
     if algorithm is None:
         return _Job(n, key, path, size, None, ObjectAttributes())
     known = _attributes.decode(attributes)
     if tags is not None:
         known = msgspec.structs.replace(known, tags=_tags.decode(tags))
-    return _Job(n, key, path, size, Checksum(algorithm, value), known)
+    return _Job(n, key, path, size, Checksum(algorithm, value, parts), known)
 
 
 async def upload(context: Context, step: Step, action: Upload) -> None:

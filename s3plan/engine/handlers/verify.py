@@ -1,37 +1,36 @@
 """``verify``: compare everything, read back where deletion follows, and make the evidence.
 
-It changes nothing in S3 and no file; what it learns (tags, the bucket's configuration) is added to
-the catalogue.
+It changes nothing in S3 and no file; what it learns (tags, the bucket's configuration, the verdict
+of a second read) is added to the catalogue.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_evidence
 from s3plan.engine.freezing import freeze_standing
-from s3plan.engine.gate import SHOWN, Findings, look
+from s3plan.engine.gate import Findings, look
+from s3plan.engine.handlers.second_read import read_again
 from s3plan.engine.probe import how_deletions_are_guarded
 from s3plan.engine.saving import save_configuration, takes_the_bucket
+from s3plan.engine.tally import VERDICTS, Tally, losses
 from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import GateReached
-from s3plan.model.journal import GateRecord, Loss
+from s3plan.model.journal import GateRecord
 from s3plan.model.local import CatalogueTags, FileStat
-from s3plan.model.objects import Checksum, ChecksumAlgorithm, Verdict
-from s3plan.model.steps import Item, Step, Totals, Verify
-from s3plan.rules.commands import step_command
+from s3plan.model.objects import Checksum, ChecksumAlgorithm, Rung, Verdict
+from s3plan.model.steps import Item, Step, Verify
 from s3plan.tables import Database
 
 CHUNK_ITEMS = 1024
 """Items whose files are read back by one trip to the disk threads."""
-
-VERDICTS: tuple[Verdict, ...] = ("verified", "unverifiable", "mismatched")
 
 TAG_REQUESTS = 16
 """GetObjectTagging requests in flight."""
@@ -39,7 +38,7 @@ TAG_REQUESTS = 16
 # By ranges of keys, in the order of the worklist: one join of everything would take memory for
 # everything, and DuckDB skips the parts of the table that hold no key of the range.
 _RECORDED = """
-    SELECT key, algorithm, value, verdict, device, inode, size, mtime_ns
+    SELECT key, algorithm, value, parts, verdict, rung, device, inode, size, mtime_ns
     FROM catalogue WHERE key BETWEEN ? AND ?"""
 
 _TAGS_UNKNOWN = """
@@ -53,30 +52,8 @@ class _Expected:
     item: Item
     checksum: Checksum
     verdict: Verdict
+    rung: Rung
     file: FileStat
-
-
-@dataclass(slots=True)
-class _Count:
-    """Items of one verdict, their bytes, and the first of their names."""
-
-    items: int = 0
-    bytes: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def add(self, keys: list[str], size: int) -> None:
-        """More items: their keys and all their bytes."""
-        self.items += len(keys)
-        self.bytes += size
-        self.names += keys[: max(0, SHOWN - len(self.names))]
-
-    @property
-    def totals(self) -> Totals:
-        """Items and bytes."""
-        return Totals(self.items, self.bytes)
-
-
-_Tally = dict[Verdict, _Count]
 
 
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
@@ -93,6 +70,9 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
         tags_problem = None
         if findings.passes and action.read_back:
             tags_problem = await _know_tags(context, step, action, database)
+            if action.second_read is not False:
+                destination = context.destination(action.destination)
+                await read_again(context, step, database, destination)
         tally, evidence = await _make_evidence(context, step, action, database, configuration)
     await context.sync()
     return await _record(
@@ -102,9 +82,9 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
 
 async def _make_evidence(
     context: Context, step: Step, action: Verify, database: Database, configuration: str
-) -> tuple[_Tally, Sealed]:
+) -> tuple[Tally, Sealed]:
     destination = context.destination(action.destination)
-    tally: _Tally = {verdict: _Count() for verdict in VERDICTS}
+    tally = Tally()
     state = context.step_state(step)
     path = context.run.evidence(step.id)
     with EvidenceWriter(path, context.plan.digest, step.subject, configuration) as writer:
@@ -118,10 +98,12 @@ async def _make_evidence(
             )
             lines = [line for part in parts for line in part]
             sizes = {expected.item.n: expected.item.size for expected in chunk}
+            rungs = {expected.item.n: expected.rung for expected in chunk}
+            tally.add_rungs([rungs[line.n] for line in lines if line.verdict == "verified"])
             await context.in_thread(writer.add, lines)
             for verdict in VERDICTS:
                 found = [line for line in lines if line.verdict == verdict]
-                tally[verdict].add(
+                tally.of(verdict).add(
                     [line.key for line in found], sum(sizes[line.n] for line in found)
                 )
                 fresh = [line.n for line in found if not state.of(line.n)]
@@ -146,14 +128,16 @@ def _expected(
     item: Item,
     algorithm: ChecksumAlgorithm,
     value: str,
+    parts: str,
     verdict: Verdict,
+    rung: Rung,
     device: int,
     inode: int,
     size: int,
     mtime_ns: int,
 ) -> _Expected:
     file = recorded_stat(device, inode, size, mtime_ns)
-    return _Expected(item, Checksum(algorithm, value), verdict, file)
+    return _Expected(item, Checksum(algorithm, value, parts), verdict, rung, file)
 
 
 def _examine(
@@ -172,8 +156,8 @@ def _examine(
             verdict, found, file = expected.verdict, checksum, expected.file
         else:
             # A file that is gone or cannot be read has an empty digest, which equals nothing.
-            found, file = digest_of_file(destination.tree, item.path, checksum.algorithm) or (
-                Checksum(checksum.algorithm, ""),
+            found, file = digest_of_file(destination.tree, item.path, checksum.kind) or (
+                Checksum(checksum.algorithm, "", checksum.parts),
                 expected.file,
             )
             verdict = expected.verdict if found == checksum else "mismatched"
@@ -213,38 +197,36 @@ async def _record(
     context: Context,
     step: Step,
     findings: Findings,
-    tally: _Tally,
+    tally: Tally,
     evidence: Sealed,
     tags_problem: str | None,
     configuration: str,
     frozen: str,
 ) -> GateRecord:
     problems = list(findings.problems)
-    if tally["mismatched"].items:
-        problems.append(_sentence("of other content than was downloaded", tally["mismatched"]))
+    mismatched, unverifiable = tally.of("mismatched"), tally.of("unverifiable")
+    if mismatched.items:
+        problems.append(mismatched.sentence("of other content than was downloaded"))
     gated = [s for s in context.plan.steps if s.gate is not None and s.gate.evidence == step.id]
-    losses = await context.in_thread(_losses, context, step, gated, tally["unverifiable"])
-    if tally["unverifiable"].items and not losses:
-        problems.append(_sentence("not verified by content", tally["unverifiable"]))
+    lost = await context.in_thread(losses, context, step, gated, unverifiable)
+    if unverifiable.items and not gated:
+        problems.append(unverifiable.sentence("not verified by content"))
     if tags_problem:
         problems.append(tags_problem)
     deleting = how_deletions_are_guarded(context.capabilities) if gated else ""
-    figures = {
-        **findings.figures,
-        **{verdict: tally[verdict].items for verdict in ("verified", "mismatched", "unverifiable")},
-    }
-    passes = findings.passes and not tally["mismatched"].items and tags_problem is None
+    figures = {**findings.figures, **tally.figures()}
+    passes = findings.passes and not mismatched.items and tags_problem is None
     record = GateRecord(
         step=step.id,
         subject=step.subject,
         evidence=evidence.digest,
         content=evidence.content,
         passes=passes,
-        totals=tally["verified"].totals,
+        totals=tally.of("verified").totals,
         figures=figures,
         time=context.now(),
         guard="; ".join(filter(None, (deleting, frozen))),
-        losses=losses,
+        losses=lost,
         configuration=configuration,
     )
     await context.journal.commit(record)
@@ -258,33 +240,10 @@ async def _record(
             step.totals,
             tuple(problems),
             record.guard,
-            losses,
+            lost,
         )
     )
     return record
-
-
-def _losses(
-    context: Context, verifying: Step, gated: list[Step], unverifiable: _Count
-) -> tuple[Loss, ...]:
-    """What the steps that wait for this verification would take away for good.
-
-    Content that offers nothing to compare with is in the way of a deletion, and of nothing else.
-    """
-    losses: list[Loss] = []
-    if gated and unverifiable.items:
-        listed = str(context.run.evidence(verifying.id))
-        losses.append(Loss("unverifiable", unverifiable.totals, tuple(unverifiable.names), listed))
-    for step in gated:
-        if step.gate is not None and step.gate.kind == "approve-loss":
-            first = (item.key for item in islice(context.plan.items(step.id), SHOWN))
-            listed = step_command(str(context.run.plan), step.id)
-            losses.append(Loss("no-copy", step.totals, tuple(first), listed))
-    return tuple(losses)
-
-
-def _sentence(what: str, count: _Count) -> str:
-    return f"{count.items:,} {what}: {', '.join(count.names)}"
 
 
 async def still_there(context: Context, step: Step, action: Verify, gate: GateRecord) -> bool:

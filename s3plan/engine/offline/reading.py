@@ -97,18 +97,18 @@ def look_at(tree: Tree, row: Recorded, between: Callable[[], None] = lambda: Non
     if row.verdict == "mismatched":
         # No run leaves such a row behind; who meets one must not call the file verified.
         return Looked(row, "mismatched", expected="what S3 stored", found="a row that says not")
-    algorithms = list(dict.fromkeys(checksum.algorithm for checksum in row.expected))
+    kinds = list(dict.fromkeys(checksum.kind for checksum in row.expected))
     try:
-        found, stat = digests_of_file(tree, row.path, algorithms, between)
+        found, stat = digests_of_file(tree, row.path, kinds, between)
     except Missing as error:
         return _missing(row, error.found or "nothing")
     except DestinationError as error:
         return Looked(row, "unreadable", False, "a file that can be read", error.what)
     if stat.size != row.size:
         return Looked(row, "mismatched", False, _bytes(row.size), _bytes(stat.size))
-    actual = {checksum.algorithm: checksum for checksum in found}
+    actual = {checksum.kind: checksum for checksum in found}
     for expected in row.expected:
-        got = actual[expected.algorithm]
+        got = actual[expected.kind]
         if got != expected:
             return Looked(row, "mismatched", True, _spelled(expected), _spelled(got))
     return Looked(row)

@@ -37,7 +37,7 @@ _TOTALS = """
 
 # By path: neighbours in a directory are often neighbours on the disk.
 _FILES = """
-    SELECT key, path, size, algorithm, value, verdict, checksums FROM catalogue
+    SELECT key, path, size, algorithm, value, parts, verdict, checksums FROM catalogue
     WHERE destination = ? AND bucket = ? ORDER BY path"""
 
 # Most keys are their own paths, and so show where the bucket's directory begins.
@@ -90,8 +90,8 @@ def verify_trees(
 def recorded_files(database: Database, destination: str, bucket: str) -> Iterator[Recorded]:
     """The rows of a bucket, by path. Their checksums must have been loaded with them."""
     rows = database.rows(_FILES, [destination, bucket])
-    for key, path, size, algorithm, value, verdict, checksums in rows:
-        expected = recorded_checksums(Checksum(algorithm, value), checksums)
+    for key, path, size, algorithm, value, parts, verdict, checksums in rows:
+        expected = recorded_checksums(Checksum(algorithm, value, parts), checksums)
         yield Recorded(key, path, size, expected, verdict)
 
 

@@ -122,6 +122,11 @@ class VerifyFields(Fields):
         SYSTEM_FILES,
         description="File names that do not count as something else: names, or a start and *.",
     )
+    second_read: bool = Field(
+        True,
+        description="Whether an object that S3 keeps no comparable checksum of is read a second "
+        "time before it is deleted. With false it is a loss, to be approved as such.",
+    )
 
 
 class EvacuationSpec(Fields):

@@ -145,6 +145,7 @@ def _verify(
         ignore=spec.verify.ignore,
         read_back=delete,
         select=select,
+        second_read=UNSET if spec.verify.second_read else False,
     )
     shared = before[0].worklist if before and _same_worklist(work) else None
     return StepDraft(
