@@ -6,10 +6,9 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import Struct
-
+from s3plan.rules.faults import Fault
 from s3plan.rules.policies.conditions import OPERATORS, matches_glob
 from s3plan.rules.policies.document import Condition, Policy, Statement
 from s3plan.rules.policies.known import known_actions, known_keys
@@ -78,14 +77,6 @@ _GLOBAL_PREFIXES: Final = (
     "aws:requesttag/",
     "aws:resourcetag/",
 )
-
-
-class Fault(Struct, frozen=True):
-    """One thing that is wrong: ``error`` is refused by S3 or means nothing; ``warning`` is odd."""
-
-    severity: Literal["error", "warning"]
-    what: str
-    next_step: str
 
 
 def faults(policy: Policy, document: object, bucket: str) -> Iterator[Fault]:
