@@ -11,12 +11,13 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
@@ -29,13 +30,23 @@ from s3plan.engine.probe import Memory
 from s3plan.engine.report import run_status
 from s3plan.engine.runs import timestamp
 from s3plan.engine.surroundings import Surroundings
-from s3plan.errors import JournalError, LockedError, PlanningError, ProblemsError, UsageError
+from s3plan.errors import (
+    DestinationError,
+    JournalError,
+    LockedError,
+    PlanningError,
+    ProblemsError,
+    UsageError,
+)
 from s3plan.localfs.locks import holder_of
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.approvals import PlanApproval
+from s3plan.model.buckets import BucketFacts
+from s3plan.model.capabilities import UNPROBED, Capabilities
 from s3plan.model.connection import Connection
 from s3plan.model.diagnosis import Diagnosis
+from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, RunFinished, Warned
 from s3plan.model.grouping import ResolvedKey
 from s3plan.model.local import Space
@@ -49,6 +60,7 @@ from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.room import lacking, room_for
+from s3plan.rules.permissions import Phase
 from s3plan.rules.prices import PriceList, RegionPrices
 from s3plan.store import Store
 from s3plan.tables import Database
@@ -136,7 +148,7 @@ def plan(
             known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
     project = _project()
-    made = asyncio.run(_plan(loaded, out, observer, _price_list(prices or project.prices)))
+    made, notes = asyncio.run(_plan(loaded, out, observer, _price_list(prices or project.prices)))
     broken = broken_limits(made, project.limits) if made is not None else []
     if broken:
         raise ProblemsError(
@@ -144,7 +156,7 @@ def plan(
             broken,
             next_step=f"s3plan show {out}: it was written to be looked at, and cannot be applied",
         )
-    return PlanResult(made, out if made else None, (), found.id if found else None)
+    return PlanResult(made, out if made else None, notes, found.id if found else None)
 
 
 def resolve(
@@ -386,6 +398,93 @@ def doctor(
     return asyncio.run(_doctor(manifests, variables or {}, probe, with_bucket))
 
 
+def whoami(manifest: Path | None = None, *, buckets: bool = False) -> Whoami:
+    """Whose credentials these are; with ``buckets`` every bucket that they see. Only reads.
+
+    ``manifest`` is a file with one Connection; without it the usual AWS chain counts. Raises
+    StoreError where the endpoint refuses, ProblemsError for a file that is not right.
+    """
+    return asyncio.run(_whoami(_connection(manifest), buckets=buckets))
+
+
+def list_buckets(manifest: Path | None = None) -> tuple[str, ...]:
+    """Names of all buckets that the credentials see. Raises StoreError or ProblemsError."""
+    return asyncio.run(_list_buckets(_connection(manifest)))
+
+
+def list_policies(
+    manifest: Path | None = None, *, directory: Path = Path("policies")
+) -> tuple[SeenPolicy, ...]:
+    """The policy of every bucket, then the policy files in ``directory``.
+
+    Raises StoreError or ProblemsError; what may not be read of one bucket is said there.
+    """
+    return asyncio.run(_list_policies(_connection(manifest), directory))
+
+
+def iam_policy(
+    manifests: Sequence[Path],
+    *,
+    phases: Sequence[Phase] = (),
+    variables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The least identity policy that plan, apply and rollback of the manifests need.
+
+    ``phases`` narrows it to some of the three. Asks nobody. Raises ProblemsError for manifests that
+    are not right.
+    """
+    from s3plan import kinds
+    from s3plan.rules.permissions import partition_of, policy_for
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    prefixes = {bucket: scope.prefix for scope in kinds.scopes(loaded) for bucket in scope.include}
+    return policy_for(
+        kinds.permissions(loaded, phases or ("plan", "apply", "rollback")),
+        partition=partition_of(loaded.connection.region or ""),
+        prefixes=prefixes,
+    )
+
+
+def render(
+    manifests: Sequence[Path], *, out: Path, variables: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
+    """Write the documents that the manifests mean to files in ``out``; their paths.
+
+    Looks at S3, since what others put there is kept. Raises ProblemsError for what cannot be
+    rendered, DestinationError where a file cannot be written.
+    """
+    from s3plan import kinds
+    from s3plan.rules.policies.document import policy_text
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    written = []
+    for one in asyncio.run(_render(loaded)):
+        path = out / one.name
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(policy_text(one.document), encoding="utf-8")
+        except OSError as error:
+            raise DestinationError(
+                "the file cannot be written",
+                address=str(path),
+                found=error.strerror,
+                next_step="choose another place with --out",
+            ) from error
+        written.append(path)
+    return tuple(written)
+
+
+def import_manifest(what: str, bucket: str, *, connection: Path | None = None) -> str:
+    """The text of a manifest that says what the bucket has: planned, it gives no changes.
+
+    ``what`` is bucket-access or bucket-lifecycle. Raises PlanningError for what may not be read,
+    NoSuchBucketError and other StoreErrors.
+    """
+    from s3plan.kinds.importing import imported
+
+    return imported(what, asyncio.run(_facts(_connection(connection), bucket)))
+
+
 def journal_reset() -> Path:
     """Archive the latest run's folder so that a plan starts afresh; no local file is touched.
 
@@ -578,48 +677,119 @@ def _price_list(path: Path | None) -> PriceList:
 
 async def _plan(
     loaded: kinds.Loaded, out: Path, observer: Observer, prices: PriceList
-) -> PlanFile | None:
+) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
-    from s3plan.inventory.survey import survey
+    from s3plan.inventory.opinions import with_opinions
     from s3plan.plan.seal import seal
 
-    now = datetime.now(UTC)
     side_by_side = kinds.parallel_buckets(loaded)
+    async with _looking(loaded, kinds.scopes(loaded), observer, prices) as (store, observed):
+        # Before planning: a manifest that selects forgets what it does not.
+        held = await asyncio.to_thread(_held, observed.database)
+        planned = await asyncio.to_thread(kinds.plan_all, loaded, observed)
+        notes = tuple(observed.notes)
+        if not planned:
+            return None, notes
+        drafts = await with_opinions(planned, store, observed.caller)
+        _check_space(drafts, observed.database)
+        header = PlanHeader(
+            format=PLAN_FORMAT,
+            tool=__version__,
+            created=timestamp(observed.now),
+            host=socket.gethostname(),
+            target=observed.target,
+            connection=loaded.connection,
+            manifests=loaded.refs,
+            notes=notes,
+            parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
+            limits=loaded.limits or UNSET,
+            held=held,
+        )
+        made = await asyncio.to_thread(seal, drafts, observed.database, header, out, prices=prices)
+        return made, notes
+
+
+@asynccontextmanager
+async def _looking(
+    loaded: kinds.Loaded, scopes: Sequence[kinds.Scope], observer: Observer, prices: PriceList
+) -> AsyncIterator[tuple[Store, kinds.Observed]]:
+    """Everything that the scopes mean, looked at; its tables are gone afterwards."""
+    from s3plan import kinds
+    from s3plan.inventory.survey import survey
+
+    now = datetime.now(UTC)
     async with Store(loaded.connection) as store:
         target = await store.identify()
         with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
             memory = loaded.connection.limits.memory
             with Database(Path(scratch), memory_limit=memory) as database:
-                seen = await survey(kinds.scopes(loaded), store, database, observer)
-                observed = kinds.Observed(
-                    database=database,
-                    target=target,
-                    connection=loaded.connection,
-                    facts=seen.facts,
-                    catalogues=seen.catalogues,
-                    now=now,
-                    sealed=seen.sealed,
-                    prices=prices.region(target.endpoint, target.region),
+                seen = await survey(scopes, store, database, observer)
+                yield (
+                    store,
+                    kinds.Observed(
+                        database=database,
+                        target=target,
+                        connection=loaded.connection,
+                        facts=seen.facts,
+                        catalogues=seen.catalogues,
+                        now=now,
+                        sealed=seen.sealed,
+                        tags=seen.tags,
+                        caller=seen.caller,
+                        capabilities=_remembered(store, now),
+                        prices=prices.region(target.endpoint, target.region),
+                    ),
                 )
-                # Before planning: a manifest that selects forgets what it does not.
-                held = await asyncio.to_thread(_held, database)
-                drafts = await asyncio.to_thread(kinds.plan_all, loaded, observed)
-                if not drafts:
-                    return None
-                _check_space(drafts, database)
-                header = PlanHeader(
-                    format=PLAN_FORMAT,
-                    tool=__version__,
-                    created=timestamp(now),
-                    host=socket.gethostname(),
-                    target=target,
-                    connection=loaded.connection,
-                    manifests=loaded.refs,
-                    parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
-                    limits=loaded.limits or UNSET,
-                    held=held,
-                )
-                return await asyncio.to_thread(seal, drafts, database, header, out, prices=prices)
+
+
+async def _render(loaded: kinds.Loaded) -> list[kinds.Rendered]:
+    from s3plan import kinds
+    from s3plan.rules.pricelist import shipped
+
+    # Documents only: what objects there are does not change what a document says.
+    scopes = [
+        replace(scope, listing=False, tag_sample=0, destination=None)
+        for scope in kinds.scopes(loaded)
+    ]
+    async with _looking(loaded, scopes, ignore, shipped()) as (_, observed):
+        return kinds.render_all(loaded, observed)
+
+
+def _connection(manifest: Path | None) -> Connection:
+    return load_connection(manifest) if manifest is not None else Connection()
+
+
+async def _whoami(connection: Connection, *, buckets: bool) -> Whoami:
+    from s3plan.inventory.discovery import whoami as look
+
+    async with Store(connection) as store:
+        return await look(store, buckets=buckets)
+
+
+async def _list_buckets(connection: Connection) -> tuple[str, ...]:
+    async with Store(connection) as store:
+        return await store.list_buckets()
+
+
+async def _list_policies(connection: Connection, directory: Path) -> tuple[SeenPolicy, ...]:
+    from s3plan.inventory.discovery import seen_policies
+
+    async with Store(connection) as store:
+        return await seen_policies(store, directory)
+
+
+async def _facts(connection: Connection, bucket: str) -> BucketFacts:
+    async with Store(connection) as store:
+        await store.identify()
+        store.bucket(bucket)  # what is no name is refused before boto3 makes a path of it
+        return await asyncio.to_thread(store.control.facts, bucket)
+
+
+def _remembered(store: Store, now: datetime) -> Capabilities:
+    """What the endpoint was last seen to do; planning itself never probes, which would write."""
+    scratch = store.connection.scratch
+    memory = Memory(_state_home() / "capabilities")
+    return (memory.recall(store.target, scratch, now) if scratch else None) or UNPROBED
 
 
 def _held(database: Database) -> dict[str, Totals]:
@@ -703,8 +873,12 @@ __all__ = [
     "break_lock",
     "compare",
     "doctor",
+    "iam_policy",
     "ignore",
+    "import_manifest",
     "journal_reset",
+    "list_buckets",
+    "list_policies",
     "list_runs",
     "load_connection",
     "locks",
@@ -713,6 +887,7 @@ __all__ = [
     "read_approvals",
     "recover_run",
     "region_prices",
+    "render",
     "report",
     "resolve",
     "resolve_upload",
@@ -722,4 +897,5 @@ __all__ = [
     "status",
     "validate",
     "verify",
+    "whoami",
 ]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, StoreError
 from s3plan.inventory.archives import observe_archive_tiers
+from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
+from s3plan.inventory.tags import sampled_tags
 from s3plan.localfs.catalogue import list_catalogues
 from s3plan.localfs.tree import RootMissingError, Tree
-from s3plan.model.buckets import BucketFacts
+from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
 from s3plan.rules.classes import is_directory_bucket
+from s3plan.rules.policies.meaning import Caller
 from s3plan.store import Bucket, Store
 from s3plan.tables import Database
 
@@ -32,6 +35,12 @@ class Claim(Protocol):
     def destination(self) -> str | None: ...
     @property
     def listing(self) -> bool: ...
+    @property
+    def documents(self) -> Collection[DocumentName] | None: ...
+    @property
+    def tag_sample(self) -> int: ...
+    @property
+    def caller(self) -> bool: ...
     @property
     def prefix(self) -> str: ...
     @property
@@ -55,12 +64,15 @@ class Survey(Struct, frozen=True):
     """What was found besides the rows of ``listing``, ``tree`` and ``catalogue``.
 
     ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;
-    ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket.
+    ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket; ``tags`` those of a
+    sample, by bucket and key. ``caller`` is None where no claim asks or the endpoint does not tell.
     """
 
     facts: Mapping[str, BucketFacts]
     catalogues: Mapping[str, Mapping[str, CatalogueState]]
     sealed: Mapping[str, tuple[str, ...]]
+    tags: Mapping[str, Mapping[str, Mapping[str, str]]]
+    caller: Caller | None
 
 
 async def survey(
@@ -74,6 +86,7 @@ async def survey(
     facts = await _facts(claims, store)
     catalogues: dict[str, dict[str, CatalogueState]] = {}
     sealed: dict[str, tuple[str, ...]] = {}
+    tags: dict[str, Mapping[str, Mapping[str, str]]] = {}
     for claim in claims:
         meant = claim.buckets(facts)
         for name in meant:
@@ -83,12 +96,16 @@ async def survey(
                 )
                 sealed[name] = await sealed_keys(store.bucket(name), database)
                 await observe_archive_tiers(store.bucket(name), database, observer)
+                found_tags = await sampled_tags(store.bucket(name), database, claim.tag_sample)
+                if found_tags is not None:
+                    tags[name] = found_tags
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database
             )
             catalogues.setdefault(claim.destination, {}).update(found)
-    return Survey(facts, catalogues, sealed)
+    caller = await observe_caller(store) if any(claim.caller for claim in claims) else None
+    return Survey(facts, catalogues, sealed, tags, caller)
 
 
 async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
@@ -125,7 +142,11 @@ async def _facts(claims: Sequence[Claim], store: Store) -> dict[str, BucketFacts
         if is_directory_bucket(name):
             facts[name] = BucketFacts(name, store.target.region, "never")
         elif await store.bucket(name).exists():
-            facts[name] = await asyncio.to_thread(store.control.facts, name)
+            wanted = [claim.documents for claim in claims if claim.buckets([name])]
+            documents = {one for some in wanted for one in some or ()}
+            facts[name] = await asyncio.to_thread(
+                store.control.facts, name, get_args(DocumentName) if None in wanted else documents
+            )
     return facts
 
 

@@ -4,21 +4,24 @@ One folder per kind, one line per kind in ``registry``. Kinds decide; they neith
 """
 
 from s3plan.kinds.documents import read_variables
-from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
 from s3plan.kinds.loading import Loaded, load, load_connection
-from s3plan.kinds.planning import parallel_buckets, plan_all, scopes
+from s3plan.kinds.planning import parallel_buckets, permissions, plan_all, render_all, scopes
 from s3plan.kinds.schemas import json_schemas
 
 __all__ = [
     "Loaded",
     "Manifest",
     "Observed",
+    "Rendered",
     "Scope",
     "json_schemas",
     "load",
     "load_connection",
     "parallel_buckets",
+    "permissions",
     "plan_all",
     "read_variables",
+    "render_all",
     "scopes",
 ]

@@ -12,6 +12,14 @@ from s3plan.model.limits import Limits
 
 API_VERSION = "s3plan/v1"
 
+CONTRADICTION = "contradiction"
+"""Type of a PydanticCustomError whose message is shown as it is: fields that exclude each other, or
+a value that has another name."""
+
+FORMS = frozenset({"written", "file"})
+"""Tags of the forms that a value may have: written out, or named by a file. They stand in the paths
+of pydantic, and in no manifest."""
+
 
 class Fields(BaseModel):
     """A mapping of a manifest: camelCase, nothing unknown, nothing converted, never changed."""
@@ -149,3 +157,17 @@ class Frame(DocumentFrame):
         description="What a plan of this document may do at most; those of the project file hold "
         "besides.",
     )
+
+
+Text = Annotated[str, Field(min_length=1)]
+"""A text that says something."""
+
+
+class BucketFields(Fields):
+    """Which buckets: names, or globs in which ``*`` is any text and ``?`` one character."""
+
+    include: tuple[Text, ...] = Field(
+        min_length=1,
+        description="Names or globs. A name must exist; a glob may match nothing.",
+    )
+    exclude: tuple[Text, ...] = Field((), description="Names or globs to leave out.")

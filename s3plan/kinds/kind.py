@@ -6,16 +6,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from s3plan.inventory.catalogue import CatalogueState
 from s3plan.inventory.selection import matches_any
 from s3plan.kinds.fields import Frame
-from s3plan.model.buckets import BucketFacts
+from s3plan.model.buckets import BucketFacts, Document, DocumentName
+from s3plan.model.capabilities import UNPROBED, Capabilities
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
+from s3plan.model.steps import AnyAction
 from s3plan.plan import StepDraft
 from s3plan.rules.layout import DEFAULT_LAYOUT, root_of
+from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.prices import RegionPrices
 from s3plan.rules.systemfiles import SYSTEM_FILES
 from s3plan.tables import Database
@@ -58,9 +63,12 @@ class Scope:
     ``include`` and ``exclude`` are bucket names or globs. ``destination`` is the absolute path of
     the tree whose files and catalogues count, None where there is none; ``layout`` says which
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
-    not matter, and only what is known of the buckets themselves is looked at. ``inventory`` and
-    ``ignore`` say what else may stand in the tree, as the verify step says it. ``parallel`` is how
-    many buckets may be worked on side by side, None where the kind has no say in that.
+    not matter, and only what is known of the buckets themselves is looked at. ``documents`` are the
+    parts of the buckets' configuration that matter, None all. ``tag_sample`` is of how many objects
+    of each bucket the tags are read. With ``caller`` it is asked who plans.
+    ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
+    ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
+    in that.
     """
 
     include: tuple[str, ...]
@@ -69,6 +77,9 @@ class Scope:
     layout: str = DEFAULT_LAYOUT
     prefix: str = ""
     listing: bool = True
+    documents: tuple[DocumentName, ...] | None = None
+    tag_sample: int = 0
+    caller: bool = False
     filters: Filters = Filters()
     inventory: Literal["exact", "superset"] = "exact"
     ignore: tuple[str, ...] = SYSTEM_FILES
@@ -107,7 +118,10 @@ class Observed:
     ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
     by bucket, every catalogue that is in a destination in scope. ``sealed`` holds, by bucket, keys
     of a sample that only a customer's key opens (SSE-C). ``prices`` are None where nobody knows
-    them.
+    them. ``tags`` holds, by bucket and key, those of a sample; a bucket whose tags may not be read
+    is not in it. ``caller`` is None where nobody asked or the endpoint does not tell.
+    ``capabilities``: what the endpoint was last seen to do. Planners add sentences that a person
+    should read to ``notes``.
     """
 
     database: Database
@@ -118,6 +132,10 @@ class Observed:
     now: datetime
     sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prices: RegionPrices | None = None
+    tags: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    caller: Caller | None = None
+    capabilities: Capabilities = UNPROBED
+    notes: list[str] = field(default_factory=list)
 
 
 def _is_glob(text: str) -> bool:
@@ -137,8 +155,33 @@ class Kind(Protocol):
     def scope(self, manifest: Manifest) -> Scope:
         """What must be looked at."""
 
+    def uses(self, manifest: Manifest) -> Iterable[tuple[str, AnyAction]]:
+        """Buckets, or globs of buckets, and what steps may do to each: for ``s3plan iam``.
+
+        What planning looks at follows from the scope, what a rollback does from the actions.
+        """
+
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """The difference as steps, their worklists in ``items``; none when nothing differs.
 
         Raises ProblemsError with everything that cannot be planned for.
+        """
+
+
+class Rendered(Struct, frozen=True):
+    """A document that a bucket shall have, under the name of the file that may hold it."""
+
+    bucket: str
+    name: str
+    document: Document
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """A kind whose manifests mean whole documents: ``s3plan render`` writes them."""
+
+    def render(self, manifest: Manifest, observed: Observed) -> Iterable[Rendered]:
+        """Every document as the bucket shall have it, whether it has it already or not.
+
+        Raises ProblemsError with everything that cannot be rendered.
         """

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
+from typing import get_args
 
-from s3plan.errors import PlanningError, ProblemsError, S3PlanError
-from s3plan.kinds.kind import Observed, Scope
+from s3plan.errors import ManifestError, PlanningError, ProblemsError, S3PlanError
+from s3plan.kinds.kind import Observed, Rendered, Renders, Scope
 from s3plan.kinds.loading import Loaded
 from s3plan.kinds.registry import kind_named
+from s3plan.model.buckets import DocumentName
 from s3plan.plan import StepDraft
 from s3plan.rules.naming import fold
+from s3plan.rules.permissions import (
+    Permission,
+    Phase,
+    looking,
+    permissions_of,
+    scratch,
+    undone_by,
+)
 
 
 def scopes(loaded: Loaded) -> tuple[Scope, ...]:
@@ -46,6 +56,62 @@ def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
             next_step="nothing was changed; settle these and plan again",
         )
     return drafts
+
+
+def render_all(loaded: Loaded, observed: Observed) -> list[Rendered]:
+    """Every document that the manifests mean, as the buckets shall have it.
+
+    Raises ProblemsError with everything that cannot be rendered.
+    """
+    problems: list[S3PlanError] = []
+    rendered: list[Rendered] = []
+    for manifest in loaded.manifests:
+        kind = kind_named(manifest.kind)
+        if not isinstance(kind, Renders):
+            continue
+        try:
+            rendered += kind.render(manifest, observed)
+        except ProblemsError as error:
+            problems += error.problems
+        except (ManifestError, PlanningError) as error:
+            problems.append(error)
+    if problems:
+        raise ProblemsError("this cannot be rendered", problems)
+    return rendered
+
+
+def permissions(loaded: Loaded, phases: Collection[Phase]) -> tuple[Permission, ...]:
+    """What IAM must allow whoever plans, applies and rolls back these manifests; in order."""
+    found: set[Permission] = set()
+    for manifest in loaded.manifests:
+        kind = kind_named(manifest.kind)
+        scope = kind.scope(manifest)
+        uses = tuple(kind.uses(manifest))
+        if "plan" in phases:
+            found |= set(_looking(scope))
+        if "apply" in phases:
+            found |= {one for bucket, action in uses for one in permissions_of(bucket, action)}
+        if "rollback" in phases:
+            found |= {
+                one
+                for bucket, action in uses
+                for undo in undone_by(action)
+                for one in permissions_of(bucket, undo)
+            }
+    place = loaded.connection.scratch
+    if place is not None and set(phases) & {"apply", "rollback"}:
+        found |= set(scratch(place.removeprefix("s3://").partition("/")[0]))
+    return tuple(sorted(found))
+
+
+def _looking(scope: Scope) -> Iterator[Permission]:
+    if scope.has_globs:
+        yield Permission("", "account", "s3:ListAllMyBuckets")
+    if scope.caller:
+        yield Permission("", "role", "iam:GetRole")
+    documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
+    for bucket in scope.include:
+        yield from looking(bucket, documents, listing=scope.listing, tags=scope.tag_sample > 0)
 
 
 def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from s3plan.errors import ManifestError
+from s3plan.kinds import fields
 from s3plan.kinds.documents import MOST_PROBLEMS
 from s3plan.kinds.places import Document
 
@@ -44,7 +45,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) -> ManifestError:
-    path = details["loc"]
+    path = _written_path(details["loc"], document)
     address = str(document.place_of(path))
     name = _dotted(path)
     match details["type"]:
@@ -60,7 +61,7 @@ def _problem(details: ErrorDetails, document: Document, model: type[BaseModel]) 
                 expected="one of " + ", ".join(known),
                 next_step=nearest(str(path[-1]), known),
             )
-        case "delete_bucket" | "layout":
+        case "delete_bucket" | "layout" | fields.CONTRADICTION:
             return ManifestError(
                 details["msg"], address=address, next_step=f"change {name or 'the document'} there"
             )
@@ -99,13 +100,45 @@ def _lowered(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _written_path(path: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:
+    """The path without the names that pydantic gives to the forms a value may have."""
+    kept: tuple[str | int, ...] = ()
+    for part in path[:-1]:
+        if (*kept, part) in document.places:
+            kept = (*kept, part)
+    is_form = isinstance(path[-1], str) and path[-1] in fields.FORMS if path else False
+    return kept if is_form or not path else (*kept, path[-1])
+
+
 def _fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     """The names that fields may have at ``path``."""
+    found: list[Any] = [model]
     for part in path:
-        for name, field in model.model_fields.items():
-            if part in {name, field.alias}:
-                annotation = field.annotation
-                candidates = [annotation, *get_args(annotation)]
-                models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-                model = models[0] if models else model
-    return [field.alias or name for name, field in model.model_fields.items()]
+        if isinstance(part, int):
+            found = [inner for one in found for inner in _entries(one)]
+        else:
+            found = [
+                field.annotation
+                for one in found
+                for inner in _models(one)
+                for name, field in inner.model_fields.items()
+                if part in {name, field.alias}
+            ]
+    models = [inner for one in found for inner in _models(one)]
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a value of the annotation may be, but for those in lists."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is tuple:
+        return []
+    return [inner for one in get_args(annotation) for inner in _models(one)]
+
+
+def _entries(annotation: Any) -> list[Any]:
+    """The annotations of the entries of lists that a value of the annotation may be."""
+    if get_origin(annotation) is tuple:
+        return list(get_args(annotation))
+    return [inner for one in get_args(annotation) for inner in _entries(one)]

@@ -11,6 +11,8 @@ from s3plan.kinds.kind import Kind
 FOLDERS = {
     "BucketEvacuation": "evacuation",
     "ObjectGrouping": "grouping",
+    "BucketAccess": "access",
+    "BucketLifecycle": "lifecycle",
 }
 
 

@@ -59,6 +59,13 @@ class BucketFacts(Struct, frozen=True):
     unreadable: tuple[DocumentName, ...] = ()
 
 
+class PolicyFinding(Struct, frozen=True):
+    """What IAM Access Analyzer says of a policy: ERROR, SECURITY_WARNING, WARNING, SUGGESTION."""
+
+    kind: str
+    message: str
+
+
 class Identity(Struct, frozen=True):
     """Who the credentials are: the 12-digit account and the ARN, as STS tells."""
 

@@ -257,6 +257,7 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
     ``id`` is made from content, so it is the same in every plan that says the same. ``subject`` is
     a bucket name. ``worklist`` names the step whose items these are: itself, an earlier step, or
     None for a step without items. ``seconds`` is an estimate, None where nothing is known.
+    ``meaning`` are sentences on what the step means; a step without any does not have the field.
     """
 
     id: str
@@ -271,6 +272,7 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
     worklist: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    meaning: tuple[str, ...] | UnsetType = UNSET
 
     @property
     def verb(self) -> str:

@@ -13,8 +13,9 @@ class StepDraft(Struct, frozen=True):
 
     ``worklist`` is the id of the step under which the rows of the ``items`` table stand: this
     draft's own, an earlier draft's, or None for a step without items. ``needs`` and ``gate`` name
-    earlier drafts by id. ``undo``, ``reason`` and ``warnings`` are sentences. ``seconds`` is an
-    estimate, None where nothing is known.
+    earlier drafts by id. ``undo``, ``reason``, ``warnings`` and ``meaning`` are sentences; the last
+    say what the step means for people and for the bill. ``seconds`` is an estimate, None where
+    nothing is known.
     """
 
     action: AnyAction
@@ -27,6 +28,7 @@ class StepDraft(Struct, frozen=True):
     worklist: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    meaning: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -124,6 +124,7 @@ def _step(draft: StepDraft, database: Database) -> Step:
         worklist=draft.worklist,
         seconds=draft.seconds,
         warnings=draft.warnings,
+        meaning=draft.meaning or msgspec.UNSET,
     )
 
 

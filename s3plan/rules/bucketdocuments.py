@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from s3plan.errors import PlanningError
 from s3plan.model.buckets import Document, DocumentName
+from s3plan.rules.lifecycle.document import lifecycle_meaning
 from s3plan.rules.policies.document import read_policy
 
 POLICY_BYTES = 20 * 1024
@@ -116,35 +117,11 @@ def _with_id(rule: Mapping[str, Document], key: str) -> Mapping[str, Document]:
     return {key: f"s3plan-{digest[:16]}", **content}
 
 
-def _policy(document: Document) -> Document:
+def _policy(document: Mapping[str, Document]) -> Document:
     try:
         return read_policy(document, "policy").meaning()
     except PlanningError:
-        return document  # no policy that IAM would take: it equals only itself
-
-
-def _lifecycle(document: Mapping[str, Document]) -> Document:
-    default = {"TransitionDefaultMinimumObjectSize": "all_storage_classes_128K"}
-    rules = [_lifecycle_rule(rule) for rule in document.get("Rules", [])]
-    rest = _without(document, default)
-    return {**rest, "Rules": sorted(rules, key=_order)} if rules else None
-
-
-def _lifecycle_rule(rule: Mapping[str, Document]) -> Document:
-    """A rule with its filter in today's form and its lists in one order."""
-    plain = {key: value for key, value in rule.items() if key not in ("Prefix", "Filter")}
-    chosen = rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}
-    if "And" in chosen:
-        both = chosen["And"]
-        tags = {"Tags": _sorted(both["Tags"])} if both.get("Tags") else {}
-        chosen = {"And": {**both, **tags}}
-    expiration = plain.get("Expiration")
-    if isinstance(expiration, Mapping):
-        plain["Expiration"] = _without(expiration, {"ExpiredObjectDeleteMarker": False})
-    for moves in ("Transitions", "NoncurrentVersionTransitions"):
-        if moves in plain:
-            plain[moves] = _sorted(plain[moves])
-    return {**{key: value for key, value in plain.items() if value != []}, "Filter": chosen}
+        return document  # what is no policy equals nothing but itself
 
 
 def _rules(document: Mapping[str, Document]) -> Document:
@@ -256,7 +233,7 @@ _NORMAL: Mapping[DocumentName, Callable[[Document], Document]] = {
     "encryption": _encryption,
     "intelligent-tiering": _any_order,
     "inventory": _any_order,
-    "lifecycle": _lifecycle,
+    "lifecycle": lifecycle_meaning,
     "logging": _logging,
     "metadata-tables": _as_it_is,
     "metrics": _any_order,

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,7 +26,14 @@ from s3plan.errors import (
     NotSupportedError,
     StoreError,
 )
-from s3plan.model.buckets import BucketFacts, Document, DocumentName, Identity, Versioning
+from s3plan.model.buckets import (
+    BucketFacts,
+    Document,
+    DocumentName,
+    Identity,
+    PolicyFinding,
+    Versioning,
+)
 from s3plan.rules.bucketdocuments import completed
 from s3plan.store import failures
 from s3plan.store.configuration import DOCUMENTS, Access, plain
@@ -39,6 +47,10 @@ _AT_ONCE = 8
 
 ABORTED_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts while S3 works on another change of the same bucket."""
+
+
+_ALWAYS: frozenset[DocumentName] = frozenset({"request-payment", "versioning"})
+"""Documents without which nothing can be decided about a bucket."""
 
 
 class Control:
@@ -75,9 +87,10 @@ class Control:
                 return tuple(sorted(names))
             token = {"ContinuationToken": answer["ContinuationToken"]}
 
-    def facts(self, bucket: str) -> BucketFacts:
-        """Everything about the bucket but its objects.
+    def facts(self, bucket: str, documents: Collection[DocumentName] = DOCUMENTS) -> BucketFacts:
+        """Everything about the bucket but its objects; of its documents only those that are named.
 
+        Versioning and who pays for requests are always told.
         A document that may not be read, or that the endpoint fails to give, is listed under
         ``unreadable``; versioning must be readable, because deletion depends on it.
         """
@@ -89,6 +102,7 @@ class Control:
             looks = [
                 (name, pool.submit(self.document, bucket, name, region=region))
                 for name in DOCUMENTS
+                if name in documents or name in _ALWAYS
             ]
         for name, look in looks:
             try:
@@ -206,6 +220,54 @@ class Control:
         """sts:GetCallerIdentity; at a custom endpoint, asked of that endpoint."""
         answer = self._call("GetCallerIdentity", None, "get_caller_identity", service="sts")
         return Identity(account=str(answer["Account"]), arn=str(answer["Arn"]))
+
+    def role_arn(self, name: str) -> str:
+        """iam:GetRole: a role of this account by its ARN, whose path a session does not tell."""
+        answer = self._call("GetRole", None, "get_role", service="iam", RoleName=name)
+        return str(answer["Role"]["Arn"])
+
+    def policy_findings(self, document: str) -> tuple[PolicyFinding, ...]:
+        """access-analyzer:ValidatePolicy of a bucket policy; the first page tells enough."""
+        answer = self._call(
+            "ValidatePolicy",
+            None,
+            "validate_policy",
+            service="accessanalyzer",
+            policyDocument=document,
+            policyType="RESOURCE_POLICY",
+            validatePolicyResourceType="AWS::S3::Bucket",
+        )
+        return tuple(
+            PolicyFinding(str(one["findingType"]), str(one["findingDetails"]))
+            for one in answer.get("findings", [])
+        )
+
+    def simulate(self, user: str, action: str, resource: str, document: str) -> str:
+        """iam:SimulatePrincipalPolicy of one action with this bucket policy: the decision."""
+        answer = self._call(
+            "SimulatePrincipalPolicy",
+            None,
+            "simulate_principal_policy",
+            service="iam",
+            PolicySourceArn=user,
+            CallerArn=user,
+            ActionNames=[action],
+            ResourceArns=[resource],
+            ResourcePolicy=document,
+            ContextEntries=[
+                {
+                    "ContextKeyName": name,
+                    "ContextKeyValues": [value],
+                    "ContextKeyType": kind,
+                }
+                for name, value, kind in (
+                    ("aws:PrincipalArn", user, "string"),
+                    ("aws:PrincipalIsAWSService", "false", "boolean"),
+                    ("aws:SecureTransport", "true", "boolean"),
+                )
+            ],
+        )
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
 
     def region(self, bucket: str) -> str:
         """Where the bucket is: HeadBucket's header, which needs no more than ListBucket."""

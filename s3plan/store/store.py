@@ -77,6 +77,11 @@ class Store:
         """Closes all connections."""
         await self.aclose()
 
+    @property
+    def custom(self) -> bool:
+        """Whether the endpoint is not AWS's own: it may have no STS, no IAM and no prices."""
+        return self._resolver.custom
+
     async def identify(self) -> Target:
         """The target with its account, which from then on every request names as bucket owner.
 

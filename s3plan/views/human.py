@@ -9,6 +9,7 @@ from rich.text import Text
 from s3plan.errors import S3PlanError
 from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
+from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
@@ -19,6 +20,7 @@ from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import bill, class_prices
 from s3plan.views.changes import change_lines
 from s3plan.views.diagnosis import diagnosis_parts
+from s3plan.views.discovery import policy_parts, whoami_parts
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
 from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
@@ -142,6 +144,23 @@ class HumanView:
         """Print the findings and the table of capabilities."""
         for part in diagnosis_parts(diagnosis):
             self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def whoami(self, found: Whoami) -> None:
+        """Print the caller, and the table of buckets."""
+        for part in whoami_parts(found):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def policies(self, found: Sequence[SeenPolicy]) -> None:
+        """Print the table of buckets and files with policies."""
+        for part in policy_parts(found):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def names(self, what: str, names: Sequence[str]) -> None:
+        """Print a line for each."""
+        for name in names:
+            self._out.say(Text(visible(name)))
+        if not names:
+            self._err.say(f"There is no {what}.")
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Print the sentence."""

@@ -19,6 +19,7 @@ from msgspec.structs import asdict
 from s3plan.errors import ProblemsError, S3PlanError, StoreError
 from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
+from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
@@ -180,6 +181,18 @@ class JsonView:
         """Write lines that are JSON already."""
         for line in lines:
             self._stream.write(line.encode())
+
+    def whoami(self, found: Whoami) -> None:
+        """Write the caller."""
+        _write(self._stream, {"type": "whoami", **asdict(found)})
+
+    def policies(self, found: Sequence[SeenPolicy]) -> None:
+        """Write the policies of buckets and of files."""
+        _write(self._stream, {"type": "policies", "policies": found})
+
+    def names(self, what: str, names: Sequence[str]) -> None:
+        """Write all names."""
+        _write(self._stream, {"type": f"{what}s", "names": names})
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Write the record."""

@@ -314,6 +314,7 @@ def _detail(step: Step, plan: PlanDocument, name: str, summary: WorklistSummary 
     if step.seconds is not None:
         title += f", {'about ' if step.seconds >= 1 else ''}{duration(step.seconds)}"
     lines = [f"<details><summary>{title}</summary>", "", f"- why: {prose(step.reason)}"]
+    lines += [f"- means: {prose(_in_dollars(sentence))}" for sentence in step.meaning or ()]
     lines.append(f"- id: {code(step.id)}")
     lines += [f"- {need.mode}: {code(need.step)}" for need in step.needs]
     lines.append(f"- undo: {REVERSIBILITY[step.reversibility]}. {prose(step.undo)}")

@@ -6,6 +6,7 @@ A pure function of the plan file: the same plan gives the same lines at the same
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple, Protocol, assert_never
 
 from rich.cells import cell_len
@@ -204,6 +205,8 @@ def _details(
     yield "id", Text(visible(step.id), style="dim")
     yield from _place(step)
     yield "why", Text(visible(step.reason))
+    means = [Text(visible(effect)) for effect in step.meaning or ()]
+    yield from zip(chain(["means"], repeat("")), means, strict=False)
     for need in step.needs:
         words = "after" if need.mode == "after" else "each after"
         yield words, Text(visible(need.step), style="dim")

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, Self
 from s3plan.errors import S3PlanError
 from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
+from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, GateReached, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.status import RunStatus
@@ -100,6 +101,15 @@ class View(Protocol):
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines with their ends, made by ``views.tabular``, as they come."""
+
+    def whoami(self, found: Whoami) -> None:
+        """Whose credentials these are."""
+
+    def policies(self, found: Sequence[SeenPolicy]) -> None:
+        """The policies of buckets, and policy files."""
+
+    def names(self, what: str, names: Sequence[str]) -> None:
+        """Names of things, one a line; ``what`` is one of them."""
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """A short result: as a sentence for people, as a record for programs."""

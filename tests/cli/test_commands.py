@@ -507,7 +507,9 @@ def test_schema_prints_the_schema_of_a_kind(
     assert main(["schema", "BucketEvacuation"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "BucketEvacuation"
     assert main(["schema", "Nonsense"]) == 64
-    assert "there are approvals, bucketevacuation, connection" in capsys.readouterr().err
+    listed = capsys.readouterr().err
+    assert "bucketevacuation" in listed
+    assert "connection" in listed
 
 
 def test_what_init_writes_is_valid(api: FakeApi) -> None:

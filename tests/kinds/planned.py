@@ -13,10 +13,13 @@ from s3plan.inventory.catalogue import CatalogueState
 from s3plan.kinds import Observed, load, plan_all
 from s3plan.kinds.loading import Loaded
 from s3plan.model.buckets import BucketFacts
+from s3plan.model.capabilities import UNPROBED
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.plan import PlanFile
 from s3plan.plan.seal import seal
+from s3plan.rules.policies.meaning import Caller
+from s3plan.rules.policies.principals import read_principal
 from s3plan.rules.pricelist import shipped
 from s3plan.tables import ARCHIVE_TIERS, CATALOGUE, LISTING, TREE, Database
 
@@ -46,10 +49,10 @@ class Planned:
         return {item.key: item.path for item in self.file.items(step.id)}
 
 
-def manifest(tmp_path: Path, spec: str) -> Path:
+def manifest(tmp_path: Path, spec: str, kind: str = "BucketEvacuation") -> Path:
     path = tmp_path / "manifest.yaml"
     path.write_text(
-        "apiVersion: s3plan/v1\nkind: BucketEvacuation\nmetadata: {name: test}\nspec:\n"
+        f"apiVersion: s3plan/v1\nkind: {kind}\nmetadata: {{name: test}}\nspec:\n"
         + "".join(f"  {line}\n" for line in spec.strip().splitlines())
     )
     return path
@@ -59,8 +62,9 @@ def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
     """Plan the manifest at ``path`` from an inventory.
 
     ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
-    being its archive tier in INTELLIGENT_TIERING; ``tree``: path to
-    ``[size, mtime_ns]``; ``catalogues``: bucket to ``{state, rows: [{key, path, ...}]}``.
+    being its archive tier in INTELLIGENT_TIERING; ``tree``: path to ``[size, mtime_ns]``;
+    ``catalogues``: bucket to ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to
+    tags; ``caller``: an ARN, with ``secure`` and ``role``.
     """
     loaded = load([path], variables={}, environ={})
     with Database(tmp_path / "scratch") as database:
@@ -130,7 +134,17 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         now=datetime.fromisoformat(inventory.get("now", NOW)),
         sealed={name: tuple(keys) for name, keys in inventory.get("sealed", {}).items()},
         prices=shipped().region(target.endpoint, target.region),
+        tags=inventory.get("tags", {}),
+        caller=_caller(inventory),
+        capabilities=inventory.get("capabilities", UNPROBED),
     )
+
+
+def _caller(inventory: Mapping[str, Any]) -> Caller | None:
+    if "caller" not in inventory:
+        return None
+    principal = read_principal(inventory["caller"])
+    return Caller(principal, inventory.get("role"), secure=inventory.get("secure", True))
 
 
 def append(database: Database, table: Any, rows: list[dict[str, Any]], **constants: str) -> None:

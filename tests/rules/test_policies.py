@@ -22,7 +22,7 @@ from s3plan.rules.policies.making import (
     resources,
     tls_only,
 )
-from s3plan.rules.policies.meaning import Caller, effects, lockout, sentences
+from s3plan.rules.policies.meaning import Caller, access_changes, lockout, sentences
 from s3plan.rules.policies.principals import policy_arns, read_principal
 
 ACCOUNT = "123456789012"
@@ -189,7 +189,9 @@ def test_only_the_named_ones_are_not_denied() -> None:
         list(faults(read_policy(restricted(USER.arn), "x"), restricted(USER.arn), "secret")) == []
     )
     told = list(
-        sentences(effects(None, read_policy(restricted(USER.arn), "x"), "secret", Caller(USER)))
+        sentences(
+            access_changes(None, read_policy(restricted(USER.arn), "x"), "secret", Caller(USER))
+        )
     )
     assert told == [
         f"loses access: everybody else in account {ACCOUNT} (list, read, write, delete)"
@@ -199,7 +201,7 @@ def test_only_the_named_ones_are_not_denied() -> None:
 def test_services_lose_access_unless_they_are_spared() -> None:
     """``services: true`` keeps log delivery and replication going (s3-facts, f)."""
     without = read_policy(restricted(USER.arn, services=False), "x")
-    told = " ".join(sentences(effects(None, without, "secret", Caller(USER))))
+    told = " ".join(sentences(access_changes(None, without, "secret", Caller(USER))))
     assert "AWS services" in told
 
 
@@ -208,7 +210,7 @@ def test_who_gains_is_told() -> None:
     open_to_all = document(ALLOW | {"Sid": "Public", "Principal": "*", "Action": "s3:GetObject"})
     told = list(
         sentences(
-            effects(
+            access_changes(
                 read_policy(restricted(USER.arn), "x"),
                 read_policy(open_to_all, "x"),
                 "secret",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.errors import ManifestError
-from s3plan.kinds.fields import Duration, Fields, Frame, Size
+from s3plan.kinds.fields import BucketFields, Duration, Fields, Frame, Size, Text
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model import steps as model
 from s3plan.model.steps import Tier
@@ -42,17 +42,6 @@ Moment = Annotated[
     Field(min_length=2, examples=["30d", "12h", "2026-01-31", "2026-01-31T12:00:00Z"]),
     AfterValidator(_moment_checked),
 ]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class BucketFields(Fields):
-    """Which buckets: names, or globs in which ``*`` is any text and ``?`` one character."""
-
-    include: tuple[Text, ...] = Field(
-        min_length=1,
-        description="Names or globs. A name must exist; a glob may match nothing.",
-    )
-    exclude: tuple[Text, ...] = Field((), description="Names or globs to leave out.")
 
 
 class DestinationFields(Fields):

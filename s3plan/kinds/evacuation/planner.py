@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 from s3plan.errors import PlanningError, ProblemsError
@@ -24,6 +25,15 @@ from s3plan.kinds.evacuation.obstacles import (
 from s3plan.kinds.evacuation.steps import steps_of
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.model.steps import (
+    AnyAction,
+    Configure,
+    Delete,
+    DeleteBucket,
+    Download,
+    Restore,
+    Verify,
+)
 from s3plan.plan import StepDraft
 
 
@@ -50,6 +60,18 @@ class Evacuation:
             ignore=spec.verify.ignore,
             parallel=spec.parallel_buckets,
         )
+
+    def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
+        """Copies to the disk and, where asked for, deletions."""
+        spec = _spec(manifest)
+        actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), Verify("", "")]
+        if spec.freeze == "policy":
+            actions.append(Configure("policy", probe=("list", "get")))
+        if spec.delete == "afterVerification":
+            actions.append(Delete(""))
+        if spec.delete_bucket:
+            actions.append(DeleteBucket("", ""))
+        yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Buckets one after the other in byte order; every problem of every bucket together."""

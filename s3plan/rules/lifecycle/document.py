@@ -264,9 +264,37 @@ def minimum_of(document: object) -> MinimumSize:
     return "varies_by_storage_class" if said == "varies_by_storage_class" else DEFAULT_MINIMUM
 
 
+def lifecycle_meaning(document: object) -> tuple[object, ...] | None:
+    """What two documents that S3 treats alike have in common, and no others.
+
+    The order of rules does not count. What is not known here counts as it is written. None where
+    there is no rule.
+    """
+    rules = document.get("Rules", []) if isinstance(document, Mapping) else []
+    if not rules:
+        return None
+    found = [
+        (rule.id, rule, {key: value for key, value in written.items() if key not in _KNOWN})
+        for written, rule in zip(rules, map(read_rule, rules), strict=True)
+    ]
+    return (minimum_of(document), *sorted(found, key=lambda one: one[0]))
+
+
 def same_lifecycle(one: object, other: object) -> bool:
-    """Whether S3 does the same by both documents; the order of rules does not count."""
-    if one is None or other is None:
-        return one is other
-    rules = [sorted(read_rules(document), key=lambda rule: rule.id) for document in (one, other)]
-    return rules[0] == rules[1] and minimum_of(one) == minimum_of(other)
+    """Whether S3 does the same by both documents; None is none."""
+    return lifecycle_meaning(one) == lifecycle_meaning(other)
+
+
+_KNOWN = frozenset(
+    {
+        "ID",
+        "Status",
+        "Prefix",
+        "Filter",
+        "Transitions",
+        "Expiration",
+        "NoncurrentVersionTransitions",
+        "NoncurrentVersionExpiration",
+        "AbortIncompleteMultipartUpload",
+    }
+)

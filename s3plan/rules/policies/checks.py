@@ -118,7 +118,7 @@ def _statement(statement: Statement, bucket: str) -> Iterator[Fault]:
         )
     yield from _actions(statement)
     yield from _resources(statement, bucket)
-    for condition in statement.conditions:
+    for condition in statement.in_order():
         yield from _condition(condition)
 
 

@@ -61,7 +61,7 @@ def _plain(statement: Statement) -> dict[str, Any]:
         if matching is not None:
             values = map(spelt, matching.values) if name == "Action" else matching.values
             plain[f"Not{name}" if matching.inverted else name] = sorted(values)
-    for condition in statement.conditions:
+    for condition in statement.in_order():
         plain[f"Condition {condition.operator} {condition.key}"] = sorted(condition.values)
     return plain
 

@@ -47,6 +47,10 @@ class Statement(Struct, frozen=True):
     resources: Matching
     conditions: frozenset[Condition] = frozenset()
 
+    def in_order(self) -> list[Condition]:
+        """The conditions, in an order that does not depend on the process."""
+        return sorted(self.conditions, key=lambda one: (one.operator, one.key, sorted(one.values)))
+
 
 class Policy(Struct, frozen=True):
     """A policy's statements in the order of the document, and its version."""
@@ -57,10 +61,6 @@ class Policy(Struct, frozen=True):
     def meaning(self) -> tuple[str, ...]:
         """What is equal of two policies that IAM treats alike; statements have no order."""
         return (self.version, *sorted(repr(_sorted(one)) for one in self.statements))
-
-    def same(self, other: Policy) -> bool:
-        """Whether IAM treats both alike."""
-        return self.meaning() == other.meaning()
 
 
 def _sorted(statement: Statement) -> tuple[object, ...]:
@@ -102,7 +102,7 @@ def same_policy(one: object, other: object) -> bool:
     """Whether two documents, None being no policy, mean the same to IAM."""
     if one is None or other is None:
         return one is other
-    return read_policy(one, "policy").same(read_policy(other, "policy"))
+    return read_policy(one, "policy").meaning() == read_policy(other, "policy").meaning()
 
 
 def policy_text(document: object) -> str:

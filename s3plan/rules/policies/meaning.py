@@ -45,7 +45,7 @@ class Subject(Struct, frozen=True):
     standing: Standing
 
 
-class Effect(Struct, frozen=True):
+class AccessChange(Struct, frozen=True):
     """What somebody loses and gains, in the words of :data:`USES`."""
 
     label: str
@@ -89,16 +89,18 @@ def answer_for(
     return "perhaps-denied" if answers & {"denied", "perhaps-denied"} else "nothing"
 
 
-def effects(
+def access_changes(
     before: Policy | None, after: Policy | None, bucket: str, caller: Caller
-) -> tuple[Effect, ...]:
+) -> tuple[AccessChange, ...]:
     """Everybody whose access changes, the caller first."""
     found = []
     for subject in _subjects((before, after), caller):
         was = set(_uses(before, bucket, subject))
         becomes = set(_uses(after, bucket, subject))
         if was != becomes:
-            found.append(Effect(subject.label, _in_order(was - becomes), _in_order(becomes - was)))
+            found.append(
+                AccessChange(subject.label, _in_order(was - becomes), _in_order(becomes - was))
+            )
     return tuple(found)
 
 
@@ -231,10 +233,10 @@ def _in_order(words: set[str]) -> tuple[str, ...]:
     return tuple(word for word, _, _ in USES if word in words)
 
 
-def sentences(found: Iterable[Effect]) -> Iterator[str]:
-    """Effects as lines for a person."""
-    for effect in found:
-        if effect.loses:
-            yield f"loses access: {effect.label} ({', '.join(effect.loses)})"
-        if effect.gains:
-            yield f"gains access: {effect.label} ({', '.join(effect.gains)})"
+def sentences(found: Iterable[AccessChange]) -> Iterator[str]:
+    """Changes as lines for a person."""
+    for change in found:
+        if change.loses:
+            yield f"loses access: {change.label} ({', '.join(change.loses)})"
+        if change.gains:
+            yield f"gains access: {change.label} ({', '.join(change.gains)})"

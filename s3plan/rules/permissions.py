@@ -1,0 +1,225 @@
+"""Which IAM actions every verb needs, and what takes a verb back: the least policy of a manifest.
+
+Actions are IAM's, not the API's: HeadObject is s3:GetObject, HeadBucket is s3:ListBucket, and the
+lifecycle configuration is s3:GetLifecycleConfiguration
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html). A test
+records the requests of full runs and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, assert_never
+
+from msgspec import Struct
+
+from s3plan.model.buckets import DocumentName
+from s3plan.model.steps import (
+    AnyAction,
+    Configure,
+    Copy,
+    CreateBucket,
+    Delete,
+    DeleteBucket,
+    Download,
+    RemoveCopy,
+    RemoveFile,
+    Restore,
+    Upload,
+    Verify,
+    VerifyCopies,
+)
+from s3plan.rules.bucketdocuments import NOT_PUT
+
+On = Literal["account", "bucket", "object", "role"]
+"""What an action is about: nothing of S3's in particular, the bucket itself, objects in it, or the
+role of the caller."""
+
+Phase = Literal["plan", "apply", "rollback"]
+
+READ: Final[dict[DocumentName, str]] = {
+    "abac": "s3:GetBucketAbac",
+    "accelerate": "s3:GetAccelerateConfiguration",
+    "acl": "s3:GetBucketAcl",
+    "analytics": "s3:GetAnalyticsConfiguration",
+    "cors": "s3:GetBucketCORS",
+    "encryption": "s3:GetEncryptionConfiguration",
+    "intelligent-tiering": "s3:GetIntelligentTieringConfiguration",
+    "inventory": "s3:GetInventoryConfiguration",
+    "lifecycle": "s3:GetLifecycleConfiguration",
+    "logging": "s3:GetBucketLogging",
+    "metadata-tables": "s3:GetBucketMetadataTableConfiguration",
+    "metrics": "s3:GetMetricsConfiguration",
+    "notification": "s3:GetBucketNotification",
+    "object-lock": "s3:GetBucketObjectLockConfiguration",
+    "ownership": "s3:GetBucketOwnershipControls",
+    "policy": "s3:GetBucketPolicy",
+    "public-access-block": "s3:GetBucketPublicAccessBlock",
+    "replication": "s3:GetReplicationConfiguration",
+    "request-payment": "s3:GetBucketRequestPayment",
+    "tagging": "s3:GetBucketTagging",
+    "versioning": "s3:GetBucketVersioning",
+    "website": "s3:GetBucketWebsite",
+}
+"""What reads each document of a bucket's configuration."""
+
+_WRITTEN_OTHERWISE: Final[dict[DocumentName, tuple[str, ...]]] = {
+    "metadata-tables": ("s3:CreateBucketMetadataTableConfiguration",),
+    "policy": ("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "website": ("s3:PutBucketWebsite", "s3:DeleteBucketWebsite"),
+}
+
+
+class Permission(Struct, frozen=True, order=True):
+    """One IAM action on something; ``bucket`` is a name or a glob, empty for the account."""
+
+    bucket: str
+    on: On
+    action: str
+
+
+def written(document: DocumentName) -> tuple[str, ...]:
+    """What writes and removes a document: most have one action for both."""
+    return _WRITTEN_OTHERWISE.get(document, (READ[document].replace(":Get", ":Put", 1),))
+
+
+def permissions_of(bucket: str, action: AnyAction) -> Iterator[Permission]:
+    """Everything that a step with this action on this bucket may need."""
+    for name in ("s3:ListBucket", *_on_bucket(action)):
+        yield Permission(bucket, "bucket", name)
+    for name in _on_objects(action):
+        yield Permission(bucket, "object", name)
+    if isinstance(action, Copy | VerifyCopies | RemoveCopy):
+        yield Permission(action.source, "bucket", "s3:ListBucket")
+        yield Permission(action.source, "object", "s3:GetObject")
+        if not isinstance(action, RemoveCopy):
+            yield Permission(action.source, "object", "s3:GetObjectTagging")
+
+
+def _on_bucket(action: AnyAction) -> tuple[str, ...]:
+    match action:
+        case CreateBucket():
+            return ("s3:CreateBucket",)
+        case DeleteBucket():
+            # What the bucket has is read once more, and saved, before it goes.
+            return ("s3:DeleteBucket", *READ.values())
+        case Configure():
+            return (READ[action.document], *written(action.document))
+        case _:
+            return ()  # _on_objects names every verb
+
+
+def _on_objects(action: AnyAction) -> tuple[str, ...]:
+    match action:
+        case Download() | Verify() | VerifyCopies():
+            return ("s3:GetObject", "s3:GetObjectTagging")
+        case Delete() | RemoveCopy():
+            return ("s3:GetObject", "s3:DeleteObject")
+        case Upload():
+            return ("s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
+        case Copy():
+            acl = ("s3:PutObjectAcl",) if action.acl is not None else ()
+            return (
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:PutObjectTagging",
+                *acl,
+            )
+        case RemoveFile():
+            return ("s3:GetObject",)
+        case Restore():
+            return ("s3:GetObject", "s3:RestoreObject")
+        case Configure():
+            return ("s3:GetObject",) if "get" in action.probe else ()
+        case CreateBucket() | DeleteBucket():
+            return ()
+        case _:
+            assert_never(action)
+
+
+def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
+    """What a rollback may do about a step."""
+    match action:
+        case Download():
+            return (RemoveFile(action.destination),)
+        case Delete():
+            return (Upload(action.destination),)
+        case DeleteBucket():
+            back = (Configure(name, fresh=True) for name in READ if name not in NOT_PUT)
+            return (CreateBucket(action.region, action.destination), *back)
+        case Copy():
+            return (RemoveCopy(action.source, ""),)
+        case Configure():
+            return (Configure(action.document),)
+        case Verify() | VerifyCopies() | Restore():
+            return ()
+        case CreateBucket() | Upload() | RemoveFile() | RemoveCopy():
+            return ()
+        case _:
+            assert_never(action)
+
+
+def looking(
+    bucket: str, documents: Iterable[DocumentName], *, listing: bool, tags: bool
+) -> Iterator[Permission]:
+    """What planning needs of a bucket: where it is, its documents, its listing, a few objects."""
+    yield Permission(bucket, "bucket", "s3:ListBucket")
+    for document in documents:
+        yield Permission(bucket, "bucket", READ[document])
+    if listing:
+        # A sample is looked at by HEAD, which a listing cannot replace.
+        yield Permission(bucket, "object", "s3:GetObject")
+    if tags:
+        yield Permission(bucket, "object", "s3:GetObjectTagging")
+
+
+def scratch(bucket: str) -> Iterator[Permission]:
+    """What probes and leases need in the scratch place."""
+    yield Permission(bucket, "bucket", "s3:ListBucket")
+    for action in ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"):
+        yield Permission(bucket, "object", action)
+
+
+def policy_for(
+    permissions: Iterable[Permission], *, partition: str, prefixes: dict[str, str]
+) -> dict[str, Any]:
+    """An identity policy that allows exactly these, a statement for each kind of resource.
+
+    ``prefixes`` narrows the objects of a bucket to keys that start so.
+    """
+    grouped: dict[tuple[str, On], set[str]] = {}
+    for one in permissions:
+        grouped.setdefault((one.bucket, one.on), set()).add(one.action)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": sorted(actions),
+                "Resource": _resource(bucket, on, partition, prefixes.get(bucket, "")),
+            }
+            for (bucket, on), actions in sorted(grouped.items())
+        ],
+    }
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region (https://docs.aws.amazon.com/general/latest/gr/rande.html)."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _resource(bucket: str, on: On, partition: str, prefix: str) -> str:
+    match on:
+        case "account":
+            return "*"
+        case "role":
+            return f"arn:{partition}:iam::*:role/*"
+        case "bucket":
+            return f"arn:{partition}:s3:::{bucket}"
+        case "object":
+            return f"arn:{partition}:s3:::{bucket}/{prefix}*"
+        case _:
+            assert_never(on)

@@ -1,0 +1,220 @@
+"""``s3plan iam``: the printed policy is what full runs were seen to need, no less and no more.
+
+What requests need is told here by a table of its own, from the service authorization reference, so
+that the code under test is not its own witness.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from s3plan import api
+from s3plan.cli.program import main
+from s3plan.model.buckets import DocumentName
+from s3plan.model.events import GateReached
+from s3plan.rules.permissions import READ, written
+from s3plan.rules.policies.known import known_actions
+from tests.access.conftest import Account
+from tests.faults.proxy import Asked, Proxy, proxy_to
+
+SUBRESOURCES = {
+    "abac": "BucketAbac",
+    "accelerate": "AccelerateConfiguration",
+    "acl": "BucketAcl",
+    "analytics": "AnalyticsConfiguration",
+    "cors": "BucketCORS",
+    "encryption": "EncryptionConfiguration",
+    "intelligent-tiering": "IntelligentTieringConfiguration",
+    "inventory": "InventoryConfiguration",
+    "lifecycle": "LifecycleConfiguration",
+    "logging": "BucketLogging",
+    "metadataConfiguration": "BucketMetadataTableConfiguration",
+    "metadataTable": "BucketMetadataTableConfiguration",
+    "metrics": "MetricsConfiguration",
+    "notification": "BucketNotification",
+    "object-lock": "BucketObjectLockConfiguration",
+    "ownershipControls": "BucketOwnershipControls",
+    "policy": "BucketPolicy",
+    "publicAccessBlock": "BucketPublicAccessBlock",
+    "replication": "ReplicationConfiguration",
+    "requestPayment": "BucketRequestPayment",
+    "tagging": "BucketTagging",
+    "versioning": "BucketVersioning",
+    "website": "BucketWebsite",
+}
+DELETED_BY_ITSELF = {"BucketPolicy", "BucketWebsite"}
+
+
+def actions_of(asked: Asked) -> set[tuple[str, str]]:
+    """What IAM must allow for a request: on what, and the action."""
+    if not asked.bucket:
+        if asked.method != "POST":
+            return {("account", "s3:ListAllMyBuckets")}
+        (name,) = parse_qs(asked.body.decode())["Action"]
+        # Everybody may ask who they are.
+        return set() if name == "GetCallerIdentity" else {("role", f"iam:{name}")}
+    if asked.key:
+        return {("object", action) for action in _on_object(asked)}
+    found = [name for sub, name in SUBRESOURCES.items() if sub in asked.query]
+    if found:
+        verb = {"GET": "Get", "PUT": "Put", "DELETE": "Put"}[asked.method]
+        if asked.method == "DELETE" and found[0] in DELETED_BY_ITSELF:
+            verb = "Delete"
+        return {("bucket", f"s3:{verb}{found[0]}")}
+    if asked.method == "POST" and "delete" in asked.query:
+        return {("object", "s3:DeleteObject")}
+    names = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket"}
+    return {("bucket", f"s3:{names.get(asked.method, 'DeleteBucket')}")}
+
+
+def _on_object(asked: Asked) -> Iterable[str]:
+    if "restore" in asked.query:
+        return ["s3:RestoreObject"]
+    if "tagging" in asked.query:
+        return {"GET": ["s3:GetObjectTagging"], "PUT": ["s3:PutObjectTagging"]}[asked.method]
+    if asked.method in {"GET", "HEAD"}:
+        return ["s3:GetObject"]
+    if asked.method == "DELETE":
+        return ["s3:DeleteObject"]
+    return ["s3:PutObject", *(["s3:PutObjectTagging"] if "x-amz-tagging" in asked.headers else [])]
+
+
+def recorded(proxy: Proxy) -> set[tuple[str, str]]:
+    return {pair for asked in proxy.asked for pair in actions_of(asked)}
+
+
+def printed(capsys: pytest.CaptureFixture[str], bucket: str, *options: str) -> set[tuple[str, str]]:
+    """The printed policy as the same pairs; it must name this bucket and no other."""
+    assert main(["iam", "manifest.yaml", *options]) == 0
+    policy = json.loads(capsys.readouterr().out)
+    places = {
+        "*": "account",
+        f"arn:aws:s3:::{bucket}": "bucket",
+        f"arn:aws:s3:::{bucket}/*": "object",
+        "arn:aws:iam::*:role/*": "role",
+    }
+    assert policy["Version"] == "2012-10-17"
+    return {
+        (places[statement["Resource"]], action)
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+    }
+
+
+def test_an_evacuation(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row D40 and E6: everything that plan, apply with deletion, and rollback were seen to need."""
+    bucket = account.bucket("photos")
+    account.s3.put_object(Bucket=bucket, Key="a", Body=b"1", Tagging="kind=photo")
+    account.s3.put_object(Bucket=bucket, Key="b", Body=b"2", StorageClass="GLACIER")
+    with proxy_to(account.server.endpoint) as proxy:
+        account.write(
+            "BucketEvacuation",
+            f"buckets: {{include: [{bucket}]}}\ndestination: {{path: here}}\n"
+            "delete: afterVerification\ndeleteBucket: true\nrestore: {poll: 1s}",
+            endpoint=proxy.endpoint,
+        )
+        assert api.plan([Path("manifest.yaml")]).plan is not None
+        assert account.apply().outcome == "held"
+        (gate,) = [event for event in account.events if isinstance(event, GateReached)]
+        approval = api.Approval("tester", None, {bucket: gate.evidence}, {})
+        finished = api.apply(Path("plan.json"), approval=approval)
+        assert finished.exit_code == 0
+        back = account.rollback()
+        assert back is not None
+        assert back.exit_code == 0
+        seen = recorded(proxy)
+    needed = printed(capsys, bucket)
+    assert seen <= needed
+    # The new bucket got back what the old one had; the others' documents nobody had to write.
+    put_back = {("bucket", action) for name in READ for action in written(name)}
+    assert needed - seen <= put_back
+
+
+@pytest.mark.parametrize("kind", ["BucketAccess", "BucketLifecycle"])
+def test_configuration(
+    account: Account, capsys: pytest.CaptureFixture[str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for kinds that write documents, by whoever has a session of a role."""
+    bucket = account.bucket("astro", "a")
+    specs = {
+        "BucketAccess": "policy: {document: {Version: '2012-10-17', Statement: [{Sid: A, Effect:"
+        f" Allow, Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::{bucket}/*',"
+        " Condition: {StringEquals: {'aws:SourceVpc': vpc-1}}}]}}\n"
+        "ownership: enforced\nencryption: {algorithm: 'aws:kms'}\npublicAccess: blocked",
+        "BucketLifecycle": "housekeeping: {}\nrules:\n"
+        "- {id: t, filter: {tag: {a: b}}, transitions: [{days: 1, storageClass: GLACIER}]}",
+    }
+    _as_a_session(account, monkeypatch)
+    with proxy_to(account.server.endpoint) as proxy:
+        spec = f"buckets: {{include: [{bucket}]}}\n{specs[kind]}"
+        account.write(kind, spec, endpoint=proxy.endpoint)
+        assert account.plan()
+        assert account.apply().exit_code == 0, account.problems()
+        back = account.rollback()
+        assert back is not None
+        assert back.exit_code == 0
+        seen = recorded(proxy)
+    assert printed(capsys, bucket) == seen
+
+
+def _as_a_session(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+
+    keys: dict[str, Any] = {
+        "aws_access_key_id": account.server.access_key,
+        "aws_secret_access_key": account.server.secret_key,
+        "region_name": account.server.region,
+        "endpoint_url": account.server.endpoint,
+    }
+    iam, sts = boto3.client("iam", **keys), boto3.client("sts", **keys)
+    iam.create_role(RoleName="admin", AssumeRolePolicyDocument="{}")
+    arn = "arn:aws:iam::123456789012:role/admin"
+    given = sts.assume_role(RoleArn=arn, RoleSessionName="laptop")["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+
+
+def test_one_phase_alone(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever only plans needs nothing that writes."""
+    account.write("BucketLifecycle", "buckets: {include: [astro]}\nhousekeeping: {}")
+    planning = printed(capsys, "astro", "--phase", "plan")
+    assert ("bucket", "s3:PutLifecycleConfiguration") not in planning
+    assert ("bucket", "s3:GetLifecycleConfiguration") in planning
+    both = printed(capsys, "astro", "--phase", "plan", "--phase", "apply")
+    assert ("bucket", "s3:PutLifecycleConfiguration") in both
+
+
+def test_globs_prefixes_and_scratch(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Resources are as narrow as the manifest is."""
+    path = account.write(
+        "BucketEvacuation",
+        "buckets: {include: ['photos-*']}\ndestination: {path: here}\nselect: {prefix: 2019/}",
+    )
+    path.write_text(path.read_text().replace("  region:", "  scratch: s3://probes/p\n  region:"))
+    assert main(["iam", "manifest.yaml", "--json"]) == 0
+    policy = json.loads(capsys.readouterr().out)["policy"]
+    resources = {one["Resource"]: one["Action"] for one in policy["Statement"]}
+    assert resources["*"] == ["s3:ListAllMyBuckets"]
+    assert resources["arn:aws:s3:::photos-*/2019/*"] == [
+        "s3:GetObject",
+        "s3:GetObjectTagging",
+        "s3:RestoreObject",
+    ]
+    assert "s3:PutObject" in resources["arn:aws:s3:::probes/*"]
+
+
+def test_every_action_exists() -> None:
+    """E6: no name of an API operation where IAM has another."""
+    from typing import get_args
+
+    names: tuple[DocumentName, ...] = get_args(DocumentName)
+    actions = {READ[name] for name in names} | {one for name in names for one in written(name)}
+    unknown = {one for one in actions if one.removeprefix("s3:").lower() not in known_actions()}
+    assert unknown == set()
