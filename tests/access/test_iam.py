@@ -16,6 +16,7 @@ import pytest
 
 from s3plan import api
 from s3plan.cli.program import main
+from s3plan.kinds.registry import FOLDERS, kind_named
 from s3plan.model.buckets import DocumentName
 from s3plan.model.events import GateReached
 from s3plan.rules.permissions import READ, written
@@ -161,6 +162,36 @@ def test_configuration(
         assert back.exit_code == 0
         seen = recorded(proxy)
     assert printed(capsys, bucket) == seen
+
+
+def test_a_grouping(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Copies within one bucket, with tags of their own and of the sources, and the way back."""
+    bucket = account.bucket("library")
+    account.s3.put_object(Bucket=bucket, Key="7/Ann/a.mp3", Body=b"1", Tagging="kind=x")
+    account.s3.put_object(Bucket=bucket, Key="7/Ann/b.jpg", Body=b"2")
+    with proxy_to(account.server.endpoint) as proxy:
+        account.write(
+            "ObjectGrouping",
+            f"source: {{bucket: {bucket}}}\n"
+            "target: {key: '{type}/{row_id}_{name}_{file}', tags: {made: here}}",
+            endpoint=proxy.endpoint,
+        )
+        assert api.plan([Path("manifest.yaml")]).plan is not None
+        assert account.apply().exit_code == 0, account.problems()
+        back = account.rollback()
+        assert back is not None
+        assert back.exit_code == 0
+        seen = recorded(proxy)
+    needed = printed(capsys, bucket)
+    # Only a large copy is made in parts, and only one that fails is aborted.
+    assert needed - seen == {("object", "s3:AbortMultipartUpload")}
+    assert seen <= needed
+
+
+def test_every_kind_says_what_it_uses() -> None:
+    """A new kind without it would print a policy that is not enough."""
+    for name in FOLDERS:
+        assert callable(getattr(kind_named(name), "uses", None)), name
 
 
 def _as_a_session(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

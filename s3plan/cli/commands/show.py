@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from s3plan.cli.command import Command
-from s3plan.cli.itemfilter import read_filter
 from s3plan.cli.settings import settings
 
 _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
@@ -74,6 +73,8 @@ def command(
     if step is None and (filters or start or limit is not None):
         message = "--filter, --start and --limit choose items: name their step with --step ID"
         raise click.UsageError(message)
+    from s3plan.cli.itemfilter import read_filter
+
     conditions = [read_filter(text) for text in filters]
     if commit is not None and not _COMMIT.fullmatch(commit):
         message = f"`{commit}` is no commit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from s3plan.errors import PlanningError, ProblemsError
 from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec
@@ -16,6 +17,7 @@ from s3plan.kinds.grouping.obstacles import (
 )
 from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.model.steps import AnyAction, Copy, VerifyCopies
 from s3plan.plan import StepDraft
 
 
@@ -32,6 +34,16 @@ class Grouping:
         """The buckets, and what every key that matters in any of them starts with."""
         spec = _spec(manifest)
         return Scope(include=_buckets(spec), prefix=_common_prefix(spec), filters=manifest.filters)
+
+    def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
+        """Copies, of the sources and into the backup, and their verification."""
+        spec = _spec(manifest)
+        source = spec.source.bucket
+        yield spec.target_bucket, Copy(source, acl=spec.target.acl)
+        yield spec.target_bucket, VerifyCopies(source, "")
+        if spec.backup is not None:
+            yield spec.backup.bucket or source, Copy(source)
+            yield spec.backup.bucket or source, VerifyCopies(source, "")
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Backup, copies and their verification; every problem of the whole mapping together."""
