@@ -679,7 +679,7 @@ async def _plan(
     loaded: kinds.Loaded, out: Path, observer: Observer, prices: PriceList
 ) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
-    from s3plan.inventory.opinions import with_opinions
+    from s3plan.plan.opinions import with_opinions
     from s3plan.plan.seal import seal
 
     side_by_side = kinds.parallel_buckets(loaded)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from s3plan.errors import PlanningError, ProblemsError, S3PlanError, StoreError
 from s3plan.model.steps import Configure, Probe
-from s3plan.plan import StepDraft
+from s3plan.plan.drafts import StepDraft
 from s3plan.rules.bucketdocuments import text
 from s3plan.rules.policies.meaning import Caller
 from s3plan.store import Store
