@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from s3plan.engine import runs
 from s3plan.engine.context import Context
-from s3plan.engine.state import GOOD, ItemState
+from s3plan.engine.state import GOOD, WAITING, ItemState
 from s3plan.errors import S3PlanError
 from s3plan.model.events import RunBegan, RunFinished, StepBegan
 from s3plan.model.journal import RunOutcome, StepOutcome
@@ -140,7 +140,9 @@ def _closing(
         case "done":
             return f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back", None
         case "interrupted":
-            return "interrupted; the journal is consistent", context.retry_command()
+            restoring = sum(count[code] for code in WAITING)
+            goes_on = f"; S3 goes on restoring {restoring:,} objects" if restoring else ""
+            return f"interrupted; the journal is consistent{goes_on}", context.retry_command()
         case "incomplete":
             reason = "; ".join(dict.fromkeys(str(error) for error in walk.errors))
             if count[ItemState.DRIFTED] and not count[ItemState.FAILED]:

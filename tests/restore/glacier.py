@@ -53,7 +53,8 @@ class Glacier:
     classes: dict[str, str] = field(default_factory=dict)
     tiered: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
-    on_list: Callable[[], None] = lambda: None
+    on_look: Callable[[], None] = lambda: None
+    before_restore: Callable[[str], None] = lambda _: None
     speed: float = 0
     _began: float = field(default_factory=time.time)
     _skipped: float = 0
@@ -77,6 +78,11 @@ class Glacier:
         """Let the clock go on."""
         self._skipped += hours * 3600
 
+    def begin(self, key: str, *, hours: float, days: float) -> None:
+        """Somebody else's restore, ready after so many hours."""
+        ready = self.now + hours * 3600
+        self.copies[key] = Copy(ready, ready + days * DAY, "Standard")
+
     def status(self, key: str) -> Copy | None:
         """The restore of a key that has not expired."""
         copy = self.copies.get(key)
@@ -94,6 +100,7 @@ class Glacier:
         days, tier = _DAYS.search(body), _TIER.search(body)
         assert tier is not None
         name = tier[1].decode()
+        self.before_restore(key)
         self.asked.append((key, name, int(days[1]) if days else None))
         if not self._is_archived(key):
             await refuse(403, "InvalidObjectState")(exchange)
@@ -116,7 +123,7 @@ class Glacier:
         exchange.send(answer(202, ""))
 
     async def _list(self, exchange: Exchange) -> None:
-        self.on_list()
+        self.on_look()
         reply = await exchange.served()
         wanted = exchange.asked.headers.get("x-amz-optional-object-attributes") == "RestoreStatus"
         body = _CONTENTS.sub(lambda found: self._entry(found[0], wanted=wanted), reply.body)
@@ -148,6 +155,7 @@ class Glacier:
 
     async def _head(self, exchange: Exchange) -> None:
         reply = await exchange.served()
+        self.on_look()
         key = exchange.asked.key
         copy = self.status(key)
         lines = []

@@ -175,7 +175,8 @@ class _Restorer:
             return "ready", ""
         if seen.storage_class == TIERED_CLASS and seen.by_head and seen.archive is None:
             return "ready", ""
-        return ("expired", "") if seen.by_head else None
+        asked_for = state not in (ItemState.PENDING, ItemState.FAILED)
+        return ("expired", "") if seen.by_head and asked_for else None
 
     def _drifted(self, item: Item, seen: Seen | None) -> None:
         what = "is gone from S3" if seen is None else "was changed in S3"
