@@ -6,7 +6,7 @@ from s3plan.engine.lanes import lanes
 from s3plan.model.steps import Download, Gate, Need, Step, Totals
 
 
-def _step(name: str, subject: str, *needs: str, evidence: str | None = None) -> Step:
+def step(name: str, subject: str, *needs: str, evidence: str | None = None) -> Step:
     return Step(
         id=name,
         action=Download("/archive"),
@@ -21,19 +21,19 @@ def _step(name: str, subject: str, *needs: str, evidence: str | None = None) -> 
 
 
 def test_a_bucket_is_a_lane_and_lanes_keep_the_order_of_the_plan() -> None:
-    steps = [_step("a1", "a"), _step("b1", "b"), _step("a2", "a"), _step("c1", "c")]
-    assert [[step.id for step in lane] for lane in lanes(steps)] == [["a1", "a2"], ["b1"], ["c1"]]
+    steps = [step("a1", "a"), step("b1", "b"), step("a2", "a"), step("c1", "c")]
+    assert [[one.id for one in lane] for lane in lanes(steps)] == [["a1", "a2"], ["b1"], ["c1"]]
 
 
 def test_buckets_that_a_need_or_a_gate_connects_are_one_lane() -> None:
     """Else a lane could wait for one whose turn never comes."""
     steps = [
-        _step("a1", "a"),
-        _step("b1", "b"),
-        _step("c1", "c"),
-        _step("c2", "c", "a1"),
-        _step("d1", "d", evidence="c2"),
-        _step("e1", "e"),
+        step("a1", "a"),
+        step("b1", "b"),
+        step("c1", "c"),
+        step("c2", "c", "a1"),
+        step("d1", "d", evidence="c2"),
+        step("e1", "e"),
     ]
-    found = [[step.id for step in lane] for lane in lanes(steps)]
+    found = [[one.id for one in lane] for lane in lanes(steps)]
     assert found == [["a1", "c1", "c2", "d1"], ["b1"], ["e1"]]
