@@ -34,6 +34,7 @@ from s3plan.errors import ProblemsError, StaleError
 from s3plan.localfs.appendlog import AppendLog
 from s3plan.localfs.limits import ensure_descriptors
 from s3plan.localfs.locks import hold
+from s3plan.localfs.tree import Tree
 from s3plan.model.events import RunFinished, Warned
 from s3plan.model.journal import (
     JOURNAL_FORMAT,
@@ -142,9 +143,11 @@ async def rollback(
             await _check_target(store, original)
             async with locked(around, original, None, applied, store) as places:
                 plan = await _rollback_plan(run, original, store, around, keep=going_on)
+                if plan is not None:
+                    check_digest(approval, plan.digest, lambda _: None)
+                await asyncio.to_thread(_drop_unfinished, original)
                 if plan is None:
                     return None
-                check_digest(approval, plan.digest, lambda _: None)
                 log = (
                     AppendLog.open(run.rollback_journal)
                     if going_on
@@ -297,6 +300,14 @@ async def _mirror(store: Store, held: Held, run: Run, plan: PlanFile) -> Mirror 
 
 
 # -- the session ---------------------------------------------------------------------------------
+
+
+def _drop_unfinished(plan: PlanFile) -> None:
+    """Remove what downloads in ranges left: no session of this run goes on with them."""
+    for step in plan.steps:
+        if isinstance(step.action, Download):
+            with Tree.open(Path(step.action.destination), create=False) as tree:
+                tree.clean_resumable(step.subject)
 
 
 async def _rollback_plan(

@@ -30,6 +30,12 @@ class LimitFields(Fields):
     object_timeout: Duration = Field(
         0.0, ge=0, description="Seconds that one object may take; 0 is no limit."
     )
+    parts: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Ranges of one large object that are downloaded at once; 1 is one stream.",
+    )
 
 
 class ConnectionSpec(Fields):
@@ -101,5 +107,6 @@ class ConnectionDocument(DocumentFrame):
                 bandwidth=limits.bandwidth,
                 memory=limits.memory,
                 object_timeout=limits.object_timeout,
+                parts=limits.parts,
             ),
         )

@@ -9,19 +9,22 @@ what to do) where the disk refuses. How a path is reached is the business of
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat as stat_bits
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from s3plan.errors import DestinationError
-from s3plan.localfs import temporary
+from s3plan.localfs import resumable, temporary
 from s3plan.localfs.confinement import Confinement
 from s3plan.localfs.partial import Bytes, Partial, seal, stat_of, write_all
 from s3plan.localfs.reading import ReadFile
 from s3plan.localfs.refusals import Changed, Missing, Occupied, RootMissingError, refusal
 from s3plan.localfs.renaming import Renamer
+from s3plan.localfs.resumable import Cut, Resumable
 from s3plan.localfs.roots import open_root
 from s3plan.localfs.scanning import any_stat, scan_tree
 from s3plan.localfs.temporary import Temporary
@@ -164,7 +167,7 @@ class Tree:
                 stat = seal(descriptor, mtime_ns)
             finally:
                 os.close(descriptor)  # raises too, where a network filesystem writes late
-            self._place(name, path)
+            self._place(path, place.directory, name)
         except BaseException as error:
             place.discard(name)
             if isinstance(error, OSError):
@@ -182,11 +185,32 @@ class Tree:
 
         def put() -> None:
             try:
-                self._place(name, path)
+                self._place(path, place.directory, name)
             except OSError as error:
                 raise refusal(error, path, "rename the file") from error
 
         return Partial(path, descriptor, size, put, lambda: place.discard(name))
+
+    def resumable(self, path: str, bucket: str, cut: Cut) -> Resumable:
+        """A large file to be written in ranges, gone on with where it was begun before."""
+        name = hashlib.sha256("\0".join((*cut.source, path)).encode()).hexdigest()[:32]
+        place = resumable.place_of(bucket)
+        try:
+            directory = self.confinement.make_directory(place)
+        except OSError as error:
+            raise refusal(error, place, "make the directory") from error
+        return Resumable(path, directory, name, cut, partial(self._place, path))
+
+    def clean_resumable(self, bucket: str) -> int:
+        """Remove the unfinished files of a bucket; how many there were.
+
+        Call it with the run's lock held, and when nothing is being written.
+        """
+        try:
+            return resumable.clean(self.confinement, bucket)
+        except OSError as error:
+            place = resumable.place_of(bucket)
+            raise refusal(error, place, "remove unfinished files") from error
 
     def make_marker(self, path: str) -> FileStat:
         """Make the directory ``path`` (ending in ``/``) with all above it; it may be there already.
@@ -297,11 +321,11 @@ class Tree:
                     self._temporary = Temporary(self.confinement)
         return self._temporary
 
-    def _place(self, temporary_name: bytes, path: str) -> None:
-        """Give a finished temporary file its path. Raises OSError."""
+    def _place(self, path: str, directory: int, unfinished: bytes) -> None:
+        """Give the finished file ``unfinished`` of a directory its path. Raises OSError."""
         parent, name = self.confinement.parent(path, create=True)
         try:
-            self._renamer.rename(self._own_temporary().directory, temporary_name, parent, name)
+            self._renamer.rename(directory, unfinished, parent, name)
         finally:
             os.close(parent)
         self._written(path)

@@ -10,7 +10,8 @@ from msgspec import Struct
 class Limits(Struct, frozen=True, omit_defaults=True):
     """Ceilings. ``requests`` a second, ``bandwidth`` and ``memory`` in bytes (a second).
 
-    ``object_timeout`` is seconds for one object, 0 is none.
+    ``object_timeout`` is seconds for one object, 0 is none. ``parts`` is how many ranges of one
+    large object are in flight at once.
     """
 
     connections: int = 32
@@ -18,6 +19,7 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     bandwidth: int | None = None
     memory: int = 256 * 1024 * 1024
     object_timeout: float = 0
+    parts: int = 4
 
 
 class Connection(Struct, frozen=True, omit_defaults=True):

@@ -25,14 +25,21 @@ class Hasher(Protocol):
         """The digest of everything so far; more may follow."""
 
 
-class _Plain(Hasher, Protocol):
+class RawHasher(Hasher, Protocol):
+    """A digest whose bytes can be had, to make another one of them."""
+
+    def raws(self) -> list[bytes]:
+        """The digest's bytes; of a composite one, those of each part so far."""
+
+
+class _Plain(RawHasher, Protocol):
     """A digest of the whole, which a composite is made of."""
 
     def raw(self) -> bytes:
         """The digest's bytes."""
 
 
-def hasher(algorithm: ChecksumAlgorithm, parts: str = "") -> Hasher:
+def hasher(algorithm: ChecksumAlgorithm, parts: str = "") -> RawHasher:
     """A new digest of nothing yet; composite where ``parts`` says the sizes of parts."""
     return _Composite(algorithm, parts) if parts else _plain(algorithm)
 
@@ -73,6 +80,9 @@ class _Crc:
     def raw(self) -> bytes:
         return self._value.to_bytes(self._width, "big")
 
+    def raws(self) -> list[bytes]:
+        return [self.raw()]
+
     def checksum(self) -> Checksum:
         return Checksum(self._algorithm, spell(self._algorithm, self.raw()))
 
@@ -90,6 +100,9 @@ class _Hash:
 
     def raw(self) -> bytes:
         return self._hash.digest()
+
+    def raws(self) -> list[bytes]:
+        return [self.raw()]
 
     def checksum(self) -> Checksum:
         return Checksum(self._algorithm, spell(self._algorithm, self.raw()))
@@ -131,9 +144,12 @@ class _Composite:
                 self._raws.append(self._part.raw())
                 self._part = None
 
-    def checksum(self) -> Checksum:
+    def raws(self) -> list[bytes]:
         unfinished = [self._part.raw()] if self._part is not None else []
-        return composed(self._algorithm, self._parts, self._raws + unfinished)
+        return self._raws + unfinished
+
+    def checksum(self) -> Checksum:
+        return composed(self._algorithm, self._parts, self.raws())
 
 
 def composed(algorithm: ChecksumAlgorithm, parts: str, raws: Sequence[bytes]) -> Checksum:
@@ -141,6 +157,26 @@ def composed(algorithm: ChecksumAlgorithm, parts: str, raws: Sequence[bytes]) ->
     outer = _plain(algorithm)
     outer.update(b"".join(raws))
     return Checksum(algorithm, f"{spell(algorithm, outer.raw())}-{len(raws)}", parts)
+
+
+def crc_width(algorithm: ChecksumAlgorithm) -> int:
+    """Bytes of a CRC."""
+    return _crc(algorithm)[1]
+
+
+def crc_joined(algorithm: ChecksumAlgorithm, first: int, second: int, size: int) -> int:
+    """The CRC of some bytes and ``size`` more, from those of the two."""
+    from awscrt import checksums  # noqa: PLC0415 - as below
+
+    match algorithm:
+        case "CRC64NVME":
+            joined = checksums.combine_crc64nvme
+        case "CRC32C":
+            joined = checksums.combine_crc32c
+        case _:
+            joined = checksums.combine_crc32
+    value: int = joined(first, second, size)
+    return value
 
 
 @cache

@@ -21,6 +21,7 @@ from s3plan.store import (
     listing,
     multipart,
     parts,
+    ranges,
     restoring,
     versions,
 )
@@ -144,6 +145,25 @@ class Bucket:
         )
         assert receiver.head is not None
         return receiver.head
+
+    async def get_range(
+        self,
+        key: str,
+        sink: ranges.RangeSink,
+        first: int,
+        end: int,
+        *,
+        of: ObjectHead,
+        version: str | None = None,
+    ) -> None:
+        """GetObject of bytes ``first`` up to ``end`` (not among them) of exactly the object ``of``.
+
+        What ``sink`` raises comes out of here. `PreconditionFailedError` when the object is another
+        by now; `NotSupportedError` where the endpoint sends the whole instead.
+        """
+        await ranges.fetch(
+            self._sender, self._read("GET", key, of.etag, version), sink, first, end, of
+        )
 
     async def part_sizes(
         self, key: str, count: int, *, if_match: str, version: str | None = None

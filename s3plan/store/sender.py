@@ -322,7 +322,11 @@ class Sender:
         if streaming is None:
             return await self._wire.exchange(out, request.body)
         return await self._wire.stream(
-            out, receiver=streaming.receiver, source=streaming.source, size=streaming.size
+            out,
+            receiver=streaming.receiver,
+            source=streaming.source,
+            size=streaming.size,
+            good=206 if request.partial else 200,
         )
 
     async def _correct(

@@ -36,6 +36,10 @@ class Answer(NamedTuple):
     seconds: float = 0.0
 
 
+class WholeObjectSent(Exception):
+    """The endpoint answers with the whole object where a range of it was asked for."""
+
+
 class WireError(Exception):
     """No whole answer came. ``sent`` tells whether the server may have seen the request."""
 
@@ -70,15 +74,23 @@ class Transfer:
     """The callbacks of one streamed request; all but ``cancelled`` belong to its thread."""
 
     def __init__(
-        self, bandwidth: Bandwidth | None, receiver: Receiver | None, source: Source | None
+        self,
+        bandwidth: Bandwidth | None,
+        receiver: Receiver | None,
+        source: Source | None,
+        good: int = 200,
     ) -> None:
-        """``bandwidth`` None is unlimited; one of receiver and source may be None."""
+        """``bandwidth`` None is unlimited; one of receiver and source may be None.
+
+        ``good`` is the status of an answer whose body the receiver takes.
+        """
         self.cancelled = threading.Event()
         self.source = source
         self.lines: list[bytes] = []
         self.raised: BaseException | None = None
         self._bandwidth = bandwidth
         self._receiver = receiver
+        self._good = b"%d" % good
         self._accepted = False
         self._decided = False
         self._received = 0
@@ -150,7 +162,11 @@ class Transfer:
         """Give a good answer to the receiver; keep any other for the error message."""
         self._decided = True
         status_line = next(line for line in reversed(self.lines) if line.startswith(b"HTTP/"))
-        if self._receiver is not None and status_line.split(b" ", 2)[1].strip() == b"200":
+        status = status_line.split(b" ", 2)[1].strip()
+        if self._receiver is not None and status == b"200" != self._good:
+            # Nobody wants to read a whole object to its end because a range was asked for.
+            raise WholeObjectSent
+        if self._receiver is not None and status == self._good:
             self._receiver.accept(parse_headers(self.lines))
             self._accepted = True
 

@@ -143,16 +143,18 @@ class Wire:
         receiver: Receiver | None = None,
         source: Source | None = None,
         size: int = 0,
+        good: int = 200,
     ) -> Answer:
         """One request in a thread of its own, body streamed in or out. Raises `WireError`, or
-        what receiver or source raised.
+        what receiver or source raised. ``good`` is the status whose body the receiver takes.
 
         Cancelling aborts the transfer within about a second and returns only when the thread has
         let go of receiver and source.
         """
         async with self._slots:
             self._check_open()
-            transfer = Transfer(self._bandwidth if self._limited else None, receiver, source)
+            bandwidth = self._bandwidth if self._limited else None
+            transfer = Transfer(bandwidth, receiver, source, good)
             return await self._in_thread(
                 lambda: self._perform(out, transfer, size), transfer.cancelled
             )

@@ -45,6 +45,8 @@ _POINTS = (
     ("s3plan.localfs.locks", "_lock", "lock"),
     ("s3plan.localfs.syncing", "SyncPoint.sync", "syncfs"),
     ("s3plan.localfs.tree", "Tree._place", "rename"),
+    ("s3plan.localfs.resumable", "Resumable.write", "part of a range"),
+    ("s3plan.localfs.resumable", "Resumable.finish", "range"),
     ("s3plan.localfs.tree", "Tree.make_marker", "marker"),
     ("s3plan.localfs.tree", "Tree.remove", "remove file"),
     ("s3plan.localfs.tree", "Tree.prune_empty", "prune"),
@@ -175,7 +177,7 @@ def _wrap_logs() -> None:
 
 
 def _log_name(path: Path) -> str:
-    return _LOGS.get(path.name, "catalogue")
+    return "parts" if path.suffix == ".log" else _LOGS.get(path.name, "catalogue")
 
 
 def _child(request: dict[str, Any]) -> None:

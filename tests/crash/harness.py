@@ -118,6 +118,7 @@ def fill(scene: Scene) -> None:
         Tagging="owner=ann",
     )
     scene.put("d1/large.bin", bytes(range(256)) * (5 << 10))
+    scene.put("d1/huge.bin", bytes(range(255)) * (10 << 10))
     scene.put("d2/nothing.txt", b"")
     scene.put("empty/", b"")
 
@@ -262,7 +263,11 @@ def picture(scene: Scene) -> dict[str, Any]:
         "objects": scene.objects(),
         "files": scene.files() if scene.copies.exists() else {},
         "directories": {str(p.relative_to(scene.here)) for p in scene.copies.rglob("*/")},
-        "unfinished": [p.name for p in scene.here.glob(".s3plan/tmp/*/*") if p.name != "lock"],
+        "unfinished": [
+            p.name
+            for p in scene.here.glob(".s3plan/*/*/*")
+            if p.parts[-3] in ("tmp", "parts") and p.name != "lock"
+        ],
         "set aside": [p.name for p in scene.here.glob(".s3plan/set-aside/**/*")],
         "directory": {p.name for p in scene.directory.iterdir()},
         "catalogue": _catalogue(scene, run.id),

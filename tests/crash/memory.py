@@ -39,10 +39,10 @@ class Recorder:
         place, remove, marker = Tree._place, Tree.remove, Tree.make_marker
         sync, log_sync = SyncPoint.sync, AppendLog.sync
 
-        def placing(tree: Tree, name: bytes, path: str) -> None:
+        def placing(tree: Tree, path: str, directory: int, name: bytes) -> None:
             # Written down first: a kill in between leaves nothing that needs no looking at.
             self._note(placed=str(tree.root / path))
-            place(tree, name, path)
+            place(tree, path, directory, name)
 
         def marking(tree: Tree, path: str) -> Any:
             self._note(placed=str(tree.root / path) + "/")

@@ -18,6 +18,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.remove_copy": {"BATCH": 8},
     "handlers.delete": {"IN_FLIGHT": 2},
     "handlers.download": {"INTENT_RANGE": 20, "BATCH": 5},
+    "handlers.ranged": {"RANGED_FROM": 2 << 20, "RANGE": 1 << 20},
     "handlers.remove_file": {"BATCH": 12},
     "handlers.upload": {"RANGE": 12, "WORKERS": 4},
     "handlers.verify": {"CHUNK_ITEMS": 15},

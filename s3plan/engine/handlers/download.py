@@ -9,7 +9,7 @@ not match what S3 stored never gets its final name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -19,12 +19,15 @@ from msgspec import Struct
 
 from s3plan.engine.context import SMALL_BODY, Context, Destination
 from s3plan.engine.each import Feed
+from s3plan.engine.handlers import ranged
 from s3plan.engine.handlers.placing import Content, Placer, mtime_of
+from s3plan.engine.handlers.ranged import RangedFetch
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     ArchivedObjectError,
     DestinationError,
     NoSuchKeyError,
+    NotSupportedError,
     PreconditionFailedError,
     S3PlanError,
     StoreError,
@@ -77,6 +80,20 @@ class Finished(Struct, frozen=True):
     sizes: tuple[int, ...] = ()
 
 
+class _Arrived(Struct, frozen=True):
+    """A large body whose bytes are all in a file without a name.
+
+    ``digests`` are of the kind to compare by, and of the whole as local evidence falls back on.
+    """
+
+    item: Item
+    head: ObjectHead
+    tags: dict[str, str] | None
+    expected: Checksum | None
+    digests: tuple[Checksum, Checksum]
+    commit: Callable[[int], FileStat]
+
+
 class _Drifted(Exception):
     """The object is not the one that was planned."""
 
@@ -94,6 +111,7 @@ class _Downloader:
         self.ready: asyncio.Queue[Fetched | None] = asyncio.Queue(maxsize=4 * BATCH)
         self.memory = context.bodies
         self.streams = context.streams
+        self.parts = context.plan.header.connection.limits.parts
         self.intending = asyncio.Lock()
         self.intended = 0
         """Items up to this number, it not among them, may be requested."""
@@ -217,6 +235,9 @@ class _Downloader:
         if self.state.of(item.n) is not ItemState.PENDING and await self._adopted(item):
             return
         sizes = await self._part_sizes(item)
+        if item.size >= ranged.RANGED_FROM and self.parts > 1:
+            await self._ranged(item, sizes)
+            return
         if item.size > SMALL_BODY:
             async with self.streams:
                 await self._stream(item, sizes)
@@ -328,37 +349,67 @@ class _Downloader:
 
     # -- large bodies --------------------------------------------------------------------------
 
+    async def _ranged(self, item: Item, sizes: tuple[int, ...]) -> None:
+        """A body that comes in ranges; as one stream where the endpoint knows no ranges."""
+        head = await self.bucket.head(item.key, if_match=item.etag)
+        _check_same(item, head)
+        for last in (False, True):
+            fetch = await self.context.in_thread(self._open_ranges, item, head, sizes)
+            keep = True
+            try:
+                if not await fetch.run():
+                    return  # the run is to stop; another session goes on with what is there
+                tags = await self._tags(item.key, head)
+                expected = evidence_of(head, sizes)
+                arrived = _Arrived(item, head, tags, expected, fetch.digests, fetch.commit)
+                finished = await self.context.in_thread(self._settle, arrived, last)
+                keep = finished.problem is not None
+            except NotSupportedError:
+                keep = False
+                break
+            finally:
+                await self.context.in_thread(partial(fetch.close, keep=keep))
+            if self._told(finished, last):
+                return
+        async with self.streams:
+            await self._stream(item, sizes)
+
+    def _open_ranges(self, item: Item, head: ObjectHead, sizes: tuple[int, ...]) -> RangedFetch:
+        expected = evidence_of(head, sizes)
+        kind = expected.kind if expected else FALLBACK
+        return RangedFetch(self.context, self.bucket, self.destination.tree, item, head, kind)
+
     async def _stream(self, item: Item, sizes: tuple[int, ...], attempts: int = ATTEMPTS) -> None:
         for attempt in range(attempts):
+            last = attempt + 1 == attempts
             sink = _FileSink(self, item, sizes)
             try:
                 head = await self.bucket.get_to(item.key, sink, if_match=item.etag)
                 _check_same(item, head)
                 tags = await self._tags(item.key, head)
-                last = attempt + 1 == attempts
                 finished = await self.context.in_thread(self._finish_stream, sink, head, tags, last)
             finally:
                 await self.context.in_thread(sink.close)
-            if finished.verdict == "mismatched" and not last:
-                continue
-            if finished.verdict == "mismatched":
-                self._problem(
-                    item,
-                    "mismatched",
-                    "content-differs",
-                    f"the content of {self._address(item)} is not what S3 stored, "
-                    f"{ATTEMPTS} times; nothing was written to {item.path}",
-                )
-            else:
-                self._report([finished])
-            return
+            if self._told(finished, last):
+                return
 
     def _finish_stream(
         self, sink: _FileSink, head: ObjectHead, tags: dict[str, str] | None, last: bool
     ) -> Finished:
-        item = sink.item
-        actual, plain = sink.finish()
-        verdict = compare(sink.expected, actual)
+        digests = sink.finish()
+        expected = sink.expected
+        return self._settle(
+            _Arrived(sink.item, head, tags, expected, digests, sink.partial.commit), last
+        )
+
+    def _settle(self, arrived: _Arrived, last: bool) -> Finished:
+        """Compare a large body that is all there, and give it its name if it is right.
+
+        Runs on a disk thread. ``last`` says that it will not be fetched again.
+        """
+        item = arrived.item
+        actual, plain = arrived.digests
+        verdict = compare(arrived.expected, actual)
         rung = rung_of(actual, verdict)
         if verdict == "mismatched":
             if rung != "parts-etag" or not last:
@@ -366,13 +417,28 @@ class _Downloader:
             # What such an ETag is made of is nowhere promised: that it differs proves nothing, and
             # must not stand in the way of a copy for ever. It does not verify anything either.
             actual, verdict = plain, "unverifiable"
-        content = Content(head, actual, verdict, tags, rung)
+        content = Content(arrived.head, actual, verdict, arrived.tags, rung)
         try:
-            row = self.placer.place(item, content, partial(sink.partial.commit, mtime_of(item)))
+            row = self.placer.place(item, content, partial(arrived.commit, mtime_of(item)))
         except Occupied as error:
             return Finished(item, None, ("failed", "occupied", str(error)))
         self.destination.record(self.step.subject, [row])
         return Finished(item, verdict)
+
+    def _told(self, finished: Finished, last: bool) -> bool:
+        """Report a large body; False where it is to be fetched once more."""
+        item = finished.item
+        if finished.verdict != "mismatched":
+            self._report([finished])
+        elif last:
+            self._problem(
+                item,
+                "mismatched",
+                "content-differs",
+                f"the content of {self._address(item)} is not what S3 stored, "
+                f"{ATTEMPTS} times; nothing was written to {item.path}",
+            )
+        return last or finished.verdict != "mismatched"
 
     # -- files that are there already ----------------------------------------------------------
 

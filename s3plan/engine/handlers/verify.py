@@ -59,6 +59,9 @@ class _Expected:
 async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
     """Run a verify step and record its gate, durable when this returns."""
     await context.sync()
+    # Every download of the bucket is behind us: what is unfinished is of an object that changed.
+    tree = context.destination(action.destination).tree
+    await context.in_thread(tree.clean_resumable, step.subject)
     frozen = await freeze_standing(context, step)
     configuration = (
         await save_configuration(context, step, action.destination)

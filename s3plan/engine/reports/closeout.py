@@ -34,7 +34,7 @@ _MISSING = """
 
 # Anybody with the seed draws the same sample: the order of sha256(seed, bucket, key).
 _SAMPLE = """
-    SELECT destination, bucket, key, path, size, algorithm, value, verdict, checksums
+    SELECT destination, bucket, key, path, size, algorithm, value, parts, verdict, checksums
     FROM catalogue WHERE NOT ends_with(path, '/')
     ORDER BY sha256($seed || chr(10) || bucket || chr(10) || key) LIMIT $sample"""
 
@@ -79,10 +79,10 @@ def look_at_copies(source: Source, database: Database, options: Options) -> None
 
 def _spot_check(database: Database, options: Options, run: Run) -> None:
     drawn = {"seed": options.seed or run.id, "sample": options.sample}
-    for destination, bucket, key, path, size, algorithm, digest, verdict, checksums in list(
+    for destination, bucket, key, path, size, *digest, verdict, checksums in list(
         database.rows(_SAMPLE, drawn)
     ):
-        evidence = Checksum(algorithm, digest)
+        evidence = Checksum(*digest)
         row = Recorded(key, path, size, recorded_checksums(evidence, checksums), verdict)
         with Tree.open(destination, create=False) as tree:
             looked = look_at(tree, row)
@@ -93,7 +93,7 @@ def _spot_check(database: Database, options: Options, run: Run) -> None:
                 "key": [key],
                 "path": [path],
                 "size": [size],
-                "checksum": [f"{algorithm} {digest}"],
+                "checksum": [f"{evidence.algorithm} {evidence.value}"],
                 "found": [looked.fault or "as recorded"],
             },
         )
