@@ -45,6 +45,10 @@ test-disk: $(READY) ## failing disks, locks, leases and mirrors in every variati
 test-rgw: $(READY) ## the tests that need Ceph's S3 gateway; fails where radosgw is not installed
 	@$(BIN)/python -m pytest -m rgw $(ARGS)
 
+.PHONY: test-browser
+test-browser: $(READY) ## the HTML page in Chromium; fails where chromium and chromedriver are not installed
+	@$(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(READY) ## search the readers of manifests, plans, journals and catalogues with atheris (FUZZ_SECONDS=60 each)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \

@@ -17,6 +17,8 @@ settings.load_profile("s3plan")
 
 __all__ = ["no_secret_is_written_down"]  # a fixture of every session
 
+_WHERE_NAMED = ("rgw", "browser", "load")
+
 _MARKS = {"moto_server": "moto", "seaweed": "seaweedfs", "rgw": "rgw"}
 
 
@@ -57,17 +59,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by the servers they use, so that ``-m "not seaweedfs"`` needs no discipline.
 
-    Servers count that a test is parametrized with, too. RGW's tests run only where ``-m`` names
-    them: a machine need not have a Ceph.
+    Servers count that a test is parametrized with, too. Some tests run only where ``-m`` names
+    them: a machine need not have a Ceph or a browser, nor minutes for large plans.
     """
     for item in items:
         callspec = getattr(item, "callspec", None)
         named = callspec.params.values() if callspec is not None else ()
         for fixture in {*getattr(item, "fixturenames", ()), *filter(_is_text, named)} & set(_MARKS):
             item.add_marker(_MARKS[fixture])
-    if "rgw" not in (config.option.markexpr or ""):
-        left_out = [item for item in items if item.get_closest_marker("rgw")]
-        items[:] = [item for item in items if not item.get_closest_marker("rgw")]
+    unnamed = [name for name in _WHERE_NAMED if name not in (config.option.markexpr or "")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, unnamed))]
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, unnamed))]
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
 
 

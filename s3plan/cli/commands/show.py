@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from s3plan.cli.command import Command
 from s3plan.cli.settings import settings
 
+if TYPE_CHECKING:
+    from s3plan.views.review import PlanDocument
+
+_BEGINNING = b"<!doctype html>\n"
 _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
 
 
@@ -41,6 +47,13 @@ _COMMIT = re.compile(r"[0-9A-Za-z._/-]{1,100}")
     help="Print Markdown for a pull request; what cannot be undone is never cut.",
 )
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write one self-contained page: graph, charts, cost, worklists to filter and sort.",
+)
+@click.option(
     "--budget",
     type=click.IntRange(min=4_000),
     default=60_000,
@@ -56,6 +69,7 @@ def command(
     start: int,
     limit: int | None,
     markdown: bool,
+    page: Path | None,
     budget: int,
     commit: str | None,
 ) -> int:
@@ -67,8 +81,8 @@ def command(
     from s3plan import api
     from s3plan.rules.commands import apply_command
 
-    if step is not None and markdown:
-        message = "--step lists items and --markdown a whole plan: give one of them"
+    if sum((step is not None, markdown, page is not None)) > 1:
+        message = "--step, --markdown and --html show different things: give one of them"
         raise click.UsageError(message)
     if step is None and (filters or start or limit is not None):
         message = "--filter, --start and --limit choose items: name their step with --step ID"
@@ -85,6 +99,9 @@ def command(
         from s3plan.views.markdown import markdown as render
 
         view.document(render(found, str(plan), budget=budget, commit=commit))
+    elif page is not None:
+        _write_page(found, str(plan), page)
+        view.told(f"written: {page}", {"type": "page", "path": str(page)})
     elif step is not None:
         named = found.step(step)
         items = found.items(step) if named.worklist else iter(())
@@ -93,3 +110,23 @@ def command(
     else:
         view.plan(found, str(plan), apply_command(str(plan), found.digest))
     return 0
+
+
+def _write_page(plan: PlanDocument, name: str, path: Path) -> None:
+    """Write the page; an older page is replaced, anything else at its place is not."""
+    from s3plan.localfs.newfile import whole_file
+    from s3plan.views.html import write_html
+
+    if os.path.lexists(path) and not _is_page(path):
+        message = f"`{path}` is there and is no page of s3plan: choose another name"
+        raise click.UsageError(message)
+    with whole_file(path) as file:
+        write_html(plan, name, file)
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_BEGINNING)) == _BEGINNING
+    except OSError:
+        return False
