@@ -144,7 +144,7 @@ class _Page:
             (number(gates), "behind a gate"),
             ("unknown" if cost is None else dollars(cost.total.once), "once"),
             ("unknown" if cost is None else dollars(cost.total.monthly), "a month"),
-            (duration(sum(known)) if known else "unknown", "about"),
+            (duration(sum(known)) if known else "unknown", "estimated time"),
         ]
         inner = "".join(
             f'<div class="card tile"><b>{_text(figure)}</b><span>{label}</span></div>'
@@ -171,7 +171,8 @@ class _Page:
         yield (
             '<h2>What it is about</h2><div class="charts">'
             f'<div class="card"><h3>Bytes by prefix</h3>{_bars(by_place, 220, 240)}</div>'
-            f'<div class="card"><h3>Bytes by storage class</h3>{_bars(by_class, 160, 90)}</div></div>\n'
+            f'<div class="card"><h3>Bytes by storage class</h3>{_bars(by_class, 160, 90)}</div>'
+            "</div>\n"
         )
 
     def _largest(self) -> Iterator[tuple[str, Group]]:
