@@ -19,7 +19,7 @@ from s3plan.engine.rollback_copies import copy_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
 from s3plan.engine.undoing import fill_items, kept_if_any
-from s3plan.errors import NoSuchBucketError
+from s3plan.errors import AccessDeniedError, NoSuchBucketError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
@@ -154,7 +154,13 @@ async def _subject(
     run: Run, plan: PlanFile, state: RunState, store: Store, database: Database, subject: _Subject
 ) -> list[StepDraft]:
     bucket = store.bucket(subject.bucket)
-    there = await bucket.exists()
+    try:
+        there = await bucket.exists()
+    except AccessDeniedError:
+        if subject.destination is not None:
+            raise
+        # What is to be taken back may be the very policy that denies this.
+        there = True
     # First of all: a document of the run may stand in the way of what is uploaded.
     drafts = await _unconfigure(state, store, subject) if there else []
     destination = subject.destination

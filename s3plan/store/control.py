@@ -138,7 +138,7 @@ class Control:
         for it.
         """
         access = DOCUMENTS[name]
-        where = region or self.region(bucket)
+        where = region or self._whereabouts(bucket)
         answer = self._bucket_call(access.read, bucket, where)
         found = None if answer is None else access.found(answer)
         while answer is not None and access.each and answer.get("NextContinuationToken"):
@@ -154,7 +154,7 @@ class Control:
         it back. `StoreError` where the document cannot be written or removed at all.
         """
         access = DOCUMENTS[name]
-        region = self.region(bucket)
+        region = self._whereabouts(bucket)
         if access.each is not None:
             self._put_each(bucket, region, access, document or [])
         elif document is None and access.remove is not None:
@@ -274,6 +274,18 @@ class Control:
         configured = self._resolver.settings.region
         answer = self._call("ListBucket", bucket, "head_bucket", Bucket=bucket)
         return str(answer.get("BucketRegion") or configured)
+
+    def _whereabouts(self, bucket: str) -> str:
+        """The region of a bucket that the caller may not list: S3 tells it with the refusal, too.
+
+        A policy that has just shut the caller out must still be replaced by the old one.
+        """
+        try:
+            return self.region(bucket)
+        except AccessDeniedError as error:
+            answer = getattr(error.__cause__, "response", {})
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            return str(headers.get("x-amz-bucket-region") or self._resolver.settings.region)
 
     def _bucket_call(
         self, method: str, bucket: str, region: str, **arguments: Any
