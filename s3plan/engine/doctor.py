@@ -7,6 +7,7 @@ its own where that is asked for). Every finding is reported; none stops the othe
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from s3plan.engine.probe import Memory, probed
 from s3plan.engine.runs import timestamp
 from s3plan.errors import AccessDeniedError, S3PlanError
+from s3plan.inventory.caller import observe_caller
 from s3plan.localfs.health import VOLATILE, Place, look_at
 from s3plan.model.capabilities import UNPROBED, Capabilities, CapabilityName
 from s3plan.model.diagnosis import Diagnosis, Finding
@@ -25,6 +27,15 @@ from s3plan.store.bucketprobe import BUCKET_CAPABILITIES, probe_bucket
 
 RACES = 300
 """Races for each condition. (Seen at SeaweedFS: copy against PUT is broken in 3 of 100.)"""
+
+CLOCK_SECONDS = 60
+"""A clock that is less off than this is right; answers tell whole seconds and take a while."""
+
+REFUSED_SECONDS = 900
+"""S3 refuses requests that were signed by a clock that is further off."""
+
+TEMPORARY_BYTES = 1024**3
+"""Room that ten million objects need in tables, roughly."""
 
 SCRATCH_CAPABILITIES: tuple[CapabilityName, ...] = tuple(
     name for name in get_args(CapabilityName) if name not in BUCKET_CAPABILITIES
@@ -51,6 +62,7 @@ async def diagnose(
     for destination in sorted(destinations):
         findings += _destination(Path(destination))
     findings += _journal(directory)
+    findings += _temporary(Path(tempfile.gettempdir()))
     scratch, capabilities = await _scratch(store, memory, now, tool, probe=probe)
     findings.append(scratch)
     if with_bucket:
@@ -80,7 +92,41 @@ async def _access(store: Store, buckets: Collection[str]) -> Sequence[Finding]:
         )
     except S3PlanError as error:
         return [*findings, _problem("credentials", error)]
+    findings += await _identity(store)
+    findings.append(await _clock(store))
     return findings + [await _bucket(store, name) for name in sorted(buckets)]
+
+
+async def _identity(store: Store) -> Sequence[Finding]:
+    """Who the credentials are; nothing where the endpoint has no way to tell."""
+    try:
+        caller = await observe_caller(store)
+    except S3PlanError as error:
+        return [_problem("identity", error)]
+    return [Finding("identity", "ok", caller.principal.arn)] if caller is not None else []
+
+
+async def _clock(store: Store) -> Finding:
+    """Signatures carry the time: S3 refuses those of a clock that is 15 minutes off.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (RequestTimeTooSkewed)
+    """
+    try:
+        ahead = await asyncio.to_thread(store.control.clock_ahead)
+    except S3PlanError as error:
+        return _problem("clock", error)
+    if ahead is None:
+        return Finding("clock", "warning", "the endpoint does not tell its time")
+    if abs(ahead) < CLOCK_SECONDS:
+        return Finding("clock", "ok", "agrees with the endpoint's")
+    side = "behind" if ahead > 0 else "ahead of"
+    return Finding(
+        "clock",
+        "problem" if abs(ahead) >= REFUSED_SECONDS else "warning",
+        f"this machine's is {abs(ahead):,.0f} s {side} the endpoint's; from {REFUSED_SECONDS} s on"
+        " requests are refused",
+        "set the clock, with NTP for example",
+    )
 
 
 async def _bucket(store: Store, name: str) -> Finding:
@@ -129,6 +175,25 @@ def _journal(directory: Path) -> Sequence[Finding]:
     if place.filesystem in VOLATILE:
         findings.append(_volatile(subject, place.filesystem, "the journal"))
     return findings
+
+
+def _temporary(path: Path) -> Sequence[Finding]:
+    """Where planning and verifying keep what does not fit into memory."""
+    place = look_at(path)
+    subject = f"temporary files in {path}"
+    if not place.writable:
+        return [_writable(subject, path, place)]
+    free = f"{place.space.bytes:,} bytes free"
+    if place.space.bytes < TEMPORARY_BYTES:
+        return [
+            Finding(
+                subject,
+                "warning",
+                f"{free}: tables of millions of objects need more",
+                "make room there, or set TMPDIR to a directory on a larger disk",
+            )
+        ]
+    return [Finding(subject, "ok", free)]
 
 
 def _writable(subject: str, path: Path, place: Place) -> Finding:

@@ -226,6 +226,25 @@ class Control:
         answer = self._call("GetRole", None, "get_role", service="iam", RoleName=name)
         return str(answer["Role"]["Arn"])
 
+    def clock_ahead(self) -> float | None:
+        """Seconds by which the endpoint's clock is ahead of this machine's; None: it does not tell.
+
+        By the Date of any answer, a refusal too, which is in whole seconds.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        subject = failures.Subject(None, None, "s3:ListAllMyBuckets")
+        began = time.time()
+        try:
+            client = self._client("s3", self._resolver.settings.region)
+            envelope = client.list_buckets().get("ResponseMetadata", {})
+        except ClientError as error:
+            envelope = error.response.get("ResponseMetadata", {})
+        except BotoCoreError as error:
+            raise _failed(error, subject, self._resolver.service().origin) from error
+        told = http_date(envelope.get("HTTPHeaders", {}).get("date", ""))
+        return None if told is None else told - (began + time.time()) / 2
+
     def policy_findings(self, document: str) -> tuple[PolicyFinding, ...]:
         """access-analyzer:ValidatePolicy of a bucket policy; the first page tells enough."""
         answer = self._call(

@@ -12,6 +12,7 @@ from s3plan import api
 from s3plan.engine import doctor
 from s3plan.localfs import health
 from s3plan.model.diagnosis import Diagnosis
+from s3plan.store.control import Control
 from tests.engine.scene import COPY_ONLY, Scene
 
 pytestmark = pytest.mark.parametrize("server", ["moto_server"])
@@ -127,3 +128,33 @@ def test_the_probe_prints_the_table_and_the_next_look_remembers_it(
 
 def _names(scene: Scene) -> set[str]:
     return {bucket["Name"] for bucket in scene.s3.list_buckets()["Buckets"]}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "health"), [(0.4, "ok"), (-59, "ok"), (75, "warning"), (-3_000, "problem")]
+)
+def test_a_clock_that_is_off_is_told_before_s3_refuses_it(
+    scene: Scene, server: str, ahead: float, health: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row D46: a wrong clock looks like wrong credentials, so it has a finding of its own."""
+    monkeypatch.setattr(Control, "clock_ahead", lambda control: ahead)
+    told = _findings(api.doctor([scene.manifest(COPY_ONLY)]))
+    (line,) = [text for text in told[health] if text.startswith("clock: ")]
+    if health != "ok":
+        assert ("behind" if ahead > 0 else "ahead of") in line
+
+
+def test_the_clock_is_compared_with_the_endpoint_s(scene: Scene, server: str) -> None:
+    """By the Date of an answer of its own."""
+    told = _findings(api.doctor([scene.manifest(COPY_ONLY)]))
+    assert "clock: agrees with the endpoint's" in told["ok"]
+    assert [text for text in told["ok"] if text.startswith("identity: arn:aws:sts::")]
+
+
+def test_room_for_temporary_files(
+    scene: Scene, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows D46 and D48: where tables spill to is looked at, too."""
+    monkeypatch.setattr(doctor, "TEMPORARY_BYTES", 2**62)
+    told = _findings(api.doctor([scene.manifest(COPY_ONLY)]))
+    assert [text for text in told["warning"] if text.startswith("temporary files in ")]
