@@ -734,6 +734,7 @@ async def _looking(
                         catalogues=seen.catalogues,
                         now=now,
                         sealed=seen.sealed,
+                        files=seen.files,
                         tags=seen.tags,
                         caller=seen.caller,
                         capabilities=_remembered(store, now),

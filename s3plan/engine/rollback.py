@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
-from s3plan.engine.rollback_copies import copy_drafts
+from s3plan.engine.rollback_grouping import grouping_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
 from s3plan.engine.undoing import fill_items, kept_if_any
@@ -106,7 +106,7 @@ async def plan_rollback(
     """
     drafts: list[StepDraft] = []
     with Database(scratch) as database:
-        drafts += copy_drafts(plan, state, database)
+        drafts += grouping_drafts(plan, state, database)
         for subject in _subjects(plan.steps):
             drafts += await _subject(run, plan, state, store, database, subject)
         if not drafts:

@@ -15,6 +15,7 @@ from s3plan.model.journal import (
     Approves,
     Copied,
     Declined,
+    FileRewritten,
     GateRecord,
     Intent,
     ItemFailed,
@@ -181,6 +182,7 @@ class RunState:
         self.declined: dict[tuple[str, Approves], Declined] = {}
         self.problems: dict[tuple[str, int], ItemFailed] = {}
         self.uploads: dict[tuple[str, int], str] = {}
+        self.rewritten: dict[str, FileRewritten] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
         self.rolled_back: RolledBack | None = None
@@ -217,6 +219,8 @@ class RunState:
                 self._apply_to_step(record)
             case UploadBegan():
                 self.uploads[record.step, record.n] = record.upload
+            case FileRewritten():
+                self.rewritten[record.step] = record
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, get_args
 
@@ -15,8 +16,10 @@ from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.s3 import observe_bucket
+from s3plan.inventory.tablerows import LocalTable
 from s3plan.inventory.tags import sampled_tags
 from s3plan.localfs.catalogue import list_catalogues
+from s3plan.localfs.tablefile import digests, lines
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
@@ -42,6 +45,8 @@ class Claim(Protocol):
     @property
     def caller(self) -> bool: ...
     @property
+    def files(self) -> tuple[str, ...]: ...
+    @property
     def prefix(self) -> str: ...
     @property
     def literals(self) -> tuple[str, ...]: ...
@@ -65,7 +70,8 @@ class Survey(Struct, frozen=True):
 
     ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;
     ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket; ``tags`` those of a
-    sample, by bucket and key. ``caller`` is None where no claim asks or the endpoint does not tell.
+    sample, by bucket and key. ``caller`` is None where no claim asks or the endpoint does not tell;
+    ``files`` the files that are named, by path.
     """
 
     facts: Mapping[str, BucketFacts]
@@ -73,6 +79,7 @@ class Survey(Struct, frozen=True):
     sealed: Mapping[str, tuple[str, ...]]
     tags: Mapping[str, Mapping[str, Mapping[str, str]]]
     caller: Caller | None
+    files: Mapping[str, LocalTable] = {}
 
 
 async def survey(
@@ -105,7 +112,13 @@ async def survey(
             )
             catalogues.setdefault(claim.destination, {}).update(found)
     caller = await observe_caller(store) if any(claim.caller for claim in claims) else None
-    return Survey(facts, catalogues, sealed, tags, caller)
+    files = {path: await asyncio.to_thread(_table, path) for c in claims for path in c.files}
+    return Survey(facts, catalogues, sealed, tags, caller, files)
+
+
+def _table(path: str) -> LocalTable:
+    found = digests(Path(path))
+    return LocalTable(found.sha256 if found else None, partial(lines, Path(path)))
 
 
 async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:

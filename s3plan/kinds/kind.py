@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from s3plan.inventory.catalogue import CatalogueState
 from s3plan.inventory.selection import matches_any
+from s3plan.inventory.tablerows import LocalTable
 from s3plan.kinds.fields import Frame
 from s3plan.model.buckets import BucketFacts, Document, DocumentName
 from s3plan.model.capabilities import UNPROBED, Capabilities
@@ -68,7 +69,7 @@ class Scope:
     of each bucket the tags are read. With ``caller`` it is asked who plans.
     ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
-    in that.
+    in that. ``files`` are absolute paths of files of the user's that are read.
     """
 
     include: tuple[str, ...]
@@ -84,6 +85,7 @@ class Scope:
     inventory: Literal["exact", "superset"] = "exact"
     ignore: tuple[str, ...] = SYSTEM_FILES
     parallel: int | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def literals(self) -> tuple[str, ...]:
@@ -121,7 +123,7 @@ class Observed:
     them. ``tags`` holds, by bucket and key, those of a sample; a bucket whose tags may not be read
     is not in it. ``caller`` is None where nobody asked or the endpoint does not tell.
     ``capabilities``: what the endpoint was last seen to do. Planners add sentences that a person
-    should read to ``notes``.
+    should read to ``notes``. ``files`` holds the files of the scopes, by path.
     """
 
     database: Database
@@ -136,6 +138,7 @@ class Observed:
     caller: Caller | None = None
     capabilities: Capabilities = UNPROBED
     notes: list[str] = field(default_factory=list)
+    files: Mapping[str, LocalTable] = field(default_factory=dict)
 
 
 def _is_glob(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a grouping makes of single keys, for people who look before they plan."""
+"""The words of a grouping: rules that give types, and what becomes of single keys."""
 
 from __future__ import annotations
 
@@ -19,3 +19,18 @@ class ResolvedKey(Struct, frozen=True):
     new_key: str | None
     type: str
     standing: Standing
+
+
+class TypeRule(Struct, frozen=True):
+    """``type`` is given to objects that fit everything that is said here.
+
+    ``extensions`` are lower-case with their dot, of the key's last component; ``globs`` and
+    ``regex`` are about the whole of it (``*`` is any text); sizes are bytes, inclusive.
+    """
+
+    type: str
+    extensions: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
+    regex: str | None = None
+    min_size: int | None = None
+    max_size: int | None = None

@@ -173,6 +173,21 @@ class UploadBegan(Record, frozen=True, tag="upload-began"):
     upload: str
 
 
+class FileRewritten(Record, frozen=True, tag="file-rewritten"):
+    """``file`` is about to be replaced: durable before it is. What was there is in ``backup``.
+
+    ``before`` and ``after`` are SHA-256 in hex; ``rows`` and ``urls`` are counts of the new file.
+    """
+
+    step: str
+    file: str
+    before: str
+    after: str
+    backup: str
+    rows: int
+    urls: int
+
+
 class SyncPoint(Record, frozen=True, tag="sync"):
     """Every file whose receipt has a sequence number up to ``through`` is durable."""
 
@@ -262,6 +277,7 @@ JournalRecord = (
     | ItemFailed
     | Copied
     | UploadBegan
+    | FileRewritten
     | SyncPoint
     | GateRecord
     | Approved

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.buckets import Document, DocumentName
+from s3plan.model.grouping import TypeRule
 from s3plan.model.objects import Count
 
 Reversibility = Literal["free", "costs", "until", "never"]
@@ -169,6 +170,58 @@ class Configure(Action, frozen=True, tag="configure", omit_defaults=True):
     temporary: bool = False
 
 
+class BackupFile(Action, frozen=True, tag="backup-file"):
+    """The local file ``file``, if its SHA-256 is still this, to a new file in ``folder``.
+
+    Beside it its MD5 and SHA-256 and, with ``gzip``, a compressed copy. ``name`` may hold
+    ``{time}``, the time of the run as YYYYMMDD_HHMMSS.
+    """
+
+    file: str
+    sha256: str
+    folder: str
+    name: str
+    gzip: bool = True
+
+
+class RewriteFile(Action, frozen=True, tag="rewrite-file"):
+    """URLs in the local CSV file ``file`` that name the worklist's keys name their new keys.
+
+    An item's ``key`` is the old key in the bucket ``source``, its ``path`` the new one in the
+    subject. ``pattern``, ``prefix``, ``rules`` and ``default`` say of which row and type it is. The
+    file is replaced as a whole, if its SHA-256 is still this, by one in which every field of other
+    columns is the same byte for byte; what was there is kept in ``folder`` first.
+    """
+
+    file: str
+    sha256: str
+    folder: str
+    name: str
+    source: str
+    prefix: str
+    pattern: str
+    rules: tuple[TypeRule, ...]
+    default: str
+    row: str
+    columns: dict[str, str | None]
+    added: tuple[str, ...] = ()
+    separator: str = "|"
+    delimiter: str = ","
+    unresolved: Literal["block", "keep"] = "block"
+
+
+class RestoreFile(Action, frozen=True, tag="restore-file"):
+    """The local file ``file`` as it was before the run, if it is still as the run left it.
+
+    ``backup`` is where it was kept; ``before`` and ``after`` are SHA-256 in hex.
+    """
+
+    file: str
+    backup: str
+    before: str
+    after: str
+
+
 AnyAction = (
     Restore
     | Download
@@ -181,6 +234,9 @@ AnyAction = (
     | Copy
     | VerifyCopies
     | RemoveCopy
+    | BackupFile
+    | RewriteFile
+    | RestoreFile
     | Configure
 )
 
@@ -281,8 +337,9 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
 
     @property
     def things(self) -> int:
-        """What the step works on, as far as it is counted: its items, or its one document."""
-        return 1 if isinstance(self.action, Configure) else self.totals.items
+        """What the step works on, as far as it is counted: its items, one document, one file."""
+        one = isinstance(self.action, Configure | BackupFile | RestoreFile)
+        return 1 if one else self.totals.items
 
 
 VERBS = frozenset(str(action.__struct_config__.tag) for action in get_args(AnyAction))

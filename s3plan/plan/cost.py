@@ -15,6 +15,7 @@ from msgspec import structs
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
     AnyAction,
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -24,6 +25,8 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
+    RewriteFile,
     Upload,
     Verify,
     VerifyCopies,
@@ -104,6 +107,8 @@ def cost_of(
             _each(holdings, bill, _looked_at)
         case CreateBucket() | DeleteBucket() | Configure():
             pass  # a handful of requests
+        case BackupFile() | RewriteFile() | RestoreFile():
+            pass  # a local file
         case _:
             assert_never(action)
     return bill.cost()

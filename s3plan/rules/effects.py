@@ -6,6 +6,7 @@ from typing import Literal, assert_never
 
 from s3plan.model.steps import (
     AnyAction,
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -15,6 +16,8 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
+    RewriteFile,
     Upload,
     Verify,
     VerifyCopies,
@@ -30,9 +33,9 @@ def effect_of(action: AnyAction) -> Effect:
     match action:
         case Verify() | VerifyCopies():
             return "reads"
-        case Restore() | Download() | Upload() | Copy() | CreateBucket():
+        case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile():
             return "adds"
-        case Configure():
+        case Configure() | RewriteFile() | RestoreFile():
             return "changes"
         case Delete() | DeleteBucket() | RemoveCopy() | RemoveFile():
             return "removes"
@@ -42,4 +45,6 @@ def effect_of(action: AnyAction) -> Effect:
 
 def touches_s3(action: AnyAction) -> bool:
     """Whether the verb changes or removes something that S3 holds."""
-    return effect_of(action) in ("changes", "removes") and not isinstance(action, RemoveFile)
+    return effect_of(action) in ("changes", "removes") and not isinstance(
+        action, RemoveFile | RewriteFile | RestoreFile
+    )

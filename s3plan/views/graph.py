@@ -79,7 +79,7 @@ def label_of(step: Step) -> list[str]:
     if isinstance(step.action, Configure):
         lines.append(step.action.document)
     elif words.things is not None:
-        lines.append(f"{counted(step.totals.items, words.things)}, {size(step.totals.bytes)}")
+        lines.append(f"{counted(step.things, words.things)}, {size(step.totals.bytes)}")
     return lines
 
 

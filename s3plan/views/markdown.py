@@ -234,7 +234,7 @@ def _amount(step: Step) -> str:
     things = words_of(step.action).things
     if things is None:
         return "the bucket itself"
-    return f"{counted(step.totals.items, things)}, {size(step.totals.bytes)}"
+    return f"{counted(step.things, things)}, {size(step.totals.bytes)}"
 
 
 def _gate(step: Step) -> str:

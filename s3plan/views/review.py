@@ -18,6 +18,7 @@ from rich.text import Text
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -28,6 +29,8 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
+    RewriteFile,
     Step,
     Upload,
     Verify,
@@ -191,6 +194,8 @@ def _figures(step: Step) -> tuple[str, str, str]:
     things = words_of(step.action).things
     if isinstance(step.action, Configure):
         return step.action.document, "", ""
+    if isinstance(step.action, BackupFile | RestoreFile):
+        return "1 file", "", ""
     time = ""
     if step.seconds is not None:
         time = "under 1 s" if step.seconds < 1 else f"about {duration(step.seconds)}"
@@ -268,6 +273,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)
+        case BackupFile() | RewriteFile() | RestoreFile():
+            yield from _local_file(action)
         case Configure():
             yield from change_rows(action)
         case _:
@@ -291,6 +298,25 @@ def _retrieval(action: Restore) -> Iterator[tuple[str, Text]]:
     yield "option", Text(visible(options))
     yield "keeps", Text(f"temporary copies for {counted(action.days, 'day')}")
     yield "looks", Text(f"every {duration(action.poll)}, until all are downloaded")
+
+
+def _local_file(
+    action: BackupFile | RewriteFile | RestoreFile,
+) -> Iterator[tuple[str, Text]]:
+    yield "file", Text(visible(action.file))
+    match action:
+        case BackupFile():
+            yield "to", Text(visible(f"{action.folder}/{action.name}"))
+        case RewriteFile():
+            columns = (
+                f"{name} ({kind})" if kind else name for name, kind in action.columns.items()
+            )
+            yield "columns", Text(visible(", ".join(columns)))
+            if action.added:
+                yield "adds", Text(visible(", ".join(action.added)))
+            yield "backup", Text(visible(f"{action.folder}/{action.name}"))
+        case RestoreFile():
+            yield "from", Text(visible(action.backup))
 
 
 def _place_in_s3(

@@ -8,6 +8,7 @@ from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
     AnyAction,
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -18,7 +19,9 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
     Reversibility,
+    RewriteFile,
     Upload,
     Verify,
     VerifyCopies,
@@ -42,8 +45,8 @@ def words_of(action: AnyAction) -> VerbWords:
             return VerbWords("+", "to download", "object")
         case Upload():
             return VerbWords("+", "to upload", "object")
-        case CreateBucket():
-            return VerbWords("+", "to create", None)
+        case CreateBucket() | DeleteBucket():
+            return _words_of_bucket(action)
         case Copy():
             return VerbWords("+", "to copy", "object")
         case Verify() | VerifyCopies():
@@ -52,14 +55,30 @@ def words_of(action: AnyAction) -> VerbWords:
             return VerbWords("-", "to delete", "object")
         case RemoveCopy():
             return VerbWords("-", "to remove", "object")
-        case DeleteBucket():
-            return VerbWords("-", "to delete", None)
         case RemoveFile():
             return VerbWords("-", "to remove", "file")
+        case BackupFile() | RewriteFile() | RestoreFile():
+            return _words_of_file(action)
         case Configure():
             return VerbWords("~", "to configure", "document")
         case _:
             assert_never(action)
+
+
+def _words_of_bucket(action: CreateBucket | DeleteBucket) -> VerbWords:
+    if isinstance(action, CreateBucket):
+        return VerbWords("+", "to create", None)
+    return VerbWords("-", "to delete", None)
+
+
+def _words_of_file(action: BackupFile | RewriteFile | RestoreFile) -> VerbWords:
+    match action:
+        case BackupFile():
+            return VerbWords("+", "to back up", "file")
+        case RewriteFile():
+            return VerbWords("~", "to rewrite", "URL")
+        case RestoreFile():
+            return VerbWords("~", "to put back", "file")
 
 
 PROBES: Final[dict[Probe, str]] = {
@@ -80,6 +99,9 @@ PAST: Final = {
     "copy": "copied",
     "verify-copies": "verified",
     "remove-copy": "removed",
+    "backup-file": "backed up",
+    "rewrite-file": "rewritten",
+    "restore-file": "put back",
     "configure": "configured",
     "restore": "made readable",
 }

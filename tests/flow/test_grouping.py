@@ -145,10 +145,23 @@ def test_the_example_makes_and_proves_a_backup_before_the_first_copy(
         scene.s3.create_bucket(Bucket="people-backup")
         _people(replace(scene, bucket="people"), 3)
         before = replace(scene, bucket="people").objects()
-        variables = {"ENDPOINT": scene.server.endpoint, "REGION": scene.server.region}
+        table = scene.directory / "output.csv"
+        table.write_text("row_id,s3_audio_url\n2,old\n")
+        variables = {
+            "ENDPOINT": scene.server.endpoint,
+            "REGION": scene.server.region,
+            "TABLE": str(table),
+        }
         made = api.plan([EXAMPLE], variables=variables)
         assert made.plan is not None
-        assert [step.subject for step in made.plan.steps] == ["people-backup"] * 2 + ["people"] * 2
+        assert [(step.verb, step.subject) for step in made.plan.steps] == [
+            ("backup-file", "people"),
+            ("copy", "people-backup"),
+            ("verify-copies", "people-backup"),
+            ("copy", "people"),
+            ("verify-copies", "people"),
+            ("rewrite-file", "people"),
+        ]
         finished = scene.apply()
         assert finished.exit_code == 0, (finished, scene.problems())
         saved = scene.s3.list_objects_v2(Bucket="people-backup")["Contents"]
@@ -157,6 +170,7 @@ def test_the_example_makes_and_proves_a_backup_before_the_first_copy(
         assert {one["StorageClass"] for one in saved} == {"STANDARD_IA"}
         after = replace(scene, bucket="people").objects()
         assert after == before | {new: before[key] for key, new in mapped.items()}
+        assert "/people/audio/2_Full_talk.mp3" in table.read_text()
         assert api.plan([EXAMPLE], variables=variables).plan is None
 
 

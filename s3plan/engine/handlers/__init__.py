@@ -13,6 +13,7 @@ from typing import assert_never
 
 from s3plan.engine.context import Context
 from s3plan.model.steps import (
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -22,6 +23,8 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
+    RewriteFile,
     Step,
     Upload,
     Verify,
@@ -80,6 +83,18 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912 - one
             from s3plan.engine.handlers.configure import configure
 
             await configure(context, step, step.action)
+        case BackupFile():
+            from s3plan.engine.handlers.rewrite_file import backup_file
+
+            await backup_file(context, step, step.action)
+        case RewriteFile():
+            from s3plan.engine.handlers.rewrite_file import rewrite_file
+
+            await rewrite_file(context, step, step.action)
+        case RestoreFile():
+            from s3plan.engine.handlers.rewrite_file import restore_file
+
+            await restore_file(context, step, step.action)
         case _:
             assert_never(step.action)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal, LiteralString
 
 from pydantic import AfterValidator, Field, model_validator
@@ -173,6 +175,43 @@ class BackupFields(Fields):
     storage_class: Text = Field("DEEP_ARCHIVE", description="The storage class of the backup.")
 
 
+class ColumnFields(Fields):
+    """What a column of URLs holds."""
+
+    type: TypeName | None = Field(
+        None,
+        description="Every file of the row of this type; without it each URL is replaced by that"
+        " of the same object.",
+    )
+
+
+class CatalogFields(Fields):
+    """A CSV file with the URLs of the objects, a row for each person."""
+
+    file: Text = Field(pattern=r"^[^\x00]*$", description="The file; relative to this manifest.")
+    row: Text = Field("row_id", description="The column that holds {row_id}.")
+    columns: dict[Text, ColumnFields] = Field(
+        min_length=1, description="Columns of URLs; those that are not there are added last."
+    )
+    add: tuple[Literal["file_count", "migration_completed"], ...] = Field(
+        (), description="Columns that are filled, and added where they are not there."
+    )
+    separator: Text = Field("|", description="What stands between the URLs of a cell.")
+    delimiter: Annotated[str, Field(pattern=r"^[,;\t|]$")] = Field(
+        ",", description="What stands between the fields of a row."
+    )
+    url_style: Literal["keep"] = Field(
+        "keep", description="URLs begin, and keys are encoded, as in the file."
+    )
+    unresolved: Literal["block", "keep"] = Field(
+        "block", description="URLs of the source's bucket whose object is not regrouped."
+    )
+    backups: Text = Field(
+        "backups", description="The directory of backups; relative to the CSV file."
+    )
+    gzip: bool = Field(True, description="Whether the first backup gets a compressed copy.")
+
+
 class SampleFields(Fields):
     """So many copies, spread over all."""
 
@@ -223,6 +262,9 @@ class GroupingSpec(Fields):
     backup: BackupFields | None = Field(
         None, description="A copy of every source, made and verified before anything else."
     )
+    catalog: CatalogFields | None = Field(
+        None, description="A table whose URLs are rewritten once every copy is verified."
+    )
     sources: Literal["keep"] = Field("keep", description="The sources stay where they are.")
     verify: VerifyFields = Field(
         default_factory=VerifyFields, description="What is compared once everything is copied."
@@ -239,6 +281,8 @@ class GroupingSpec(Fields):
             raise PydanticCustomError(
                 "key_template", "target.key: {why}", {"why": str(error)}
             ) from error
+        if self.catalog is not None and "row_id" not in KeyPattern.parse(self.source.pattern).names:
+            raise PydanticCustomError("catalog", "{part} in source.pattern", {"part": "{row_id}"})
         return self
 
     @property
@@ -252,6 +296,13 @@ class GroupingDocument(Frame):
 
     kind: Literal["ObjectGrouping"] = Field(description="This kind.")
     spec: GroupingSpec = Field(description="What shall be true.")
+
+
+def catalog_path(spec: GroupingSpec, directory: Path) -> str | None:
+    """The absolute path of the table; a relative one starts at ``directory``, the manifest's."""
+    if spec.catalog is None:
+        return None
+    return os.path.normpath(directory.absolute() / spec.catalog.file)
 
 
 def regrouping(spec: GroupingSpec) -> Regrouping:

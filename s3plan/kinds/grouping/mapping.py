@@ -82,6 +82,7 @@ def map_sources(work: Mapping) -> None:
         f"regexp_extract(rest, $pattern, {place}, 's') AS part_{name}"
         for place, name in enumerate(names, 1)
     )
+    row = "part_row_id" if "row_id" in names else "''"
     groups = " || chr(0) || ".join([f"part_{name}" for name in rules.pattern.groups] or ["''"])
     ours = rules.template.regex(rules.types)
     if work.spec.orphans == "unknown":
@@ -115,7 +116,7 @@ def map_sources(work: Mapping) -> None:
             FROM taken_apart
         )
         SELECT key, size, etag, modified, storage_class, checksum, base, type, state,
-            CASE WHEN state = 'mapped' THEN {groups} END AS person,
+            {row} AS row_id, CASE WHEN state = 'mapped' THEN {groups} END AS person,
             CASE WHEN state = 'mapped' THEN {_new_key(work, rules)}
                  WHEN state = 'orphan' THEN $default || '/' || rest END AS new_key
         FROM typed""",  # noqa: S608 - made of this module's constants; values are bound

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 from s3plan.errors import PlanningError, ProblemsError
-from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec
+from s3plan.kinds.grouping.catalog import look_at_table, table_obstacles
+from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec, catalog_path
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_backup, place_copies
 from s3plan.kinds.grouping.obstacles import (
     backup_obstacles,
@@ -33,7 +34,13 @@ class Grouping:
     def scope(self, manifest: Manifest) -> Scope:
         """The buckets, and what every key that matters in any of them starts with."""
         spec = _spec(manifest)
-        return Scope(include=_buckets(spec), prefix=_common_prefix(spec), filters=manifest.filters)
+        table = catalog_path(spec, manifest.directory)
+        return Scope(
+            include=_buckets(spec),
+            prefix=_common_prefix(spec),
+            filters=manifest.filters,
+            files=(table,) if table is not None else (),
+        )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
         """Copies, of the sources and into the backup, and their verification."""
@@ -62,8 +69,10 @@ class Grouping:
             spec.source.bucket, observed.sealed.get(spec.source.bucket, ())
         )
         problems += [*source_obstacles(work), *key_obstacles(work), *backup_obstacles(work)]
+        table = look_at_table(work, manifest.directory, observed)
+        problems += table_obstacles(table)
         _refuse(manifest, problems)
-        return steps_of(work, dict(observed.facts), manifest.filters.groups)
+        return steps_of(work, dict(observed.facts), manifest.filters.groups, table)
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.steps import Copy, Need, Totals, VerifyCopies
@@ -43,13 +44,29 @@ _LEFT_OUT = (
 )
 
 
-def steps_of(work: Mapping, facts: dict[str, BucketFacts], groups: int | None) -> list[StepDraft]:
+def steps_of(
+    work: Mapping, facts: dict[str, BucketFacts], groups: int | None, table: Table | None
+) -> list[StepDraft]:
     """Steps that make the manifest true, their worklists in ``items``."""
-    drafts: list[StepDraft] = []
+    first = [table_backup(work, table)] if table is not None else []
     backed_up = _backup(work) if work.spec.backup is not None else []
-    drafts += backed_up
-    drafts += _regroup(work, facts, groups, tuple(Need(draft.id) for draft in backed_up[-1:]))
-    return drafts
+    before = tuple(Need(draft.id) for draft in (*first, *backed_up[-1:]))
+    copies = _regroup(work, facts, groups, before)
+    rewritten: list[StepDraft] = []
+    if table is not None and table.changed and not _is_pilot(work, groups):
+        needs = tuple(Need(draft.id) for draft in copies[-1:]) or before
+        rewritten = [table_rewrite(work, table, needs)]
+    drafts = [*backed_up, *copies, *rewritten]
+    return [*first, *drafts] if drafts else []
+
+
+def _is_pilot(work: Mapping, groups: int | None) -> bool:
+    """Whether groups are left for another plan: the table is rewritten once all are copied."""
+    if groups is None:
+        return False
+    query = "SELECT count(DISTINCT person) FROM grouping_copies WHERE standing = 'missing'"
+    ((left,),) = work.rows(query)
+    return bool(left > groups)
 
 
 def _regroup(

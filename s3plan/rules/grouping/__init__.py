@@ -4,7 +4,8 @@ The same rules exist twice, as functions here and as queries in ``kinds.grouping
 time and for a million; a test holds them together.
 """
 
-from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, INCOMPLETE, UNKNOWN, TypeRule, type_of
+from s3plan.model.grouping import TypeRule
+from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, INCOMPLETE, UNKNOWN, type_of
 from s3plan.rules.grouping.keys import KeyPattern, KeyTemplate, sanitized
 from s3plan.rules.grouping.mapping import Regrouping
 

@@ -5,28 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from msgspec import Struct
+from s3plan.model.grouping import TypeRule
 
 UNKNOWN = "_unknown"
 """The type of what no rule names."""
 
 INCOMPLETE = (".part", ".crdownload")
 """Names that browsers and downloaders give to what is not all there yet."""
-
-
-class TypeRule(Struct, frozen=True):
-    """``type`` is given to objects that fit everything that is said here.
-
-    ``extensions`` are lower-case with their dot, of the key's last component; ``globs`` and
-    ``regex`` are about the whole of it (``*`` is any text); sizes are bytes, inclusive.
-    """
-
-    type: str
-    extensions: tuple[str, ...] = ()
-    globs: tuple[str, ...] = ()
-    regex: str | None = None
-    min_size: int | None = None
-    max_size: int | None = None
 
 
 FILETYPE_BASIC = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, UNKNOWN, TypeRule, type_of
+from s3plan.model.grouping import TypeRule
+from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, UNKNOWN, type_of
 from s3plan.rules.grouping.keys import KeyPattern, KeyTemplate
 
 
