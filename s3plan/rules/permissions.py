@@ -16,6 +16,7 @@ from msgspec import Struct
 from s3plan.model.buckets import DocumentName
 from s3plan.model.steps import (
     AnyAction,
+    BackupFile,
     Configure,
     Copy,
     CreateBucket,
@@ -25,6 +26,8 @@ from s3plan.model.steps import (
     RemoveCopy,
     RemoveFile,
     Restore,
+    RestoreFile,
+    RewriteFile,
     Upload,
     Verify,
     VerifyCopies,
@@ -126,13 +129,13 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
                 "s3:PutObjectTagging",
                 *acl,
             )
-        case RemoveFile():
+        case RemoveFile() | RewriteFile():
             return ("s3:GetObject",)
         case Restore():
             return ("s3:GetObject", "s3:RestoreObject")
         case Configure():
             return ("s3:GetObject",) if "get" in action.probe else ()
-        case CreateBucket() | DeleteBucket():
+        case CreateBucket() | DeleteBucket() | BackupFile() | RestoreFile():
             return ()
         case _:
             assert_never(action)
@@ -156,6 +159,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             return ()
         case CreateBucket() | Upload() | RemoveFile() | RemoveCopy():
             return ()
+        case BackupFile() | RewriteFile() | RestoreFile():
+            return ()  # a local file
         case _:
             assert_never(action)
 
