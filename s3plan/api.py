@@ -68,6 +68,7 @@ from s3plan.tables import Database
 if TYPE_CHECKING:
     from s3plan import kinds
     from s3plan.engine.offline.claims import Claim
+    from s3plan.engine.offline.rebuild import Rebuilding
     from s3plan.kinds.project import Project
 
 PROJECT_FILE = "s3plan.yaml"
@@ -514,6 +515,35 @@ def journal_reset() -> Path:
     return archive
 
 
+def journal_rebuild(
+    directory: Path,
+    *,
+    approver: str,
+    connection: Path | None = None,
+    observer: Observer = ignore,
+) -> Rebuilding:
+    """Make the runs again that the catalogues in ``directory`` name and that are not here.
+
+    Reads every file there and sends no request. ``connection`` is a manifest file with the
+    Connection to note in their plans. Raises DestinationError and CatalogueError where nothing can
+    be told, LockedError while a run works on the destination, JournalError where the working
+    directory cannot be written.
+    """
+    from s3plan.engine.offline.claims import claims_in
+    from s3plan.engine.offline.rebuild import Around, rebuild
+
+    surroundings = _around(observer, None)
+    around = Around(
+        directory=Path(),
+        approver=approver,
+        holder=holder_for(surroundings, Path(runs.JOURNAL_LINK)),
+        clock=surroundings.clock,
+        tool=__version__,
+        connection=load_connection(connection) if connection else None,
+    )
+    return rebuild(claims_in(directory), around, observer)
+
+
 def list_runs() -> tuple[RunSummary, ...]:
     """Every run of the working directory, oldest first; one that cannot be read says why.
 
@@ -877,6 +907,7 @@ __all__ = [
     "iam_policy",
     "ignore",
     "import_manifest",
+    "journal_rebuild",
     "journal_reset",
     "list_buckets",
     "list_policies",

@@ -295,7 +295,9 @@ class Context:
         """Archived objects came to a stage: into the journal, the state and the progress."""
         if not items:
             return
-        record = Restores(step=step.id, stage=stage, items=tuple(items), until=until)
+        record = Restores(
+            step=step.id, stage=stage, items=tuple(items), until=until, time=self.now()
+        )
         self.journal.note(record)
         self.state.apply(self.journal.seq, record)
         if stage == "ready":

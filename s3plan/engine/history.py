@@ -25,7 +25,7 @@ from s3plan.errors import DestinationError, JournalError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.catalogue import PLACE, list_catalogues
 from s3plan.localfs.tree import Tree
-from s3plan.model.journal import StepEnded, StepStarted
+from s3plan.model.journal import Restores, StepEnded, StepStarted
 from s3plan.model.steps import Delete, DeleteBucket, Download, Item, Verify
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.rules.commands import DEFAULT_PLAN
@@ -38,6 +38,7 @@ from s3plan.tables.history import (
     GATES,
     HISTORY,
     OUTCOMES,
+    RESTORES,
     RUNS,
     SCRATCH,
     STEPS,
@@ -192,7 +193,7 @@ def _load_plan(
             "sessions": state.sessions,
         }
     _append(database, RUNS, [row])
-    times = _times(journal) if journal is not None else {}
+    times = _read(database, journal) if journal is not None else {}
     steps: list[dict[str, Value]] = []
     for position, step in enumerate(plan.steps):
         known = state.step(step.id) if state is not None else StepState()
@@ -223,11 +224,20 @@ def _load_plan(
         _load_state(database, state)
 
 
-def _times(journal: Path) -> dict[str, tuple[str, str | None]]:
-    """When each step first began, and when it last ended."""
+def _read(database: Database, journal: Path) -> dict[str, tuple[str, str | None]]:
+    """When each step first began, and when it last ended; restores go to their table."""
     times: dict[str, tuple[str, str | None]] = {}
-    for _, record in read_journal(journal):
+    for seq, record in read_journal(journal):
         match record:
+            case Restores():
+                stage: dict[str, Value] = {
+                    "seq": seq,
+                    "step": record.step,
+                    "stage": record.stage,
+                    "until": record.until or None,
+                    "time": record.time or None,
+                }
+                _append(database, RESTORES, ({**stage, "n": n} for n in record.items))
             case StepStarted():
                 times.setdefault(record.step, (record.time, None))
             case StepEnded():

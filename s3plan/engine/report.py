@@ -78,7 +78,7 @@ def _outcome(state: RunState, *, running: bool) -> str:
 
 def phase_of(plan: PlanFile, state: RunState, *, running: bool) -> Phase:
     """Where a run stands, in the words of the replaced tool."""
-    if state.outcome in ("done", "kept") or state.rolled_back is not None:
+    if state.outcome in ("done", "kept", "rebuilt") or state.rolled_back is not None:
         return "complete"
     restores = [
         _counts(step.things, state.step(step.id))

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,14 +108,27 @@ def timestamp(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
 
 
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether ``text`` has the form of a run's id, and so is safe as a directory's name."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def run_named(directory: Path, run: str) -> Run:
+    """The place of the run ``run`` below ``directory``, whether or not it is there."""
+    return Run(directory / STATE_DIRECTORY / "runs" / run)
+
+
 def new_run(directory: Path, plan: Path, now: datetime) -> Run:
     """Make a folder with a copy of ``plan`` in it, as plain text. JournalError if that fails."""
-    run = Run(
-        directory
-        / STATE_DIRECTORY
-        / "runs"
-        / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    )
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    return make_run(run_named(directory, name), plan)
+
+
+def make_run(run: Run, plan: Path) -> Run:
+    """Make the folder of ``run`` with a copy of ``plan`` in it. JournalError if that fails."""
     try:
         (run.folder / "evidence").mkdir(parents=True)
         # A compressed plan is known by its name, and here it gets another one.
@@ -126,6 +142,31 @@ def new_run(directory: Path, plan: Path, now: datetime) -> Run:
     except OSError as error:
         raise JournalError(
             f"the run folder cannot be made: {error.strerror}",
+            address=str(run.folder),
+            next_step=next_step_of(error, "make the working directory writable"),
+        ) from error
+    return run
+
+
+def begin_rebuilding(directory: Path, run: str, plan: Path) -> Run:
+    """The folder of a run that was lost, apart from all others until it is whole. JournalError."""
+    place = Run(directory / STATE_DIRECTORY / "rebuilding" / run)
+    shutil.rmtree(place.folder, ignore_errors=True)  # of a process that was killed
+    return make_run(place, plan)
+
+
+def end_rebuilding(directory: Path, rebuilt: Run) -> Run:
+    """Give a rebuilt run its place among the others. Raises JournalError if that fails."""
+    run = run_named(directory, rebuilt.id)
+    try:
+        run.folder.parent.mkdir(parents=True, exist_ok=True)
+        rebuilt.folder.rename(run.folder)
+        with suppress(OSError):
+            rebuilt.folder.parent.rmdir()
+        _sync_directory(run.folder.parent)
+    except OSError as error:
+        raise JournalError(
+            f"the run cannot be put in its place: {error.strerror}",
             address=str(run.folder),
             next_step=next_step_of(error, "make the working directory writable"),
         ) from error

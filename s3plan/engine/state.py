@@ -93,7 +93,7 @@ _INTENDED = bytes(
 GOOD = frozenset({ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE})
 
 
-FINAL: frozenset[RunOutcome] = frozenset({"done", "kept", "superseded", "abandoned"})
+FINAL: frozenset[RunOutcome] = frozenset({"done", "kept", "superseded", "abandoned", "rebuilt"})
 """Outcomes after which a run is never resumed."""
 
 
@@ -122,8 +122,11 @@ class StepState:
 
     def mine(self, n: int) -> bool:
         """Whether what stands at item ``n``'s path may be what an earlier session left there."""
-        taken = n < len(self.taken) and self.taken[n]
-        return self.of(n) is ItemState.UNKNOWN and not taken
+        return self.of(n) is ItemState.UNKNOWN and not self.was_taken(n)
+
+    def was_taken(self, n: int) -> bool:
+        """Whether something stood at item ``n``'s path before the run came to it."""
+        return n < len(self.taken) and bool(self.taken[n])
 
     def begun(self, n: int) -> bool:
         """Whether this run came to item ``n``, and found nothing at its path then."""

@@ -108,6 +108,7 @@ _EXIT: dict[RunOutcome, int] = {
     "done": 0,
     "superseded": 0,
     "abandoned": 0,
+    "rebuilt": 0,
     "failed": 1,
     "incomplete": 3,
     "held": 4,

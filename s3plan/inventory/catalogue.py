@@ -32,12 +32,13 @@ _BATCH = 1_000
 
 class CatalogueState(Struct, frozen=True):
     """Whose catalogue it is, and what became of the bucket: ``deleted``, ``restored``, or None
-    while nothing has; and the configuration it had when that was last saved.
+    while nothing has, and by which run; and the configuration it had when that was last saved.
     """
 
     header: CatalogueHeader
     bucket: str | None
     configuration: CatalogueConfiguration | None = None
+    bucket_run: str | None = None
 
 
 def observe_catalogue(
@@ -57,7 +58,7 @@ def observe_catalogue(
     for batch in _batches(records):
         log.add(batch)
     log.fold()
-    return CatalogueState(header, log.bucket, log.configuration)
+    return CatalogueState(header, log.bucket, log.configuration, log.bucket_run)
 
 
 # What is appended is every object record there ever was. The last one of a key counts, unless a
@@ -113,6 +114,7 @@ class _Log:
     def __init__(self, database: Database, constants: dict[str, Value], attributes: bool) -> None:
         self._attributes = attributes
         self.bucket: str | None = None
+        self.bucket_run: str | None = None
         self.configuration: CatalogueConfiguration | None = None
         self._database = database
         self._constants = constants
@@ -137,7 +139,7 @@ class _Log:
                 case CatalogueRemoved():
                     others.append((self._seq, "removed", record.key, None, None, None, None))
                 case CatalogueBucket():
-                    self.bucket = record.state
+                    self.bucket, self.bucket_run = record.state, record.run
                 case CatalogueConfiguration():
                     self.configuration = record
                 case CatalogueHeader():

@@ -61,7 +61,7 @@ class KnownDestinations:
             "the destination is not there: s3plan wrote to it before, and its marker is gone",
             address=str(path),
             expected=f"the disk with {PLACE} (id {known.id})",
-            found="an empty directory, as a mount point is" if path.is_dir() else "nothing",
+            found=_found_at(path),
             next_step=f"mount its disk; or, to begin anew there: mkdir -p {path / RESERVED}",
         )
 
@@ -127,6 +127,14 @@ def make_marker(tree: Tree, marker: Marker, mtime_ns: int) -> Marker:
             raise
         return found
     return marker
+
+
+def _found_at(path: Path) -> str:
+    if not path.is_dir():
+        return "nothing"
+    with os.scandir(path) as entries:
+        is_empty = next(entries, None) is None
+    return "an empty directory, as a mount point is" if is_empty else f"files, and no {RESERVED}"
 
 
 def _absolute(path: Path) -> str:

@@ -24,8 +24,17 @@ Outcome = Literal["verified", "mismatched", "unverifiable", "done", "failed", "d
 StepOutcome = Literal["done", "incomplete", "held", "skipped"]
 
 RunOutcome = Literal[
-    "done", "incomplete", "held", "kept", "interrupted", "superseded", "abandoned", "failed"
+    "done",
+    "incomplete",
+    "held",
+    "kept",
+    "interrupted",
+    "superseded",
+    "abandoned",
+    "failed",
+    "rebuilt",
 ]
+"""``rebuilt``: the journal was lost, and made again from what catalogues prove."""
 
 
 Approves = Literal["delete", "loss"]
@@ -125,13 +134,15 @@ be read. ``expired``: it cannot be read any more, or not yet, and has to be aske
 class Restores(Record, frozen=True, tag="restores"):
     """Archived objects that came to a stage of being restored.
 
-    ``until`` is when the copies expire (RFC 3339, UTC), empty where they do not.
+    ``until`` is when the copies expire (RFC 3339, UTC), empty where they do not; ``time`` is when
+    the stage was seen.
     """
 
     step: str
     stage: RestoreStage
     items: tuple[int, ...]
     until: str = ""
+    time: str = ""
 
 
 class ItemFailed(Record, frozen=True, tag="item-failed"):
@@ -251,8 +262,8 @@ class StepEnded(Record, frozen=True, tag="step-ended"):
 
 
 class RunEnded(Record, frozen=True, tag="run-ended"):
-    """The process leaves the run. ``done``, ``kept``, ``superseded`` and ``abandoned`` are
-    final.
+    """The process leaves the run. ``done``, ``kept``, ``superseded``, ``abandoned`` and
+    ``rebuilt`` are final.
     """
 
     outcome: RunOutcome

@@ -83,6 +83,20 @@ FAILURES = TableDef(
 )
 """Items that did not end well and have not since. ``reason`` is a stable code."""
 
+RESTORES = TableDef(
+    "restores",
+    (
+        Column("seq", "BIGINT"),
+        Column("step"),
+        Column("n", "BIGINT"),
+        Column("stage"),
+        Column("until"),
+        Column("time"),
+    ),
+)
+"""Stages that archived objects came to: requested, ongoing, ready or expired. ``until`` is when the
+temporary copy expires, ``seq`` the line of the journal."""
+
 GATES = TableDef(
     "gates",
     (
@@ -153,6 +167,7 @@ HISTORY = (
     WORKLISTS,
     OUTCOMES,
     FAILURES,
+    RESTORES,
     GATES,
     APPROVALS,
     CATALOGUES,
@@ -194,8 +209,18 @@ _OBJECTS = """
             AS storage_class,
         p.restore, p.download, p.verify, p.delete, p.put_back,
         p.key IS NOT NULL AS planned, c.key IS NOT NULL AS catalogued,
-        c.destination, c.verdict, c.algorithm, c.value, c.run, c.adopted
+        c.destination, c.verdict, c.rung, c.algorithm, c.value, c.run, c.adopted
     FROM planned p FULL JOIN catalogue c ON c.bucket = p.bucket AND c.key = p.key
+"""
+
+# One row per archived object: where it is on its way, and until when it can be read.
+_RESTORE_STATUS = """
+    SELECT s.bucket, w.key, w.storage_class, w.size, arg_max(r.stage, r.seq) AS stage,
+        max(r.time) FILTER (r.stage = 'requested') AS requested_at,
+        max(r.time) FILTER (r.stage = 'ready') AS restored_at,
+        arg_max(r.until, r.seq) AS until
+    FROM restores r JOIN steps s USING (step) JOIN worklists w ON w.step = s.worklist AND w.n = r.n
+    GROUP BY s.bucket, w.key, w.storage_class, w.size
 """
 
 _FAILED = "('failed', 'mismatched', 'drifted')"
@@ -221,11 +246,11 @@ _FILES = f"""
             ELSE 'discovered'
         END AS state,
         said.message AS error_message,
-        NULL::VARCHAR AS glacier_restore_requested_at,
-        NULL::VARCHAR AS glacier_restored_at,
+        a.requested_at AS glacier_restore_requested_at, a.restored_at AS glacier_restored_at,
         r.started AS created_at, r.updated AS updated_at
     FROM objects o
     LEFT JOIN said ON said.bucket = o.bucket AND said.key = o.key
+    LEFT JOIN restore_status a ON a.bucket = o.bucket AND a.key = o.key
     LEFT JOIN runs r ON r.command = 'apply'
 """  # noqa: S608 - made of this module's constants
 
@@ -285,6 +310,7 @@ _METADATA = """
 VIEWS = {
     "items": _ITEMS,
     "objects": _OBJECTS,
+    "restore_status": _RESTORE_STATUS,
     "files": _FILES,
     "bucket_status": _BUCKET_STATUS,
     "migration_metadata": _METADATA,

@@ -58,6 +58,7 @@ _RUN_STYLES: dict[RunOutcome, str] = {
     "interrupted": "yellow",
     "superseded": "yellow",
     "abandoned": "yellow",
+    "rebuilt": "yellow",
     "failed": "red",
 }
 

@@ -166,6 +166,7 @@ class _Downloader:
                     end = min(item.n + INTENT_RANGE, self.step.totals.items)
                     taken = await self.context.in_thread(self._taken, item.n, end)
                     await self.context.intend(self.step, item.n, end - 1, taken)
+                    self.state.take(taken)
                     self.intended = end
         return item
 
@@ -232,7 +233,9 @@ class _Downloader:
                 self.failures = 0
 
     async def _one(self, item: Item) -> None:
-        if self.state.of(item.n) is not ItemState.PENDING and await self._adopted(item):
+        # What may be here already is looked at before it is asked for.
+        may_be = self.state.of(item.n) is not ItemState.PENDING or self.state.was_taken(item.n)
+        if may_be and await self._adopted(item):
             return
         sizes = await self._part_sizes(item)
         if item.size >= ranged.RANGED_FROM and self.parts > 1:

@@ -100,6 +100,25 @@ def recorded_checksums(evidence: Checksum, stored: str) -> tuple[Checksum, ...]:
     return tuple(dict.fromkeys((evidence, *_checksums.decode(stored))))
 
 
+def roots_of(database: Database, destination: str, bucket: str) -> list[str]:
+    """The directories that a bucket's files lie in, by their paths; none where it has none.
+
+    No root is below another.
+    """
+    found = sorted({root for (root,) in database.rows(_ROOTS, [destination, bucket])})
+    if not found:
+        for key, path, size in database.rows(_ENCODED, [destination, bucket]):
+            encoded = encode_key(key, marker=size == 0)
+            if f"/{path}".endswith(f"/{encoded}"):
+                found = [path[: -len(encoded)].rstrip("/")]
+                break
+    outer: list[str] = []
+    for root in found:
+        if not any(f"{root}/".startswith(f"{above}/" if above else "") for above in outer):
+            outer.append(root)
+    return outer
+
+
 def _read_catalogues(
     tree: Tree, wanted: set[str], database: Database, observer: Observer
 ) -> dict[str, CatalogueState]:
@@ -174,30 +193,13 @@ class _Verification:
 
     def _find_extra(self) -> None:
         """Look for files of no row below the bucket's directories."""
-        roots = [self.claim.root] if self.claim.root is not None else self._roots()
+        known = self.claim.root
+        roots = [known] if known is not None else roots_of(self.database, *self._bound)
         self.database.execute("DELETE FROM tree")
         for root in roots:
             observe_tree(self.tree, root, self.database)
         for path in extra_files(self.database, self.claim.ignore):
             self._problem("extra", "", path, "nothing", "a file")
-
-    def _roots(self) -> list[str]:
-        """The directories that the bucket's files lie in, by their paths; none where it has none.
-
-        One root is not below another.
-        """
-        found = sorted({root for (root,) in self.database.rows(_ROOTS, self._bound)})
-        if not found:
-            for key, path, size in self.database.rows(_ENCODED, self._bound):
-                encoded = encode_key(key, marker=size == 0)
-                if f"/{path}".endswith(f"/{encoded}"):
-                    found = [path[: -len(encoded)].rstrip("/")]
-                    break
-        outer: list[str] = []
-        for root in found:
-            if not any(f"{root}/".startswith(f"{above}/" if above else "") for above in outer):
-                outer.append(root)
-        return outer
 
     def _problem(self, fault: TreeFault, key: str, path: str, expected: str, found: str) -> None:
         self.count[fault] += 1

@@ -79,10 +79,10 @@ def look_at_copies(source: Source, database: Database, options: Options) -> None
 
 def _spot_check(database: Database, options: Options, run: Run) -> None:
     drawn = {"seed": options.seed or run.id, "sample": options.sample}
-    for destination, bucket, key, path, size, *digest, verdict, checksums in list(
+    for destination, bucket, key, path, size, algorithm, digest, parts, verdict, checksums in list(
         database.rows(_SAMPLE, drawn)
     ):
-        evidence = Checksum(*digest)
+        evidence = Checksum(algorithm, digest, parts)
         row = Recorded(key, path, size, recorded_checksums(evidence, checksums), verdict)
         with Tree.open(destination, create=False) as tree:
             looked = look_at(tree, row)
