@@ -54,6 +54,7 @@ _POINTS = (
     ("s3plan.store", "Bucket.delete_many", "delete objects"),
     ("s3plan.store", "Bucket.put", "upload"),
     ("s3plan.store", "Bucket.copy", "copy object"),
+    ("s3plan.store", "Bucket.restore", "restore"),
     ("s3plan.store.control", "Control.delete_bucket", "delete bucket"),
     ("s3plan.store.control", "Control.create_bucket", "create bucket"),
     ("os", "fsync", "fsync"),

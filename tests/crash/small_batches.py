@@ -20,6 +20,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.download": {"INTENT_RANGE": 20, "BATCH": 5},
     "handlers.ranged": {"RANGED_FROM": 2 << 20, "RANGE": 1 << 20},
     "handlers.remove_file": {"BATCH": 12},
+    "handlers.restore": {"CHUNK": 6, "RANGE": 4},
     "handlers.upload": {"RANGE": 12, "WORKERS": 4},
     "handlers.verify": {"CHUNK_ITEMS": 15},
 }
