@@ -76,6 +76,31 @@ def test_an_evacuation_by_hand(tmp_path: Path) -> None:
     assert delete["storage", "GLACIER_IR"] == (-0.04, -0.04)
 
 
+def test_a_restore_by_hand(tmp_path: Path) -> None:
+    """A40: retrieval and temporary copies for 7 days, and reading these as STANDARD."""
+    found = planned(tmp_path, gigabytes(10, "GLACIER") + gigabytes(100, "DEEP_ARCHIVE"))
+    restore = charges(cost_of(found, "restore"))
+    assert restore["retrieval", "GLACIER"] == pytest.approx((0.1005, 0.1005))
+    assert restore["retrieval", "DEEP_ARCHIVE"] == pytest.approx((0.2525, 0.2525))
+    for name, count in (("GLACIER", 10), ("DEEP_ARCHIVE", 100)):
+        low, high = restore["restored-copies", name]
+        assert high == pytest.approx(count * 0.023 * 7 / 30, abs=1e-4)
+        assert low <= high
+    # Looked at once for 1,000 keys, or every five minutes for two days: at .005 per 1,000.
+    assert restore["requests", "STANDARD"][1] == pytest.approx(2 * 578 * 5e-6, abs=1e-4)
+    download = charges(cost_of(found, "download"))
+    assert download["egress", "STANDARD"] == pytest.approx((0, 110 * 0.09))
+    assert not [kind for kind, _ in download if kind == "retrieval"]
+
+
+def test_intelligent_tiering_is_restored_for_its_requests(tmp_path: Path) -> None:
+    objects = [
+        each | {"archive": "ARCHIVE_ACCESS"} for each in gigabytes(10, "INTELLIGENT_TIERING")
+    ]
+    restore = charges(cost_of(planned(tmp_path, objects), "restore"))
+    assert {kind for kind, _ in restore} == {"requests"}
+
+
 def test_an_old_object_has_no_early_deletion_by_its_date(tmp_path: Path) -> None:
     found = planned(tmp_path, gigabytes(100, "STANDARD_IA", "2026-10-22T00:00:00.000Z"))
     # 10 of 30 days old when the plan is made: 20 days are left, or 30 if it was moved just now.

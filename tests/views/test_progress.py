@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from s3plan.model.events import Progressed, Scanning, StepBegan, StepFinished
+from s3plan.model.events import Progressed, Scanning, StepBegan, StepFinished, Waiting
 from s3plan.model.steps import Totals
 from s3plan.views.meter import Meter
 from s3plan.views.progress import Bars, Plain, Silent, progress_for
@@ -54,6 +54,28 @@ def test_the_rate_forgets_what_is_longer_ago_than_its_window() -> None:
         meter.add(1, 0)
     items, _ = meter.rate
     assert items == pytest.approx(1.0)
+
+
+def test_a_wait_counts_down_and_says_for_what() -> None:
+    clock = Clock()
+    meter = Meter(Totals(1204, 0), Totals(), clock)
+    meter.wait(1204, 300)
+    said = []
+    for seconds in (60, 240):
+        clock.now += seconds
+        said.append(meter.waiting)
+    assert said == [(1204, 240), None]
+
+
+def test_plain_lines_say_what_is_waited_for() -> None:
+    """A20."""
+    stream = io.StringIO()
+    plain = Plain(Screen(stream, color=False, environ={}), Clock())
+    plain.handle(StepBegan("r", "restore", "photos", Totals(1204, 0), Totals(4, 0)))
+    plain.handle(Waiting("r", "photos", 1200, 300))
+    assert stream.getvalue().splitlines()[-1] == (
+        "restore photos: 0%, 4 of 1,204, waiting for 1,200 objects, next look in 5 min"
+    )
 
 
 def test_a_step_without_bytes_is_timed_by_its_items() -> None:

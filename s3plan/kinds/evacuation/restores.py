@@ -128,7 +128,7 @@ def restore_draft(
         action,
         work.bucket,
         reversibility="costs",
-        undo="Nothing to undo: temporary copies expire by themselves; what they cost stays paid.",
+        undo="Temporary copies expire by themselves; what they cost stays paid.",
         reason=f"{_objects(totals)} must be restored before they can be read: {kinds}.",
         seconds=float(max(_slowest(held) for held in archived)),
     )
