@@ -8,6 +8,7 @@ what happens (:mod:`s3plan.model.events`), on the calling thread. They raise err
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import tempfile
@@ -51,6 +52,7 @@ from s3plan.model.events import AnyEvent, RunFinished, Warned
 from s3plan.model.grouping import ResolvedKey
 from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.recheck import Drift, PlanRecheck, StepRecheck
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.model.steps import Download, Totals
 from s3plan.model.tabular import Column, Report, Section
@@ -223,6 +225,71 @@ def _surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
 def show(path: Path) -> PlanFile:
     """Read a plan file and check it whole. Raises PlanFileError."""
     return PlanFile.open(path)
+
+
+def recheck(plan: Path) -> PlanRecheck:
+    """Hold a plan against what is there now, without applying it. Only reads.
+
+    Raises PlanFileError for a plan that is damaged, and a StoreError where S3 cannot be read.
+    """
+    return asyncio.run(session.recheck(plan, _around(ignore, None), _house()))
+
+
+def drift(
+    manifests: Sequence[Path],
+    *,
+    variables: Mapping[str, str] | None = None,
+    observer: Observer = ignore,
+) -> Drift:
+    """What was last applied here, what lives and what the manifests declare, compared. Only reads.
+
+    Raises ProblemsError with everything that cannot be planned for.
+    """
+    from s3plan import kinds
+    from s3plan.engine.drift import drift_between, last_applied
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    found = last_applied(Path(), loaded.refs)
+    looked: tuple[StepRecheck, ...] = ()
+    with tempfile.TemporaryDirectory(prefix="s3plan-") as folder:
+        prices = _price_list(_project().prices)
+        made, _ = asyncio.run(_plan(loaded, Path(folder) / "plan.json", observer, prices))
+        if found is not None:
+            applied = found[1].path
+            looked = asyncio.run(session.recheck(applied, _around(ignore, None), House())).steps
+        return drift_between(found, looked, made)
+
+
+def approvals_from(reviews: Path, plan: Path, *, commit: str | None = None) -> str:
+    """The reviews of a pull request as approvals of a plan: the text of a file of them.
+
+    ``reviews`` is JSON as GitHub or GitLab gives it. Raises UsageError where it is neither,
+    PlanFileError for the plan.
+    """
+    from s3plan.kinds.approvals import approvals_text
+    from s3plan.rules.reviews import approvals_in
+
+    digest = PlanFile.open(plan).digest
+    return approvals_text(approvals_in(_json_pages(reviews), digest, commit))
+
+
+def _json_pages(path: Path) -> object:
+    """A JSON document; pages of a list, one after the other, are one list."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        pages: list[object] = []
+        decoder = json.JSONDecoder()
+        while text:
+            page, end = decoder.raw_decode(text)
+            pages.append(page)
+            text = text[end:].lstrip()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "the reviews cannot be read", address=str(path), found=str(error)
+        ) from error
+    if len(pages) > 1 and all(isinstance(page, list) for page in pages):
+        return [entry for page in pages if isinstance(page, list) for entry in page]
+    return pages[0] if len(pages) == 1 else None
 
 
 def compare(old: Path, new: Path, *, shown: int = 10) -> PlanChanges:
@@ -901,9 +968,11 @@ __all__ = [
     "PlanResult",
     "abandon_run",
     "apply",
+    "approvals_from",
     "break_lock",
     "compare",
     "doctor",
+    "drift",
     "iam_policy",
     "ignore",
     "import_manifest",
@@ -917,6 +986,7 @@ __all__ = [
     "plan",
     "query",
     "read_approvals",
+    "recheck",
     "recover_run",
     "region_prices",
     "render",

@@ -20,6 +20,7 @@ EXITS: Final = {
 CHANGES: Final = 2
 INCOMPLETE: Final = 3
 HELD: Final = 4
+STALE: Final = 5
 USAGE: Final = 64
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141

@@ -26,6 +26,7 @@ from s3plan.engine.holding import Held, holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror, open_mirror
 from s3plan.engine.probe import Memory, capabilities_for
+from s3plan.engine.recheck import recheck_steps
 from s3plan.engine.rollback import plan_rollback
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
@@ -46,6 +47,7 @@ from s3plan.model.journal import (
     RunStarted,
 )
 from s3plan.model.plan import Target
+from s3plan.model.recheck import PlanRecheck
 from s3plan.model.steps import Download, RemoveFile
 from s3plan.plan.athand import plan_at_hand
 from s3plan.plan.comparison import compare_plans
@@ -183,6 +185,27 @@ async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile
     async with around.open_store(original.header.connection) as store:
         await _check_target(store, original)
         return await _rollback_plan(run, original, store, around, keep=False)
+
+
+async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck:
+    """Hold a plan against reality without applying it; only reads."""
+    plan = PlanFile.open(path)
+    reasons = [str(error) for error in broken_limits(plan, house.limits)]
+    state = RunState()
+    try:
+        _, state = _unfinished(around.directory, plan.digest)
+        _check_host(plan, state)
+    except StaleError as error:
+        reasons.append(str(error))
+    async with around.open_store(plan.header.connection) as store:
+        try:
+            await _check_target(store, plan)
+        except StaleError as error:
+            # Another account's buckets say nothing about this plan.
+            return PlanRecheck(str(path), plan.digest, (*reasons, str(error)), ())
+        with _scratch() as scratch:
+            steps = await recheck_steps(plan, store, scratch)
+    return PlanRecheck(str(path), plan.digest, tuple(reasons), steps)
 
 
 # -- before the first request --------------------------------------------------------------------

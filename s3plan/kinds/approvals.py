@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from s3plan.errors import ManifestError, ProblemsError
 from s3plan.kinds.documents import read_source
-from s3plan.kinds.fields import Fields
+from s3plan.kinds.fields import API_VERSION, Fields
 from s3plan.kinds.problems import problems_of
 from s3plan.kinds.variables import Variables
 from s3plan.model.approvals import PlanApproval
@@ -68,3 +69,16 @@ def read_approvals(path: Path) -> tuple[PlanApproval, ...]:
     if problems:
         raise ProblemsError("the approvals are not right", problems)
     return tuple(found)
+
+
+def approvals_text(approvals: tuple[PlanApproval, ...]) -> str:
+    """A file of approvals that :func:`read_approvals` reads: JSON, which is YAML too."""
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": "Approvals",
+        "approvals": [
+            {"name": each.name, "digest": each.digest, "time": each.time, "note": each.note}
+            for each in approvals
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"

@@ -22,7 +22,28 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "Approvals": ApprovalsDocument,
     }
     models |= {name: kind_named(name).document for name in FOLDERS}
-    return {f"{name.lower()}.schema.json": _schema(name, model) for name, model in models.items()}
+    schemas = {name: _schema(name, model) for name, model in models.items()}
+    schemas["Manifest"] = _any_of([*FOLDERS, "Connection"])
+    return {f"{name.lower()}.schema.json": schema for name, schema in schemas.items()}
+
+
+def _any_of(kinds: list[str]) -> dict[str, Any]:
+    """For editors: each document of a file by its kind. It lies beside the schemas it names."""
+    return {
+        "$schema": DIALECT,
+        "title": "Manifest",
+        "description": "Any document of a manifest file, by its kind.",
+        "type": "object",
+        "required": ["apiVersion", "kind"],
+        "properties": {"kind": {"enum": sorted(kinds)}},
+        "allOf": [
+            {
+                "if": {"properties": {"kind": {"const": kind}}},
+                "then": {"$ref": f"{kind.lower()}.schema.json"},
+            }
+            for kind in sorted(kinds)
+        ],
+    }
 
 
 def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:

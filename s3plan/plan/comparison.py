@@ -176,7 +176,7 @@ def _worklists(
 def _compare(old: Iterator[Item], new: Iterator[Item], shown: int) -> ItemChanges:
     sums: dict[str, list[int]] = {"added": [0, 0], "removed": [0, 0], "changed": [0, 0]}
     first: list[ItemChange] = []
-    for change in _merged(old, new):
+    for change in merged_items(old, new):
         kind = "added" if change.old is None else "removed" if change.new is None else "changed"
         item = change.new or change.old
         assert item is not None
@@ -189,8 +189,8 @@ def _compare(old: Iterator[Item], new: Iterator[Item], shown: int) -> ItemChange
     )
 
 
-def _merged(old: Iterator[Item], new: Iterator[Item]) -> Iterator[ItemChange]:
-    """Everything that differs, in the order of the keys."""
+def merged_items(old: Iterator[Item], new: Iterator[Item]) -> Iterator[ItemChange]:
+    """Everything that differs between two worklists, in the order of the keys."""
     olds, news = groupby(old, _place), groupby(new, _place)
     before, after = next(olds, None), next(news, None)
     while before is not None or after is not None:

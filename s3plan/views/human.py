@@ -12,6 +12,7 @@ from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import ManifestRef
+from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
@@ -21,6 +22,7 @@ from s3plan.views.bill import bill, class_prices
 from s3plan.views.changes import change_lines
 from s3plan.views.diagnosis import diagnosis_parts
 from s3plan.views.discovery import policy_parts, whoami_parts
+from s3plan.views.drift import drift_lines, recheck_lines
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
 from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
@@ -108,6 +110,16 @@ class HumanView:
     def confirm(self, question: str) -> bool | None:
         """Ask on standard error."""
         return confirmed(self._err, question) if can_ask(self._err) else None
+
+    def rechecked(self, recheck: PlanRecheck) -> None:
+        """Print a line a step, and whether the plan still holds."""
+        for line in recheck_lines(recheck, self._out.columns):
+            self._out.say(line)
+
+    def drift(self, drift: Drift) -> None:
+        """Print what drifted."""
+        for line in drift_lines(drift, self._out.columns):
+            self._out.say(line)
 
     def changes(self, changes: PlanChanges) -> None:
         """Print the steps and items that differ."""

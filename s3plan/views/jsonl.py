@@ -22,6 +22,7 @@ from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, RunFinished
 from s3plan.model.plan import ManifestRef
+from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
@@ -142,6 +143,14 @@ class JsonView:
     def confirm(self, question: str) -> bool | None:
         """Nobody answers: a program approves with ``--approve``."""
         return None
+
+    def rechecked(self, recheck: PlanRecheck) -> None:
+        """Write how every step stands."""
+        _write(self._stream, {"type": "recheck", "holds": recheck.holds} | asdict(recheck))
+
+    def drift(self, drift: Drift) -> None:
+        """Write what drifted."""
+        _write(self._stream, {"type": "drift", "drifted": bool(drift.lines)} | asdict(drift))
 
     def changes(self, changes: PlanChanges) -> None:
         """Write the comparison, with every item that is named."""

@@ -12,6 +12,7 @@ from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, GateReached, RunFinished
 from s3plan.model.plan import ManifestRef
+from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
 from s3plan.model.verification import TreeVerified
@@ -77,6 +78,12 @@ class View(Protocol):
 
     def confirm(self, question: str) -> bool | None:
         """Ask; only the word ``yes`` is yes; None where nobody can answer."""
+
+    def rechecked(self, recheck: PlanRecheck) -> None:
+        """A plan held against reality."""
+
+    def drift(self, drift: Drift) -> None:
+        """What drifted since the last apply."""
 
     def changes(self, changes: PlanChanges) -> None:
         """What changed between two plans."""

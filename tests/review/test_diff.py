@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from s3plan.model.steps import Item
 from s3plan.plan import PlanFile
-from s3plan.plan.comparison import _merged, compare_plans
+from s3plan.plan.comparison import compare_plans, merged_items
 from s3plan.views.changes import markdown_changes
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene
 from tests.kinds.planned import manifest, plan
@@ -99,7 +99,7 @@ def test_the_merge_finds_exactly_what_differs(old: dict[str, int], new: dict[str
         return [Item("s", n, key, key, sizes[key], "e", "t") for n, key in enumerate(ordered)]
 
     found = {}
-    for change in _merged(iter(items(old)), iter(items(new))):
+    for change in merged_items(iter(items(old)), iter(items(new))):
         item = change.new or change.old
         assert item is not None
         found[item.key] = (change.old and change.old.size, change.new and change.new.size)
