@@ -24,7 +24,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.inventory.local import recorded_stat
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
-from s3plan.model.buckets import DocumentName
+from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.local import CatalogueConfiguration, FileStat
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.steps import (
@@ -43,7 +43,7 @@ from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
 from s3plan.rules.bucketdocuments import same
 from s3plan.rules.endpoints import is_aws
-from s3plan.store import Store
+from s3plan.store import Bucket, Store
 from s3plan.tables import Database
 
 _LEFT = (ItemState.DONE, ItemState.UNKNOWN, ItemState.FAILED)
@@ -72,6 +72,7 @@ class _Subject(Struct, frozen=True):
     delete: Step | None
     delete_bucket: Step | None
     configures: tuple[Step, ...]
+    create_bucket: Step | None = None
 
     @property
     def destination(self) -> str | None:
@@ -135,6 +136,8 @@ def _subjects(steps: Iterable[Step]) -> list[_Subject]:
             found.setdefault(step.subject, {})[step.verb] = step
             if isinstance(step.action, Download):
                 downloads.setdefault(step.subject, []).append(step)
+        elif isinstance(step.action, CreateBucket):
+            found.setdefault(step.subject, {})[step.verb] = step
         elif isinstance(step.action, Configure):
             found.setdefault(step.subject, {})
             configures.setdefault(step.subject, []).insert(0, step)
@@ -145,6 +148,7 @@ def _subjects(steps: Iterable[Step]) -> list[_Subject]:
             by.get("delete"),
             by.get("delete-bucket"),
             tuple(configures.get(bucket, ())),
+            by.get("create-bucket"),
         )
         for bucket, by in found.items()
     ]
@@ -154,13 +158,9 @@ async def _subject(
     run: Run, plan: PlanFile, state: RunState, store: Store, database: Database, subject: _Subject
 ) -> list[StepDraft]:
     bucket = store.bucket(subject.bucket)
-    try:
-        there = await bucket.exists()
-    except AccessDeniedError:
-        if subject.destination is not None:
-            raise
-        # What is to be taken back may be the very policy that denies this.
-        there = True
+    there = await _is_there(bucket, subject)
+    if subject.create_bucket is not None and any(state.step(subject.create_bucket.id).items):
+        return [_uncreate(subject.create_bucket)] if there else []
     # First of all: a document of the run may stand in the way of what is uploaded.
     drafts = await _unconfigure(state, store, subject) if there else []
     destination = subject.destination
@@ -201,6 +201,16 @@ async def _subject(
     return drafts
 
 
+async def _is_there(bucket: Bucket, subject: _Subject) -> bool:
+    try:
+        return await bucket.exists()
+    except AccessDeniedError:
+        if subject.destination is not None:
+            raise
+        # What is to be taken back may be the very policy that denies this.
+        return True
+
+
 async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list[StepDraft]:
     """Each document that the run may have written back to what it was, the last one first.
 
@@ -214,12 +224,14 @@ async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list
             ours.setdefault(step.action.document, []).append(step.action)
     for document, changes in ours.items():
         live = await asyncio.to_thread(store.control.document, subject.bucket, document)
-        if same(document, live, changes[-1].before):
+        if same(document, live, _before_of(document, changes[-1])):
             continue  # the run put it back itself, or it was never changed
         for change in changes:
             drafts.append(
                 StepDraft(
-                    action=Configure(document, before=change.after, after=change.before),
+                    action=Configure(
+                        document, before=change.after, after=_before_of(document, change)
+                    ),
                     subject=subject.bucket,
                     reversibility="free",
                     undo="put this document back again",
@@ -228,6 +240,29 @@ async def _unconfigure(state: RunState, store: Store, subject: _Subject) -> list
                 )
             )
     return drafts
+
+
+def _before_of(document: DocumentName, change: Configure) -> Document:
+    """What a rollback puts in place of a change: what was there, as far as S3 lets it.
+
+    Versioning that was once enabled is suspended, never taken back
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html).
+    """
+    if document == "versioning" and change.before is None:
+        return {"Status": "Suspended"}
+    return change.before
+
+
+def _uncreate(made: Step) -> StepDraft:
+    """The bucket that the run made goes again, with its documents, if nothing is in it."""
+    assert isinstance(made.action, CreateBucket)
+    return StepDraft(
+        action=DeleteBucket(region=made.action.region, destination=""),
+        subject=made.subject,
+        reversibility="until",
+        undo="make it again, as long as nobody else has taken the name",
+        reason="the run made the bucket; it goes if nothing is in it",
+    )
 
 
 def _create(

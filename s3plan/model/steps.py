@@ -83,7 +83,8 @@ class DeleteBucket(Action, frozen=True, tag="delete-bucket"):
 
 
 class CreateBucket(Action, frozen=True, tag="create-bucket"):
-    """The bucket, empty, in ``region``; the catalogue in ``destination`` notes it.
+    """The bucket, empty, in ``region``; the catalogue in ``destination``, where there is one, notes
+    it.
 
     ``object_lock`` can be had from the beginning only, and brings versioning with it.
     """

@@ -104,8 +104,8 @@ def _on_bucket(action: AnyAction) -> tuple[str, ...]:
         case CreateBucket():
             return ("s3:CreateBucket",)
         case DeleteBucket():
-            # What the bucket has is read once more, and saved, before it goes.
-            return ("s3:DeleteBucket", *READ.values())
+            # What an evacuated bucket has is read once more, and saved, before it goes.
+            return ("s3:DeleteBucket", *(READ.values() if action.destination else ()))
         case Configure():
             return (READ[action.document], *written(action.document))
         case _:
@@ -149,6 +149,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
         case Delete():
             return (Upload(action.destination),)
         case DeleteBucket():
+            if not action.destination:
+                return ()
             back = (Configure(name, fresh=True) for name in READ if name not in NOT_PUT)
             return (CreateBucket(action.region, action.destination), *back)
         case Copy():
@@ -157,7 +159,9 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             return (Configure(action.document),)
         case Verify() | VerifyCopies() | Restore():
             return ()
-        case CreateBucket() | Upload() | RemoveFile() | RemoveCopy():
+        case CreateBucket():
+            return (DeleteBucket(action.region, ""),)
+        case Upload() | RemoveFile() | RemoveCopy():
             return ()
         case BackupFile() | RewriteFile() | RestoreFile():
             return ()  # a local file

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from s3plan import api
 from tests.access.conftest import Account
 
 FAST = (
@@ -106,3 +107,59 @@ def test_objects_really_move(ceph: Account) -> None:
     assert finished is not None
     assert finished.exit_code == 0
     assert set(ceph.lifecycle(bucket)) == {"theirs"}
+
+
+def test_a_bucket_is_made_and_taken_back(account: Account) -> None:
+    """Rows D14, D15 and D16: in a region, closed, with versions, with rules; empty, it goes."""
+    account.write(
+        "BucketLifecycle",
+        "buckets: {include: [sessions-2026]}\n"
+        "bucket: {create: true, region: eu-central-1, versioning: enabled}\n"
+        "housekeeping: {noncurrentDays: 90}",
+    )
+    made = api.plan([account.directory / "manifest.yaml"]).plan
+    assert made is not None
+    assert [step.verb for step in made.steps] == ["create-bucket", *["configure"] * 3]
+    assert account.apply().exit_code == 0, account.problems()
+    where = account.s3.get_bucket_location(Bucket="sessions-2026")["LocationConstraint"]
+    assert where == "eu-central-1"
+    assert account.s3.get_bucket_versioning(Bucket="sessions-2026")["Status"] == "Enabled"
+    block = account.s3.get_public_access_block(Bucket="sessions-2026")
+    assert all(block["PublicAccessBlockConfiguration"].values())
+    assert set(account.lifecycle("sessions-2026")) == {"s3plan-housekeeping"}
+    assert account.plan() == [], "No changes"
+    finished = account.rollback()
+    assert finished is not None
+    assert finished.exit_code == 0
+    names = [bucket["Name"] for bucket in account.s3.list_buckets()["Buckets"]]
+    assert "sessions-2026" not in names
+
+
+def test_a_bucket_that_was_used_meanwhile_stays(account: Account) -> None:
+    """Rollback deletes what it made only if nothing is in it."""
+    account.write("BucketLifecycle", "buckets: {include: [used]}\nbucket: {create: true}")
+    assert api.plan([account.directory / "manifest.yaml"]).plan is not None
+    assert account.apply().exit_code == 0, account.problems()
+    account.s3.put_object(Bucket="used", Key="a", Body=b"x")
+    finished = account.rollback()
+    assert finished is not None
+    assert finished.exit_code != 0
+    assert account.s3.get_object(Bucket="used", Key="a")["Body"].read() == b"x"
+
+
+def test_versioning_of_a_bucket_that_is_there(account: Account) -> None:
+    """Row D15: enabled; the plan says that it can only be suspended, which rollback does."""
+    bucket = account.bucket("there")
+    account.write(
+        "BucketLifecycle", f"buckets: {{include: [{bucket}]}}\nbucket: {{versioning: enabled}}"
+    )
+    made = api.plan([account.directory / "manifest.yaml"]).plan
+    assert made is not None
+    (step,) = made.steps
+    assert step.reversibility == "never"
+    assert account.apply().exit_code == 0
+    assert account.plan() == []
+    finished = account.rollback()
+    assert finished is not None
+    assert finished.exit_code == 0
+    assert account.s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"

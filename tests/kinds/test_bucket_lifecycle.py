@@ -336,6 +336,7 @@ def test_tags_that_may_not_be_read(tmp_path: Path) -> None:
         (spec("- {id: x, filter: {tag: {a: b}}, abortUploads: 3}"), "have no tags"),
         ("buckets: {include: [astro]}\nrules: {from: missing.json}", "cannot be read"),
         ("buckets: {include: [astro]}\nhousekeeping: {noncurrentKeep: 3}", "needs noncurrentDays"),
+        ("buckets: {include: [astro]}\nbucket: {region: eu-west-1}", "needs bucket.create"),
     ],
 )
 def test_rules_that_s3_would_refuse(tmp_path: Path, text: str, words: str) -> None:
@@ -344,6 +345,22 @@ def test_rules_that_s3_would_refuse(tmp_path: Path, text: str, words: str) -> No
         steps(tmp_path, text)
     found = [f"{one.what} {one.expected} {one.next_step}" for one in caught.value.problems]
     assert any(words in line for line in found), found
+
+
+def test_d14_a_named_bucket_is_made(tmp_path: Path) -> None:
+    """Rows D14 and D15: made first, everything else after it; a glob makes none."""
+    more = "bucket: {create: true, region: eu-west-1, versioning: enabled}"
+    found = steps(tmp_path, spec(FAST, more), buckets={})
+    assert [one.verb for one in found] == ["create-bucket", *["configure"] * 3]
+    assert all(found[0].id in {need.step for need in one.needs} for one in found[1:])
+    again = astro(versioning="enabled", objects=objects(1))
+    again["astro"]["configuration"] = {
+        "lifecycle": {"Rules": list(after(found[-1]).values())},
+        "versioning": {"Status": "Enabled"},
+    }
+    assert steps(tmp_path, spec(FAST, more), buckets=again) == []
+    text = spec(FAST, more).replace("[astro]", "['astro*']")
+    assert steps(tmp_path, text, buckets={}) == []
 
 
 def test_a_bucket_that_is_not_there(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from s3plan.kinds.access.planner import BLOCKED, ENFORCED
+from s3plan.kinds.access.planner import ENFORCED
 from s3plan.model.buckets import BucketFacts
 from s3plan.rules.bucketdocuments import same
+from s3plan.rules.policies.exposure import BLOCKED
 
 
 def access_spec(facts: BucketFacts) -> dict[str, Any]:

@@ -15,11 +15,8 @@ from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import AnyAction, Configure
 from s3plan.plan import StepDraft
 from s3plan.rules.bucketdocuments import same
-from s3plan.rules.policies.exposure import is_public
+from s3plan.rules.policies.exposure import BLOCKED, is_public
 
-BLOCKED = dict.fromkeys(
-    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-)
 ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 

@@ -70,7 +70,7 @@ class Evacuation:
         if spec.delete == "afterVerification":
             actions.append(Delete(""))
         if spec.delete_bucket:
-            actions.append(DeleteBucket("", ""))
+            actions.append(DeleteBucket("", "."))
         yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:

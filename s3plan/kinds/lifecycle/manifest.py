@@ -152,10 +152,37 @@ Rules = Annotated[
 ]
 
 
+class BucketItselfFields(Fields):
+    """The buckets themselves."""
+
+    create: bool = Field(
+        False,
+        description="Whether a bucket that is named, and is not there, is made; with its public"
+        " access blocked.",
+    )
+    region: Text | None = Field(
+        None, description="Where it is made; without it, the Connection's region."
+    )
+    versioning: Literal["enabled"] | None = Field(
+        None,
+        description="enabled: every version is kept from then on. It can be suspended later, but"
+        " never taken back.",
+    )
+
+    @model_validator(mode="after")
+    def _region_is_for_new_buckets(self) -> BucketItselfFields:
+        if self.region is not None and not self.create:
+            raise PydanticCustomError(CONTRADICTION, "bucket.region needs bucket.create: true")
+        return self
+
+
 class LifecycleSpec(Fields):
     """What shall be true of the buckets."""
 
     buckets: BucketFields = Field(description="Which buckets.")
+    bucket: BucketItselfFields | None = Field(
+        None, description="Whether the buckets are made, and keep versions."
+    )
     rules: Rules = Field(
         (), description="The rules, each by its id; or from: FILE with S3's own document."
     )
@@ -186,10 +213,11 @@ class LifecycleSpec(Fields):
 
     @model_validator(mode="after")
     def _something_is_said(self) -> LifecycleSpec:
-        said = (self.rules, self.housekeeping, self.absent, self.minimum_size)
+        said = (self.rules, self.housekeeping, self.absent, self.minimum_size, self.bucket)
         if not any(said) and self.foreign == "keep":
             raise PydanticCustomError(
-                CONTRADICTION, "say at least one of rules, housekeeping, absent and minimumSize"
+                CONTRADICTION,
+                "say at least one of rules, housekeeping, absent, minimumSize and bucket",
             )
         return self
 

@@ -9,6 +9,7 @@ from s3plan.errors import ManifestError, PlanningError, ProblemsError, S3PlanErr
 from s3plan.kinds.buckets import configured_step, missing_bucket, readable
 from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
 from s3plan.kinds.lifecycle.desired import Wanted
+from s3plan.kinds.lifecycle.making import new_bucket_steps, versioning_steps
 from s3plan.kinds.lifecycle.manifest import LifecycleDocument, LifecycleSpec
 from s3plan.kinds.lifecycle.matching import Inventory
 from s3plan.kinds.lifecycle.telling import (
@@ -18,7 +19,7 @@ from s3plan.kinds.lifecycle.telling import (
     small_objects,
 )
 from s3plan.model.buckets import BucketFacts
-from s3plan.model.steps import AnyAction, Configure
+from s3plan.model.steps import AnyAction, Configure, CreateBucket
 from s3plan.plan import StepDraft
 from s3plan.rules.lifecycle.document import merged, minimum_of, read_rules, same_lifecycle
 from s3plan.rules.lifecycle.evaluation import shadowed
@@ -45,9 +46,14 @@ class Lifecycle:
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
-        """The lifecycle configuration, and nothing else."""
-        buckets = _spec(manifest).buckets.include
-        return ((bucket, Configure("lifecycle")) for bucket in buckets)
+        """The lifecycle configuration, and what is said of the buckets themselves."""
+        spec = _spec(manifest)
+        actions: list[AnyAction] = [Configure("lifecycle")]
+        if spec.bucket is not None and spec.bucket.create:
+            actions += [CreateBucket("", ""), Configure("public-access-block")]
+        if spec.bucket is not None and spec.bucket.versioning is not None:
+            actions.append(Configure("versioning"))
+        yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
     def render(self, manifest: Manifest, observed: Observed) -> list[Rendered]:
         """The whole configuration of every bucket, others' rules included."""
@@ -71,11 +77,15 @@ class Lifecycle:
         drafts: list[StepDraft] = []
         for bucket in scope.buckets({*observed.facts, *scope.literals}):
             facts = observed.facts.get(bucket)
-            if facts is None:
-                problems.append(missing_bucket(bucket, observed.target))
-                continue
             try:
-                drafts += _bucket_steps(spec, wanted, facts, observed)
+                if facts is not None:
+                    drafts += _bucket_steps(spec, wanted, facts, observed)
+                elif spec.bucket is not None and spec.bucket.create:
+                    drafts += new_bucket_steps(
+                        spec.bucket, bucket, observed, _desired(spec, wanted, None)
+                    )
+                else:
+                    problems.append(missing_bucket(bucket, observed.target))
             except PlanningError as error:
                 problems.append(error)
         if problems:
@@ -86,6 +96,8 @@ class Lifecycle:
 def _bucket_steps(
     spec: LifecycleSpec, wanted: Wanted, facts: BucketFacts, observed: Observed
 ) -> Iterator[StepDraft]:
+    if spec.bucket is not None and spec.bucket.versioning == "enabled":
+        yield from versioning_steps(facts)
     before = readable(facts, "lifecycle")
     after = _desired(spec, wanted, before)
     if same_lifecycle(before, after):

@@ -33,6 +33,11 @@ _FIXING_KEYS: Final = frozenset(
 _FIXING_OPERATORS: Final = frozenset(
     {"StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike"}
 )
+BLOCKED: Final = dict.fromkeys(
+    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+)
+"""The public access block with everything on, which new buckets have at AWS."""
+
 _WIDEST_V4, _WIDEST_V6 = 8, 32
 """S3 takes broader ranges of addresses for public."""
 
