@@ -71,7 +71,10 @@ async def _bucket(store: Store, name: str) -> SeenBucket:
         return SeenBucket(name, problem=error.what)
     found = facts.configuration
     hidden = set(facts.unreadable) & {"policy", "public-access-block", "acl"}
-    public = is_public(found.get("policy"), found.get("public-access-block"), found.get("acl"))
+    try:
+        public = is_public(found.get("policy"), found.get("public-access-block"), found.get("acl"))
+    except PlanningError as error:
+        return SeenBucket(name, facts.region, facts.versioning, problem=f"its policy: {error.what}")
     return SeenBucket(
         name, facts.region, facts.versioning, None if hidden and not public else public
     )
@@ -88,7 +91,10 @@ async def _policy(store: Store, name: str) -> SeenPolicy:
         return SeenPolicy(name, problem="may not be read (s3:GetBucketPolicy)")
     found = facts.configuration.get("policy")
     block = facts.configuration.get("public-access-block")
-    return SeenPolicy(name, _statements(found), is_public(found, block))
+    try:
+        return SeenPolicy(name, _statements(found), is_public(found, block))
+    except PlanningError as error:
+        return SeenPolicy(name, problem=error.what)
 
 
 def _file(path: Path, directory: Path) -> SeenPolicy:

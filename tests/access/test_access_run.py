@@ -203,3 +203,32 @@ def test_a_journal_holds_the_old_policy(account: Account) -> None:
     account.plan()
     text = Path("plan.json").read_text()
     assert '"Theirs"' in text
+
+
+def test_where_nobody_tells_who_asks(ceph: Account) -> None:
+    """RGW 16 denies nobody by ArnNotEquals and tells nobody: allowOnly is refused, with the reason.
+
+    A policy that is taken as it is works: it is written, read back, probed, and taken back.
+    """
+    bucket = ceph.bucket("secret", "a")
+    ceph.write("BucketAccess", only_me(bucket))
+    with pytest.raises(ProblemsError) as caught:
+        ceph.plan()
+    assert "does not tell who you are" in caught.value.problems[0].what
+    statement = (
+        "{Sid: Mine, Effect: Allow, Principal: '*', Action: 's3:GetObject',"
+        f" Resource: 'arn:aws:s3:::{bucket}/public/*'}}"
+    )
+    ceph.write(
+        "BucketAccess",
+        f"buckets: {{include: [{bucket}]}}\n"
+        f"policy: {{document: {{Version: '2012-10-17', Statement: [{statement}]}}}}",
+    )
+    assert len(ceph.plan()) == 1
+    assert ceph.apply().exit_code == 0, ceph.problems()
+    assert ceph.policy(bucket)["Statement"][0]["Sid"] == "Mine"
+    assert ceph.plan() == []
+    finished = ceph.rollback()
+    assert finished is not None
+    assert finished.exit_code == 0
+    assert ceph.policy(bucket) is None

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3plan.rules.lifecycle.checks import all_faults
 from s3plan.rules.lifecycle.document import (
@@ -331,6 +333,24 @@ def test_e21_foreign_rules_stay_exactly_as_they_are_written() -> None:
         "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
     }
     assert merged({"Rules": [foreign]}, [], keep_foreign=False, minimum=None) is None
+
+
+@given(
+    names=st.lists(st.sampled_from("abcdefg"), unique=True),
+    wanted=st.lists(st.sampled_from("abcdefg"), unique=True),
+)
+def test_no_foreign_rule_is_ever_lost(names: list[str], wanted: list[str]) -> None:
+    """E21: whatever is there and whatever is wanted, the others' rules come out as they went in."""
+    there = [rule(ID=name, Unheard=name) for name in names]
+    rules = [days(name, (number, "GLACIER")) for number, name in enumerate(wanted)]
+    after = merged({"Rules": there}, rules, keep_foreign=True, minimum=None)
+    found = {one["ID"]: one for one in (after or {"Rules": []})["Rules"]}
+    assert set(found) == {*names, *wanted}
+    for one in there:
+        if one["ID"] not in wanted:
+            assert found[one["ID"]] == one
+    for ours in rules:
+        assert read_rule(found[ours.id]) == ours
 
 
 def test_a_rule_that_is_there_already_is_not_rewritten() -> None:

@@ -22,7 +22,7 @@ from s3plan.rules.policies.making import (
     resources,
     tls_only,
 )
-from s3plan.rules.policies.meaning import Caller, access_changes, lockout, sentences
+from s3plan.rules.policies.meaning import Caller, access_changes, answer_for, lockout, sentences
 from s3plan.rules.policies.principals import policy_arns, read_principal
 
 ACCOUNT = "123456789012"
@@ -252,6 +252,29 @@ def test_nobody_left_to_change_the_policy_is_the_worst() -> None:
     assert locked(None, nobody, Caller(USER)) == ("everyone", ("s3:PutBucketPolicy", *_other_two()))
     only_root = restricted(deny_policy_actions=True)
     assert locked(None, only_root, Caller(USER))[0] == "everyone"
+
+
+_NAMES = st.from_regex(r"(user|role)/[a-z]{1,8}", fullmatch=True)
+
+
+@given(
+    spared=st.lists(_NAMES, min_size=1, max_size=4, unique=True),
+    other=_NAMES,
+    use=st.sampled_from(["s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutBucketPolicy"]),
+    deny_policy_actions=st.booleans(),
+)
+def test_allow_only_denies_exactly_the_others(
+    spared: list[str], other: str, use: str, deny_policy_actions: bool
+) -> None:
+    """Who is named never is denied; who is not always is, but for the policy's own actions."""
+    arns = [f"arn:aws:iam::{ACCOUNT}:{name}" for name in spared]
+    after = read_policy(restricted(*arns, deny_policy_actions=deny_policy_actions), "x")
+    objects = use.endswith("Object")
+    for name in [*spared, other]:
+        who = Caller(read_principal(f"arn:aws:iam::{ACCOUNT}:{name}"))
+        answer = answer_for(after, who, "secret", use, objects=objects)
+        named = name in spared or (use in POLICY_ACTIONS and not deny_policy_actions)
+        assert answer == ("nothing" if named else "denied")
 
 
 def _other_two() -> tuple[str, ...]:

@@ -9,8 +9,6 @@ from s3plan.kinds.lifecycle.manifest import (
     HOUSEKEEPING,
     HousekeepingFields,
     LifecycleSpec,
-    NoncurrentFields,
-    RuleFields,
     RulesSourceFields,
 )
 from s3plan.kinds.sources import read_json
@@ -18,12 +16,9 @@ from s3plan.rules.faults import Fault
 from s3plan.rules.lifecycle.checks import all_faults
 from s3plan.rules.lifecycle.document import (
     Expiration,
-    Filter,
     MinimumSize,
     Noncurrent,
     Rule,
-    Transition,
-    date_of,
     minimum_of,
     read_rules,
     rule_document,
@@ -47,7 +42,7 @@ class Wanted:
             if self.minimum is None and "TransitionDefaultMinimumObjectSize" in document:
                 self.minimum = minimum_of(document)
         else:
-            rules += [_rule(one) for one in spec.rules]
+            rules += [one.rule() for one in spec.rules]
         if spec.housekeeping is not None:
             rules.append(_housekeeping(spec.housekeeping))
         found = list(all_faults({"Rules": [rule_document(rule) for rule in rules]}))
@@ -71,34 +66,6 @@ def _refuse(found: list[Fault], address: str) -> None:
     ]
     if errors:
         raise ProblemsError("the lifecycle rules are not right", errors)
-
-
-def _rule(fields: RuleFields) -> Rule:
-    chosen, expiration = fields.filter, fields.expiration
-    noncurrent = fields.noncurrent or NoncurrentFields()
-    gone = noncurrent.expiration
-    transitions = [
-        Transition(one.storage_class, one.days, date_of(one.date)) for one in fields.transitions
-    ]
-    later = [Noncurrent(one.storage_class, one.days, one.keep) for one in noncurrent.transitions]
-    return Rule(
-        id=fields.id,
-        enabled=fields.enabled,
-        filter=Filter(
-            chosen.prefix, frozenset(chosen.tag.items()), chosen.larger_than, chosen.smaller_than
-        ),
-        transitions=tuple(
-            sorted(transitions, key=lambda one: (one.days or 0, one.date or "", one.storage_class))
-        ),
-        expiration=None
-        if expiration is None
-        else Expiration(expiration.days, date_of(expiration.date), expiration.delete_markers),
-        noncurrent_transitions=tuple(
-            sorted(later, key=lambda one: (one.days or 0, one.storage_class or ""))
-        ),
-        noncurrent_expiration=None if gone is None else Noncurrent(None, gone.days, gone.keep),
-        abort_days=fields.abort_uploads,
-    )
 
 
 def _housekeeping(fields: HousekeepingFields) -> Rule:

@@ -8,7 +8,15 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.fields import CONTRADICTION, BucketFields, Fields, Frame, Size, Text
-from s3plan.rules.lifecycle.checks import class_fault
+from s3plan.rules.lifecycle.checks import class_fault, rule_faults
+from s3plan.rules.lifecycle.document import (
+    Expiration,
+    Filter,
+    Noncurrent,
+    Rule,
+    Transition,
+    date_of,
+)
 
 HOUSEKEEPING = "s3plan-housekeeping"
 """The id of the rule that ``housekeeping`` makes."""
@@ -110,6 +118,52 @@ class RuleFields(Fields):
     abort_uploads: int | None = Field(
         None, description="Abort multipart uploads that were begun so many days ago."
     )
+
+    def rule(self) -> Rule:
+        """The rule as a value."""
+        chosen, expiration = self.filter, self.expiration
+        noncurrent = self.noncurrent or NoncurrentFields()
+        gone = noncurrent.expiration
+        transitions = [
+            Transition(one.storage_class, one.days, date_of(one.date)) for one in self.transitions
+        ]
+        later = [
+            Noncurrent(one.storage_class, one.days, one.keep) for one in noncurrent.transitions
+        ]
+        return Rule(
+            id=self.id,
+            enabled=self.enabled,
+            filter=Filter(
+                chosen.prefix,
+                frozenset(chosen.tag.items()),
+                chosen.larger_than,
+                chosen.smaller_than,
+            ),
+            transitions=tuple(
+                sorted(
+                    transitions, key=lambda one: (one.days or 0, one.date or "", one.storage_class)
+                )
+            ),
+            expiration=None
+            if expiration is None
+            else Expiration(expiration.days, date_of(expiration.date), expiration.delete_markers),
+            noncurrent_transitions=tuple(
+                sorted(later, key=lambda one: (one.days or 0, one.storage_class or ""))
+            ),
+            noncurrent_expiration=None if gone is None else Noncurrent(None, gone.days, gone.keep),
+            abort_days=self.abort_uploads,
+        )
+
+    @model_validator(mode="after")
+    def _s3_would_take_it(self) -> RuleFields:
+        errors = [fault for fault in rule_faults(self.rule()) if fault.severity == "error"]
+        if errors:
+            raise PydanticCustomError(
+                CONTRADICTION,
+                "{what}",
+                {"what": "; ".join(f"{fault.what} ({fault.next_step})" for fault in errors)},
+            )
+        return self
 
 
 class RulesSourceFields(Fields):

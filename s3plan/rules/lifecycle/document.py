@@ -110,7 +110,9 @@ def read_rule(rule: Mapping[str, Any]) -> Rule:
         transitions=tuple(
             sorted(
                 (
-                    Transition(one["StorageClass"], one.get("Days"), date_of(one.get("Date")))
+                    Transition(
+                        str(one.get("StorageClass", "")), one.get("Days"), date_of(one.get("Date"))
+                    )
                     for one in rule.get("Transitions", [])
                 ),
                 key=lambda one: (one.days or 0, one.date or "", one.storage_class),
@@ -126,7 +128,7 @@ def read_rule(rule: Mapping[str, Any]) -> Rule:
         noncurrent_transitions=tuple(
             sorted(
                 (
-                    _noncurrent(one, one["StorageClass"])
+                    _noncurrent(one, str(one.get("StorageClass", "")))
                     for one in rule.get("NoncurrentVersionTransitions", [])
                 ),
                 key=lambda one: (one.days or 0, one.storage_class or ""),
