@@ -41,6 +41,10 @@ test-crash: $(READY) ## kill s3plan everywhere, a thousand times, and cut the po
 test-disk: $(READY) ## failing disks, locks, leases and mirrors in every variation (some minutes; root may mount)
 	@$(BIN)/python -m pytest -m "disk or not disk" tests/disk tests/locks $(ARGS)
 
+.PHONY: test-large
+test-large: $(READY) ## an object of 6 GiB there and back, with the real limits (minutes; 25 GiB of disk)
+	@$(BIN)/python -m pytest -s -m large tests/large $(ARGS)
+
 .PHONY: test-rgw
 test-rgw: $(READY) ## the tests that need Ceph's S3 gateway; fails where radosgw is not installed
 	@$(BIN)/python -m pytest -m rgw $(ARGS)

@@ -29,11 +29,12 @@ class ReadFile:
         if drop_cache and sys.platform == "linux":
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    def chunks(self) -> Iterator[memoryview]:
-        """The content to its end. A chunk is valid until the next one is asked for.
+    def chunks(self, first: int = 0) -> Iterator[memoryview]:
+        """The content from byte ``first`` to its end. A chunk is valid until the next is asked for.
 
         Raises DestinationError where the disk cannot be read.
         """
+        os.lseek(self._descriptor, first, os.SEEK_SET)
         buffer = memoryview(bytearray(min(CHUNK, max(self.stat.size, 1))))
         while True:
             try:

@@ -159,14 +159,20 @@ def copy_result(body: bytes, version_id: str | None, subject: failures.Subject) 
             next_step="look at the object before anything else",
         )
     told = documents.fields(root)
-    whole = told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
     return CopyResult(
         etag=told.get("ETag", "").strip('"'),
         modified=told.get("LastModified", ""),
         version_id=version_id,
-        checksums=tuple(
-            Checksum(algorithm, told[name])
-            for name, algorithm in _TOLD
-            if whole and told.get(name) and "-" not in told[name]
-        ),
+        checksums=told_checksums(told),
+    )
+
+
+def told_checksums(told: dict[str, str]) -> tuple[Checksum, ...]:
+    """The checksums of the whole object that a result document tells."""
+    if told.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        return ()
+    return tuple(
+        Checksum(algorithm, told[name])
+        for name, algorithm in _TOLD
+        if told.get(name) and "-" not in told[name]
     )

@@ -28,6 +28,15 @@ class IncompleteUpload(Struct, frozen=True):
     initiated: str
 
 
+class StoredPart(Struct, frozen=True):
+    """A part that was stored: number from 1, bytes, ETag without quotes, RFC 3339 time."""
+
+    number: int
+    size: int
+    etag: str
+    modified: str
+
+
 class Activity(Struct, frozen=True):
     """What an upload holds: parts, their bytes, and when the last one came (or it was begun)."""
 
@@ -99,38 +108,53 @@ def _parse_uploads(
 
 
 async def activity(sender: Sender, bucket: str, upload: IncompleteUpload) -> Activity | None:
-    """ListParts, all pages: an upload that was begun long ago may still grow."""
-    parts = size = 0
-    latest = upload.initiated
+    """What an upload holds: one that was begun long ago may still grow. None where it is gone."""
+    try:
+        parts = [part async for part in stored_parts(sender, bucket, upload)]
+    except NoSuchKeyError:
+        return None
+    latest = max([upload.initiated, *[part.modified for part in parts]])
+    return Activity(len(parts), sum(part.size for part in parts), latest)
+
+
+async def stored_parts(
+    sender: Sender, bucket: str, upload: IncompleteUpload
+) -> AsyncIterator[StoredPart]:
+    """ListParts, all pages. NoSuchKeyError where the upload is gone."""
     position: tuple[tuple[str, str], ...] = ()
     while True:
-        try:
-            answer = await sender.send(
-                Request(
-                    "GET",
-                    bucket,
-                    upload.key,
-                    "s3:ListMultipartUploadParts",
-                    query=(("uploadId", upload.upload_id), ("max-parts", _PAGE), *position),
-                )
+        answer = await sender.send(
+            Request(
+                "GET",
+                bucket,
+                upload.key,
+                "s3:ListMultipartUploadParts",
+                query=(("uploadId", upload.upload_id), ("max-parts", _PAGE), *position),
             )
-        except NoSuchKeyError:
-            return None
+        )
         try:
             root = documents.parse(answer.body)
             facts = documents.fields(root)
             told = [documents.fields(e) for e in root if documents.local_name(e.tag) == "Part"]
-            size += sum(int(part["Size"]) for part in told)
-            latest = max([latest, *[milliseconds(part["LastModified"]) for part in told]])
+            parts = [
+                StoredPart(
+                    int(part["PartNumber"]),
+                    int(part["Size"]),
+                    part.get("ETag", "").strip('"'),
+                    milliseconds(part["LastModified"]),
+                )
+                for part in told
+            ]
             more = boolean(root, facts)
-            number = max((int(part["PartNumber"]) for part in told), default=0)
         except (documents.DocumentError, ValueError, KeyError) as error:
             raise bad_listing(
                 bucket, f"the parts of an upload cannot be read: {error!r}"
             ) from error
-        parts += len(told)
+        for part in parts:
+            yield part
         if not more:
-            return Activity(parts, size, latest)
+            return
+        number = max((part.number for part in parts), default=0)
         if position == (("part-number-marker", str(number)),):
             raise bad_listing(bucket, "the parts of an upload repeat", upload.key)
         position = (("part-number-marker", str(number)),)

@@ -1,17 +1,21 @@
-"""One multipart upload that is made of copied parts: begun, filled, completed or abandoned.
+"""One multipart upload, of copied or of sent parts: begun, filled, completed or abandoned.
 
 Parts are copied with the source pinned in every request, so that an object that is written again
 meanwhile never becomes half of each
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html).
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html). Parts that are sent carry
+their MD5 and their checksum, so that S3 refuses what was changed on its way
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html).
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from s3plan.model.objects import ChecksumAlgorithm
+from s3plan.errors import NoSuchKeyError
+from s3plan.model.objects import Checksum, ChecksumAlgorithm
 from s3plan.store import documents, failures, heads, incomplete
 from s3plan.store.copying import (
     CopyOptions,
@@ -20,9 +24,11 @@ from s3plan.store.copying import (
     copy_result,
     option_headers,
     source_headers,
+    told_checksums,
 )
-from s3plan.store.incomplete import IncompleteUpload
-from s3plan.store.sender import Request, Sender
+from s3plan.store.incomplete import IncompleteUpload, StoredPart
+from s3plan.store.sender import Request, Sender, Streaming
+from s3plan.store.transfer import Source
 
 MOST_PARTS = 10_000
 """Parts of one upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
@@ -70,8 +76,51 @@ class Upload:
         )
         return Part(number, copy_result(answer.body, None, self._subject).etag)
 
-    async def complete(self, parts: Sequence[Part], *, if_none_match: bool) -> CopyResult:
-        """CompleteMultipartUpload; sent once, so a lost answer is an `OutcomeUnknownError`."""
+    async def send_part(
+        self, number: int, body: Source, size: int, *, md5: bytes, checksum: Checksum, sha256: str
+    ) -> Part:
+        """UploadPart of ``size`` bytes; ``md5`` is the 16-byte digest, ``sha256`` hex."""
+        answer = await self._sender.send(
+            Request(
+                "PUT",
+                self._bucket,
+                self.key,
+                "s3:PutObject",
+                (
+                    ("content-md5", base64.b64encode(md5).decode()),
+                    (f"x-amz-checksum-{checksum.algorithm.lower()}", checksum.value),
+                    ("x-amz-sdk-checksum-algorithm", checksum.algorithm),
+                ),
+                query=(("partNumber", str(number)), ("uploadId", self.id)),
+                timed=True,
+                sha256=sha256,
+                has_md5=True,
+            ),
+            Streaming(source=body, size=size),
+        )
+        return Part(number, answer.headers.get("etag", "").strip('"'))
+
+    async def stored(self) -> dict[int, StoredPart] | None:
+        """The parts that are there, by number; None where the upload is gone."""
+        upload = IncompleteUpload(key=self.key, upload_id=self.id, initiated="")
+        try:
+            found = incomplete.stored_parts(self._sender, self._bucket, upload)
+            return {part.number: part async for part in found}
+        except NoSuchKeyError:
+            return None
+
+    async def complete(
+        self, parts: Sequence[Part], *, if_none_match: bool, checksum: Checksum | None = None
+    ) -> CopyResult:
+        """CompleteMultipartUpload; sent once, so a lost answer is an `OutcomeUnknownError`.
+
+        With ``checksum`` S3 compares it with that of the whole
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
+        """
+        headers: list[tuple[str, str]] = [("if-none-match", "*")] if if_none_match else []
+        if checksum is not None:
+            headers.append((f"x-amz-checksum-{checksum.algorithm.lower()}", checksum.value))
+            headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         entries = "".join(
             f"<Part><PartNumber>{part.number}</PartNumber>"
             f"<ETag>{documents.escape(chr(34) + part.etag + chr(34))}</ETag></Part>"
@@ -83,7 +132,7 @@ class Upload:
                 self._bucket,
                 self.key,
                 "s3:PutObject",
-                (("if-none-match", "*"),) if if_none_match else (),
+                tuple(headers),
                 query=(("uploadId", self.id),),
                 body=f"<CompleteMultipartUpload>{entries}</CompleteMultipartUpload>".encode(),
                 repeatable=False,
@@ -95,7 +144,7 @@ class Upload:
             etag=told.get("ETag", "").strip('"'),
             modified="",
             version_id=answer.headers.get("x-amz-version-id"),
-            checksums=heads.checksums(answer.headers),
+            checksums=heads.checksums(answer.headers) or told_checksums(told),
         )
 
     async def abort(self) -> None:

@@ -21,6 +21,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.ranged": {"RANGED_FROM": 2 << 20, "RANGE": 1 << 20},
     "handlers.remove_file": {"BATCH": 12},
     "handlers.restore": {"CHUNK": 6, "RANGE": 4},
+    "handlers.sending": {"LARGEST_PUT": 2 << 20, "PART": 5 << 20, "AT_ONCE": 1},
     "handlers.upload": {"RANGE": 12, "WORKERS": 4},
     "handlers.verify": {"CHUNK_ITEMS": 15},
 }

@@ -210,11 +210,7 @@ def test_selection_by_age_and_size(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) -> None:
-    objects: list[dict[str, Any]] = [
-        {"key": f"k{n:02}", "size": 5 * 1024**3 + 1 + n} for n in range(12)
-    ]
     buckets = {
-        "large": {"objects": objects},
         "express--use1-az4--x-s3": {},
         "paying": {"requester_pays": True},
         "sealed": {"objects": [{"key": "a"}]},
@@ -224,19 +220,33 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
     found = refused(tmp_path, spec, buckets=buckets, sealed={"sealed": ["a"]})
     assert [text.split(":", 2)[1] for text in found] == [
         "//express--use1-az4--x-s3",
-        "//large",
         "//missing",
         "//paying",
         "//sealed",
         "//versioned",
     ]
-    assert "12 objects are too large" in found[1]
-    assert "k00 (" in found[1]
-    assert "and 2 more" in found[1]
-    assert "check its name, the region and the credentials" in found[2]
-    assert "requesterPays" in found[3]
-    assert "SSE-C" in found[4]
-    assert "versions" in found[5]
+    assert "check its name, the region and the credentials" in found[1]
+    assert "requesterPays" in found[2]
+    assert "SSE-C" in found[3]
+    assert "versions" in found[4]
+
+
+def test_a_problem_counts_all_its_objects_and_names_the_first(tmp_path: Path) -> None:
+    keys = [f"k{n:02}" for n in range(12)]
+    inventory: dict[str, Any] = here(*keys)
+    for row in inventory["catalogues"]["b"]["rows"]:
+        row["etag"] = OTHER_ETAG
+    (found,) = refused(tmp_path, COPY, buckets=bucket(*keys), **inventory)
+    assert "12 objects changed" in found
+    assert "k00" in found
+    assert "k10" not in found
+    assert "and 2 more" in found
+
+
+def test_an_object_over_the_size_of_one_put_is_deleted_all_the_same(tmp_path: Path) -> None:
+    objects = [{"key": "huge", "size": 5 * 1024**3 + 1}]
+    result = planned(tmp_path, EMPTY_OUT, buckets={"b": {"objects": objects}})
+    assert result.keys("delete") == ["huge"]
 
 
 def test_versions_are_a_warning_where_nothing_is_deleted(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from msgspec import Struct
 from s3plan.engine.comparing import HashSink
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
+from s3plan.engine.handlers import sending
+from s3plan.engine.handlers.sending import LargeFile, PartSender
 from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
@@ -25,7 +27,7 @@ from s3plan.model.objects import Checksum, Kind, ObjectAttributes, Verdict
 from s3plan.model.steps import Step, Upload
 from s3plan.rules.hashing import Hasher, hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
-from s3plan.store import Bucket, PutResult
+from s3plan.store import Bucket
 from s3plan.tables import Database
 
 SMALL = 8 << 20
@@ -110,6 +112,7 @@ class _Uploader:
         self.destination = destination
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
+        self.sender = PartSender(context, step, self.bucket, destination.tree)
         # Twice: while a file is being read, its pieces and the whole are there.
         memory = context.plan.header.connection.limits.memory
         self.heavy = asyncio.Semaphore(max(1, memory // (2 * SMALL)))
@@ -168,7 +171,7 @@ class _Uploader:
         ):
             return
         try:
-            result = await self._put(job, local, if_none_match=True)
+            is_proven = await self._put(job, local, if_none_match=True)
         except PreconditionFailedError:
             # Somebody has the key: an earlier try of ours whose answer was lost, or a stranger.
             if await self._settled(job, local):
@@ -176,23 +179,27 @@ class _Uploader:
             # Refused although nothing is there: SeaweedFS says so of `a` once `a/b` exists. We have
             # just looked, the bucket is locked against other runs, and the answer is checked.
             try:
-                result = await self._put(job, local, if_none_match=False)
+                is_proven = await self._put(job, local, if_none_match=False)
             except OutcomeUnknownError:
                 await self._look(job, local)
                 return
         except OutcomeUnknownError:
             await self._look(job, local)
             return
-        if self._agrees(result, local):
+        if is_proven:
             self._uploaded(job)
-        else:
+        elif is_proven is not None:
             await self._look(job, local)
 
-    async def _put(self, job: _Job, local: _Local, *, if_none_match: bool) -> PutResult:
+    async def _put(self, job: _Job, local: _Local, *, if_none_match: bool) -> bool | None:
+        """Make the object; whether the answer proves its content. None where the run stopped."""
+        if job.size > sending.LARGEST_PUT:
+            sent = await self.sender.send(_large(job, local), if_none_match=if_none_match)
+            return None if sent is None else sent.is_proven
         body = (
             local.data if local.data is not None else _FileSource(self.destination.tree, job.path)
         )
-        return await self.bucket.put(
+        result = await self.bucket.put(
             job.key,
             body,
             size=job.size,
@@ -201,9 +208,7 @@ class _Uploader:
             checksum=local.whole,
             if_none_match=if_none_match,
         )
-
-    def _agrees(self, result: PutResult, local: _Local) -> bool:
-        """Whether the answer proves the content: an ETag that is its MD5, or its checksum."""
+        # An ETag that is its MD5, or its checksum.
         return result.etag == local.md5.value or local.whole in result.checksums
 
     async def _look(self, job: _Job, local: _Local) -> None:
@@ -220,6 +225,8 @@ class _Uploader:
             verdict = await content_verdict(self.bucket, job.key, job.size, local.whole, local.md5)
         except NoSuchKeyError:
             return False
+        if job.size > sending.LARGEST_PUT:
+            await self.sender.abandon(_large(job, local))
         if verdict == "verified":
             self._uploaded(job)
         else:
@@ -233,7 +240,9 @@ class _Uploader:
 
     def _read(self, job: _Job, expected: Checksum) -> _Local | None:
         """Hash the file, and hold it if it is small; runs on a disk thread."""
-        sendable = expected.algorithm != "MD5" and not expected.parts
+        # Of a file that is sent in parts S3 is told what it computes for any upload.
+        in_parts = job.size > sending.LARGEST_PUT
+        sendable = expected.algorithm != "MD5" and not expected.parts and not in_parts
         whole = expected.kind if sendable else FALLBACK
         running = {kind: hasher(*kind) for kind in (expected.kind, whole, _MD5)}
         held: list[bytes] = []
@@ -267,6 +276,10 @@ class _Uploader:
             reason,
             message,
         )
+
+
+def _large(job: _Job, local: _Local) -> LargeFile:
+    return LargeFile(job.n, job.key, job.path, job.size, job.attributes, local.whole)
 
 
 async def content_verdict(

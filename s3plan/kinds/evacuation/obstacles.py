@@ -18,9 +18,6 @@ from s3plan.rules.classes import is_directory_bucket
 NAMED = 10
 """Keys that one problem names; it counts all."""
 
-LARGEST_PUT = 5 * 1024**3
-"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html)."""
-
 
 def bucket_obstacles(
     facts: BucketFacts, connection: Connection, *, delete: bool
@@ -93,20 +90,9 @@ def retained_obstacles(work: Workspace) -> Iterator[PlanningError]:
     )
 
 
-def object_obstacles(work: Workspace, *, delete: bool) -> Iterator[PlanningError]:
+def object_obstacles(work: Workspace) -> Iterator[PlanningError]:
     """What single objects, and files in their way, forbid."""
     address = f"s3://{work.bucket}"
-    if delete:
-        yield from _found(
-            work,
-            "SELECT key || ' (' || size || ' bytes)' FROM evacuation_objects"
-            " WHERE size > $largest ORDER BY key",
-            values={"largest": LARGEST_PUT},
-            what="objects are too large to be put back in one piece, so they are not deleted",
-            address=address,
-            expected=f"at most {LARGEST_PUT} bytes where delete is afterVerification",
-            next_step="use delete: never, or leave them out with select.maxSize",
-        )
     yield from _found(
         work,
         "SELECT key FROM evacuation_objects WHERE state = 'changed' ORDER BY key",

@@ -130,7 +130,7 @@ class Evacuation:
         select = selection(spec, observed.now)
         try:
             find_differences(work, select)
-            problems += object_obstacles(work, delete=delete)
+            problems += object_obstacles(work)
         except PlanningError as error:
             problems.append(error)
         _refuse(bucket, problems)
