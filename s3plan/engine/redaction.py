@@ -33,6 +33,7 @@ _NAMES = {
     "catalogues": {"destination": "place", "bucket": "bucket", "account": "account"},
     "structure": {"bucket": "bucket", "path": "path"},
     "spot_checks": {"bucket": "bucket", "key": "key", "path": "path"},
+    "migrated": {"source": "bucket", "row_id": "row", "person_name": "person"},
     "catalogue": {"destination": "place", "bucket": "bucket", "key": "key", "path": "path"},
 }
 

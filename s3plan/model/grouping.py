@@ -34,3 +34,12 @@ class TypeRule(Struct, frozen=True):
     regex: str | None = None
     min_size: int | None = None
     max_size: int | None = None
+
+
+class GroupingRules(Struct, frozen=True):
+    """How keys were taken apart and typed: enough to say of whom and of which type an object is."""
+
+    prefix: str
+    pattern: str
+    rules: tuple[TypeRule, ...]
+    default: str

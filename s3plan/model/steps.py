@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.buckets import Document, DocumentName
-from s3plan.model.grouping import TypeRule
+from s3plan.model.grouping import GroupingRules, TypeRule
 from s3plan.model.objects import Count
 
 Reversibility = Literal["free", "costs", "until", "never"]
@@ -113,7 +113,8 @@ class Copy(Action, frozen=True, tag="copy"):
     type, metadata and tags come along. ``storage_class`` None is each object's own.
     ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
     ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
-    ``tags`` are added to its own. ``into`` is what every new key starts with.
+    ``tags`` are added to its own. ``into`` is what every new key starts with. ``grouping`` is how
+    the new keys came about, for reports.
     """
 
     source: str
@@ -124,6 +125,7 @@ class Copy(Action, frozen=True, tag="copy"):
     acl: str | None = None
     headers: dict[str, str] = {}
     tags: dict[str, str] = {}
+    grouping: GroupingRules | UnsetType = UNSET
 
 
 class VerifyCopies(Action, frozen=True, tag="verify-copies"):

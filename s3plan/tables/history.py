@@ -161,6 +161,23 @@ SPOT_CHECKS = TableDef(
 )
 """Files that were read again for a closeout: ``found`` is "as recorded" or what is wrong."""
 
+MIGRATED = TableDef(
+    "migrated",
+    (
+        Column("step"),
+        Column("n", "BIGINT"),
+        Column("source"),
+        Column("row_id"),
+        Column("person_name"),
+        Column("type"),
+        Column("copy_etag"),
+        Column("copied"),
+        Column("compared_by"),
+    ),
+)
+"""Of item ``n`` of a copy step of a grouping: whose it is, its type, and what the journal says of
+its copy; filled only for reports of a migration."""
+
 HISTORY = (
     RUNS,
     STEPS,
@@ -174,6 +191,7 @@ HISTORY = (
     CATALOGUE,
     STRUCTURE,
     SPOT_CHECKS,
+    MIGRATED,
 )
 """Every table that a database of history has."""
 

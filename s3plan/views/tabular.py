@@ -165,6 +165,10 @@ def _report_text(report: Report, most_rows: int | None) -> Iterator[str]:
 
 
 def _report_csv(report: Report) -> Iterator[str]:
+    if not report.facts and len(report.sections) == 1:
+        (only,) = report.sections  # a table that programs of others read has nothing around it
+        yield from csv_lines(only.columns, only.rows)
+        return
     yield from csv_lines((Column(report.name), Column("value")), report.facts)
     for section in report.sections:
         yield f"\n{section.name}\n"
@@ -172,6 +176,9 @@ def _report_csv(report: Report) -> Iterator[str]:
 
 
 def _report_json(report: Report) -> Iterator[str]:
+    if not report.sections:
+        yield f"{_json(dict(report.facts))}\n"
+        return
     head = {"type": "report", "report": report.name, "facts": dict(report.facts)}
     yield f'{_json(head)[:-1]}, "sections": {{'
     for index, section in enumerate(report.sections):

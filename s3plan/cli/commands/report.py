@@ -75,6 +75,67 @@ def closeout(
     return _write("closeout", source, form, out, redact=redact, sample=sample, seed=seed)
 
 
+@command.command(cls=Command, name="migration", exits=(0, 1))
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="A journal; unless named, the latest run here.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="The directory to write the files to; made if missing.",
+)
+@click.option("--redact", is_flag=True, help="Replace keys, bucket names and ids by tokens.")
+def migration(*, source: Path | None, out: Path, redact: bool) -> int:
+    """Write every report of a migration by type (ObjectGrouping) to its file."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, file in MIGRATION:
+        _write(name, source, None, out / file, redact=redact)
+    return 0
+
+
+def _one(name: str, help_text: str) -> None:
+    """A command that writes one report of a migration."""
+
+    @command.command(cls=Command, name=name, exits=(0, 1), help=help_text)
+    @table_options
+    def written(*, source: Path | None, form: str | None, out: Path | None, redact: bool) -> int:
+        return _write(name, source, form, out, redact=redact)
+
+
+MIGRATION = (
+    ("migration-log", "migration_log.csv"),
+    ("migration-summary", "migration_summary.json"),
+    ("inventory-checksums", "inventory_checksums.csv"),
+    ("inventory-report", "inventory_report.json"),
+    ("verification", "verification_report.csv"),
+    ("rollback-plan", "rollback_plan.json"),
+    ("rollback-plan", "ROLLBACK.md"),
+    ("comparison", "comparison.json"),
+    ("comparison", "comparison.md"),
+    ("certificate", "certificate.json"),
+    ("certificate", "certificate.md"),
+)
+"""The files of a migration: the report that each is, and its name."""
+
+for _name, _text in (
+    ("migration-log", "Name every file of a migration, its old and new path, and how it went."),
+    ("migration-summary", "Give the totals of a migration."),
+    ("inventory-checksums", "List the sources of a migration with their checksums."),
+    ("inventory-report", "Count the sources of a migration by type and person."),
+    ("verification", "Say by what each copy of a migration was compared, and the result."),
+    ("rollback-plan", "Name every copy of a migration and the command that takes them back."),
+    ("comparison", "Compare a migration before and after, by type and by person."),
+    ("certificate", "Certify a migration, with the journal's digest and room for signatures."),
+):
+    _one(_name, _text)
+
+
 def _write(
     name: str,
     source: Path | None,

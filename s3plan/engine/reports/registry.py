@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from s3plan.engine.history import History, Source, open_history
+from s3plan.engine.reports import migration
 from s3plan.engine.reports.closeout import closeout, look_at_copies
 from s3plan.engine.reports.errors import errors
 from s3plan.engine.reports.inventory import inventory
@@ -33,6 +34,14 @@ REPORTS = {
     "restores": ReportKind(restores),
     "errors": ReportKind(errors),
     "closeout": ReportKind(closeout, look_at_copies),
+    "migration-log": ReportKind(migration.migration_log, migration.look_at_migration),
+    "migration-summary": ReportKind(migration.migration_summary, migration.look_at_migration),
+    "inventory-checksums": ReportKind(migration.inventory_checksums, migration.look_at_migration),
+    "inventory-report": ReportKind(migration.inventory_report, migration.look_at_migration),
+    "verification": ReportKind(migration.verification, migration.look_at_migration),
+    "rollback-plan": ReportKind(migration.reversal, migration.look_at_migration),
+    "comparison": ReportKind(migration.comparison, migration.look_at_migration),
+    "certificate": ReportKind(migration.certificate, migration.look_at_migration),
 }
 """Every report by its name on the command line."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
 from s3plan.model.buckets import BucketFacts
+from s3plan.model.grouping import GroupingRules
 from s3plan.model.steps import Copy, Need, Totals, VerifyCopies
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import transfer_seconds, verify_seconds
@@ -82,6 +83,9 @@ def _regroup(
         acl=target.acl,
         headers=dict(target.headers.items()),
         tags=dict(target.tags),
+        grouping=GroupingRules(
+            spec.source.prefix, spec.source.pattern, work.rules.rules, spec.default
+        ),
     )
     bucket = spec.target_bucket
     draft = StepDraft(

@@ -1,0 +1,283 @@
+"""Reports of a migration by type, with the names and columns that its checklists ask for.
+
+All of them are drawn from the plan and the journal of one run. Paths are ``s3://`` addresses;
+``md5_hash`` is the ETag where that is an MD5, and empty with the reason where it is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import islice
+
+from s3plan.engine.history import History, Source
+from s3plan.engine.journal import read_journal
+from s3plan.engine.reports.sections import Options, need_run, section, value
+from s3plan.model.grouping import GroupingRules
+from s3plan.model.journal import Copied, CopyFacts, FileRewritten
+from s3plan.model.steps import Copy, Item, Step
+from s3plan.model.tabular import Column, Report, Section
+from s3plan.rules.commands import rollback_command
+from s3plan.rules.grouping.filetypes import type_of
+from s3plan.rules.grouping.keys import KeyPattern
+from s3plan.tables import Database
+from s3plan.tables.history import MIGRATED
+
+_BATCH = 5_000
+
+_ROW = "row_id"
+_NAME = "name"
+
+# Every file of the migration with how its copy ended; other reports are made of it.
+_FILES = """
+    SELECT m.row_id, m.person_name, m.type, m.source, s.bucket AS target, w.key, w.path, w.size,
+        w.etag, w.modified, w.storage_class, m.copy_etag, m.copied, m.compared_by, w.n,
+        coalesce(o.outcome, 'pending') AS outcome, f.message
+    FROM migrated m
+    JOIN steps s ON s.step = m.step AND s.command = 'apply'
+    JOIN worklists w ON w.step = m.step AND w.n = m.n
+    LEFT JOIN outcomes o ON o.step = m.step AND o.n = m.n
+    LEFT JOIN failures f ON f.step = m.step AND f.n = m.n"""
+
+_MD5 = "regexp_full_match(etag, '[0-9a-fA-F]{32}')"
+
+_LOG = f"""
+    SELECT row_id, person_name, 's3://' || source || '/' || key AS old_s3_path,
+        's3://' || target || '/' || path AS new_s3_path, type AS file_type, size AS file_size,
+        CASE WHEN {_MD5} THEN etag ELSE '' END AS md5_hash,
+        coalesce(copied, '') AS copy_timestamp, outcome AS verification_status,
+        CASE WHEN message IS NOT NULL THEN message
+            WHEN NOT {_MD5} THEN 'no MD5: the source is a multipart upload; compared by '
+                || coalesce(compared_by, 'nothing yet')
+            ELSE '' END AS error_message
+    FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - made of this module's constants
+
+_CHECKSUMS = f"""
+    SELECT key, size, modified AS last_modified, etag,
+        CASE WHEN {_MD5} THEN etag ELSE '' END AS md5_hash, storage_class, row_id,
+        person_name, type AS file_type
+    FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
+
+_VERIFICATION = f"""
+    SELECT 's3://' || source || '/' || key AS old_s3_path,
+        's3://' || target || '/' || path AS new_s3_path, type AS file_type, size AS file_size,
+        etag AS source_etag, coalesce(copy_etag, '') AS copy_etag,
+        coalesce(compared_by, '') AS compared_by, outcome AS verification_status,
+        outcome <> 'verified' AS mismatch, coalesce(message, '') AS error_message
+    FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
+
+_BY_TYPE = f"""
+    SELECT type AS file_type, count(*) AS files_before,
+        count(*) FILTER (outcome = 'verified') AS files_after,
+        count(*) FILTER (outcome <> 'verified') AS missing, sum(size)::BIGINT AS bytes
+    FROM ({_FILES}) GROUP BY type ORDER BY type"""  # noqa: S608 - as above
+
+_BY_PERSON = f"""
+    SELECT * FROM (
+        SELECT row_id, person_name, type AS file_type, count(*) AS files_before,
+            count(*) FILTER (outcome = 'verified') AS files_after, sum(size)::BIGINT AS bytes
+        FROM ({_FILES}) GROUP BY row_id, person_name, type)
+    ORDER BY try_cast(row_id AS BIGINT), row_id, person_name, file_type"""  # noqa: S608 - as above
+
+_PAIRS = f"""
+    SELECT 's3://' || source || '/' || key AS old_s3_path,
+        's3://' || target || '/' || path AS new_s3_path, size AS file_size, outcome AS status
+    FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
+
+_ISSUES = f"""
+    SELECT key, path, outcome, message FROM ({_FILES})
+    WHERE message IS NOT NULL ORDER BY key"""  # noqa: S608 - as above
+
+_COUNT = f"SELECT count(*) FROM ({_FILES})"  # noqa: S608 - as above
+
+_GATES = "SELECT bucket, time, passes, verified, figures, evidence FROM gates ORDER BY time"
+
+_SIGNATURES = (
+    "Migration lead",
+    "Data owner",
+    "Quality assurance",
+)
+
+
+def look_at_migration(source: Source, database: Database, options: Options) -> None:
+    """Fill ``migrated`` from the plan and the journal. Nothing but the copies of groupings."""
+    if source.plan is None or source.run is None:
+        return
+    for step in source.plan.steps:
+        if isinstance(step.action, Copy) and isinstance(step.action.grouping, GroupingRules):
+            _load(source, database, step, step.action.source, step.action.grouping)
+
+
+def _load(
+    source: Source, database: Database, step: Step, bucket: str, rules: GroupingRules
+) -> None:
+    assert source.plan is not None
+    assert source.run is not None
+    facts: dict[int, CopyFacts] = {}
+    for _, record in read_journal(source.run.journal):
+        if isinstance(record, Copied) and record.step == step.id:
+            facts.update((copy.n, copy) for copy in record.copies)
+    pattern = KeyPattern.parse(rules.pattern)
+    items = source.plan.items(step.id)
+    while chunk := list(islice(items, _BATCH)):
+        parts = [pattern.parts(item.key.removeprefix(rules.prefix)) or {} for item in chunk]
+        copies = [facts.pop(item.n, None) for item in chunk]
+        database.append(
+            MIGRATED,
+            {
+                "n": [item.n for item in chunk],
+                "row_id": [known.get(_ROW, "") for known in parts],
+                "person_name": [known.get(_NAME, "") for known in parts],
+                "type": [_type(rules, item) for item in chunk],
+                "copy_etag": [copy.etag if copy else None for copy in copies],
+                "copied": [copy.modified if copy else None for copy in copies],
+                "compared_by": [_compared_by(copy) for copy in copies],
+            },
+            {"step": step.id, "source": bucket},
+        )
+
+
+def _type(rules: GroupingRules, item: Item) -> str:
+    return type_of(rules.rules, rules.default, item.key.rpartition("/")[2], item.size)
+
+
+def _compared_by(copy: CopyFacts | None) -> str | None:
+    if copy is None:
+        return None
+    return copy.checksum.algorithm if copy.checksum is not None else "MD5"
+
+
+def migration_log(history: History, options: Options) -> Report:
+    """migration_log.csv: every file, its two paths, and how its copy ended."""
+    need_run(history)
+    return Report("migration-log", "Migration log", (), (_table(history, "log", _LOG),))
+
+
+def inventory_checksums(history: History, options: Options) -> Report:
+    """inventory_checksums.csv: the sources as they were when the plan was made."""
+    need_run(history)
+    return Report(
+        "inventory-checksums", "Checksums", (), (_table(history, "checksums", _CHECKSUMS),)
+    )
+
+
+def verification(history: History, options: Options) -> Report:
+    """verification_report.csv: by what each copy was compared, and whether it is the same."""
+    need_run(history)
+    return Report(
+        "verification", "Verification", (), (_table(history, "verification", _VERIFICATION),)
+    )
+
+
+def migration_summary(history: History, options: Options) -> Report:
+    """migration_summary.json: the totals of the run."""
+    need_run(history)
+    return Report("migration-summary", "Migration summary", _totals(history), ())
+
+
+def inventory_report(history: History, options: Options) -> Report:
+    """inventory_report.json: files and bytes by type and by person."""
+    need_run(history)
+    persons = "SELECT count(DISTINCT (row_id, person_name)) FROM migrated"
+    return Report(
+        "inventory-report",
+        "What was there",
+        (("files", value(history, _COUNT)), ("persons", value(history, persons))),
+        (
+            section(history, "types", "By type", _BY_TYPE),
+            section(history, "persons", "By person and type", _BY_PERSON, lengthy=True),
+        ),
+    )
+
+
+def reversal(history: History, options: Options) -> Report:
+    """rollback_plan.json: every copy, and the command that takes all of them back."""
+    need_run(history)
+    run = history.source.run
+    assert run is not None
+    journal = "journal.json" if history.redacted else str(run.journal)
+    return Report(
+        "rollback-plan",
+        "How to go back",
+        (
+            ("run", run.id),
+            ("command", rollback_command(journal)),
+            ("look_first", f"s3plan rollback {journal}"),
+            ("copies", value(history, _COUNT)),
+        ),
+        (section(history, "copies", "Copies", _PAIRS, lengthy=True),),
+    )
+
+
+def comparison(history: History, options: Options) -> Report:
+    """Before and after: files by type and person, and the URLs of the table."""
+    need_run(history)
+    rewritten = _rewritten(history)
+    facts: list[tuple[str, object]] = list(_totals(history))
+    if rewritten is not None:
+        facts += [("table_rows", rewritten.rows), ("table_urls", rewritten.urls)]
+    return Report(
+        "comparison",
+        "Before and after",
+        tuple(facts),
+        (
+            section(history, "types", "By type", _BY_TYPE),
+            section(history, "persons", "By person and type", _BY_PERSON, lengthy=True),
+            section(history, "issues", "Issues", _ISSUES, sentences=True, lengthy=True),
+        ),
+    )
+
+
+def certificate(history: History, options: Options) -> Report:
+    """The certificate of a migration: its figures, the journal's digest, and room to sign."""
+    need_run(history)
+    run = history.source.run
+    assert run is not None
+    facts = [("run", run.id), *_totals(history)]
+    verified = dict(facts)["files_verified"] == dict(facts)["total_files_to_migrate"]
+    digest = hashlib.sha256(run.journal.read_bytes()).hexdigest()
+    rewritten = _rewritten(history)
+    if rewritten is not None:
+        facts += [("table_sha256", rewritten.after), ("table_urls", rewritten.urls)]
+    return Report(
+        "certificate",
+        "Migration certificate",
+        (*facts, ("every_file_verified", verified), ("journal_sha256", digest)),
+        (
+            section(history, "types", "By type", _BY_TYPE),
+            section(history, "verifications", "Verifications", _GATES),
+            Section(
+                "sign_off",
+                "Sign-off",
+                tuple(Column(name) for name in ("role", "name", "date", "signature")),
+                [(role, "", "", "") for role in _SIGNATURES],
+            ),
+        ),
+    )
+
+
+def _totals(history: History) -> tuple[tuple[str, object], ...]:
+    total, copied, verified, failed = history.database.row(
+        f"SELECT count(*), count(copied), count(*) FILTER (outcome = 'verified'),"  # noqa: S608
+        f" count(*) FILTER (outcome IN ('failed', 'mismatched', 'drifted')) FROM ({_FILES})"
+    )
+    begun, ended = history.database.row(
+        "SELECT min(started), max(ended) FROM steps WHERE command = 'apply'"
+    )
+    return (
+        ("total_files_to_migrate", total),
+        ("files_copied", copied),
+        ("files_verified", verified),
+        ("files_failed", failed),
+        ("start_time", begun),
+        ("end_time", ended),
+    )
+
+
+def _rewritten(history: History) -> FileRewritten | None:
+    if history.state is None:
+        return None
+    return next(iter(history.state.rewritten.values()), None)
+
+
+def _table(history: History, name: str, sql: str) -> Section:
+    return section(history, name, name.capitalize(), sql, lengthy=True)
