@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Collection
@@ -25,6 +26,7 @@ from s3plan.errors import (
     NoSuchKeyError,
     NotSupportedError,
     StoreError,
+    ThrottledError,
 )
 from s3plan.model.buckets import (
     BucketFacts,
@@ -336,6 +338,29 @@ class Control:
         region: str | None = None,
         owner: bool = True,
         **arguments: Any,
+    ) -> dict[str, Any]:
+        # Being asked to slow down is no failure, here as on the wire: boto3 takes it only as often
+        # as any other error. Nothing was done, so whatever was asked may be asked again.
+        rounds = max(1, self._patience.slowdowns // self._patience.attempts)
+        for times in range(1, rounds):
+            try:
+                return self._once(
+                    action, bucket, method, service, region, owner=owner, arguments=arguments
+                )
+            except ThrottledError:
+                time.sleep(self._patience.pause(times, None, random.random()))
+        return self._once(action, bucket, method, service, region, owner=owner, arguments=arguments)
+
+    def _once(
+        self,
+        action: str,
+        bucket: str | None,
+        method: str,
+        service: str,
+        region: str | None,
+        *,
+        owner: bool,
+        arguments: dict[str, Any],
     ) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 

@@ -143,6 +143,14 @@ def test_a_server_that_refuses_three_of_ten_is_survived_without_a_storm(between:
     assert scene.files() == {key: stored.body for key, stored in before.items()}
 
 
+def test_a_bucket_document_is_asked_for_as_patiently_as_an_object(between: Between) -> None:
+    """Being asked to slow down is no failure, whoever asks: boto3 alone would give up at four."""
+    fill(between.scene, 2)
+    between.proxy.play(Rule("503", SLOW_DOWN, query="website", times=5))
+    between.scene.plan(COPY_ONLY)
+    assert len(between.proxy.played()) == 5
+
+
 @pytest.mark.load
 @pytest.mark.parametrize(("share", "number"), [(0.3, 3000), (0.6, 150)])
 def test_many_requests_to_a_server_that_refuses_a_share(
