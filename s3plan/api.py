@@ -834,6 +834,7 @@ async def _looking(
                         now=now,
                         sealed=seen.sealed,
                         files=seen.files,
+                        annotated=seen.annotated,
                         tags=seen.tags,
                         caller=seen.caller,
                         capabilities=_remembered(store, now),

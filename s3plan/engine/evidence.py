@@ -1,9 +1,9 @@
 """Evidence of a verification: one line an item, and the digest that a person approves.
 
 The digest covers the plan, the subject, the bucket's saved configuration where the bucket goes too,
-and every key's verdict with the checksum it rests on; it
-holds no times and no inodes, so looking again at unchanged reality gives the same digest. The
-SHA-256 of the file's bytes, which the journal keeps beside it, covers the rest.
+the attributes that nothing saves, and every key's verdict with the checksum it rests on; it holds
+no times and no inodes, so looking again at unchanged reality gives the same digest. The SHA-256 of
+the file's bytes, which the journal keeps beside it, covers the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from s3plan.errors import JournalError
 from s3plan.localfs.refusals import next_step_of
-from s3plan.model.journal import GateRecord
+from s3plan.model.journal import GateRecord, Loss, LossReason
 from s3plan.model.local import FileStat
 from s3plan.model.objects import Checksum, Verdict
 
@@ -43,6 +43,9 @@ class Sealed(NamedTuple):
     content: str
 
 
+OF_ATTRIBUTES: frozenset[LossReason] = frozenset({"annotations", "metadata", "grants"})
+"""Losses of what belongs to objects besides their content."""
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(EvidenceLine)
 
@@ -50,13 +53,22 @@ _decoder = msgspec.json.Decoder(EvidenceLine)
 class EvidenceWriter:
     """Writes lines in worklist order to a temporary file that gets its name at :meth:`seal`."""
 
-    def __init__(self, path: Path, plan_digest: str, subject: str, configuration: str = "") -> None:
-        """``configuration`` is the digest of what was saved of the bucket itself, if anything."""
+    def __init__(
+        self,
+        path: Path,
+        plan_digest: str,
+        subject: str,
+        configuration: str = "",
+        losses: Sequence[Loss] = (),
+    ) -> None:
+        """``configuration`` is the digest of what was saved of the bucket itself, if anything;
+        ``losses`` are attributes of objects that nothing can save.
+        """
         self._path = path
         self._temporary = path.with_suffix(".partial")
-        with _mapped(path):
+        with mapped(path):
             self._file = self._temporary.open("wb")
-        self._hash = _begun(plan_digest, subject, configuration)
+        self._hash = _begun(plan_digest, subject, configuration, losses)
         self._content = hashlib.sha256()
 
     def add(self, lines: Sequence[EvidenceLine]) -> None:
@@ -71,7 +83,7 @@ class EvidenceWriter:
 
     def seal(self) -> Sealed:
         """Make the file durable under its name."""
-        with _mapped(self._path):
+        with mapped(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -104,7 +116,7 @@ def read_evidence(path: Path, plan_digest: str, gate: GateRecord) -> Iterator[Ev
     """The lines of an evidence file. Raises JournalError at its end if it is not the one that the
     gate's record names; a caller that acts on lines calls :func:`check_evidence` first.
     """
-    running = _begun(plan_digest, gate.subject, gate.configuration)
+    running = _begun(plan_digest, gate.subject, gate.configuration, gate.losses)
     content = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -121,8 +133,14 @@ def read_evidence(path: Path, plan_digest: str, gate: GateRecord) -> Iterator[Ev
         raise _outdated(path)
 
 
-def _begun(plan_digest: str, subject: str, configuration: str) -> hashlib._Hash:
-    about = [plan_digest, subject, *([configuration] if configuration else [])]
+def _begun(
+    plan_digest: str, subject: str, configuration: str, losses: Sequence[Loss]
+) -> hashlib._Hash:
+    """The digest so far, over what no line of the file says."""
+    about: list[object] = [plan_digest, subject, *([configuration] if configuration else [])]
+    # Losses that lines or the plan tell of are in them; attributes stand nowhere else.
+    told = [loss for loss in losses if loss.reason in OF_ATTRIBUTES]
+    about += [[loss.reason, loss.totals.items, loss.names] for loss in told]
     return hashlib.sha256(_encoder.encode(about) + b"\n")
 
 
@@ -137,7 +155,7 @@ def check_evidence(path: Path, plan_digest: str, gate: GateRecord) -> bool:
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[None]:
+def mapped(path: Path) -> Iterator[None]:
     """What the disk of the run folder refuses, as an error that stops the run."""
     try:
         yield

@@ -16,6 +16,7 @@ from s3plan.localfs.tree import Tree
 from s3plan.model.local import (
     CatalogueBucket,
     CatalogueConfiguration,
+    CatalogueGrants,
     CatalogueHeader,
     CatalogueRecord,
     CatalogueRemoved,
@@ -92,6 +93,16 @@ _TELL_TAGS = """
 """
 
 
+_TELL_GRANTS = """
+    UPDATE catalogue SET grants = n.tags
+    FROM (
+        SELECT key, seq, tags FROM catalogue_notes WHERE record = 'grants' AND seq IN (
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'grants' GROUP BY key)
+    ) AS n
+    WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
+        AND n.key = catalogue.key AND n.seq > catalogue.seq
+"""
+
 # A verdict is about the file that had this digest, and no later one.
 _TELL_VERDICTS = """
     UPDATE catalogue SET verdict = n.verdict, rung = n.rung
@@ -133,6 +144,9 @@ class _Log:
                 case CatalogueTags():
                     tags = self._json(record.tags)
                     others.append((self._seq, "tags", record.key, tags, None, None, None))
+                case CatalogueGrants():
+                    grants = self._json(record.grants)
+                    others.append((self._seq, "grants", record.key, grants, None, None, None))
                 case CatalogueVerdict():
                     told = (record.digest, record.verdict, record.rung)
                     others.append((self._seq, "verdict", record.key, None, *told))
@@ -180,6 +194,7 @@ class _Log:
                 "adopted": [row.adopted for row in rows],
                 "tags_known": [row.tags_known for row in rows],
                 "attributes": [self._json(row.attributes) for row in rows],
+                "missing_metadata": [row.missing_metadata for row in rows],
                 "checksums": [self._json(row.checksums) for row in rows],
             },
             self._constants,
@@ -196,6 +211,7 @@ class _Log:
         if self._noted:
             self._database.execute(_STRIKE_REMOVED, self._constants)
             self._database.execute(_TELL_TAGS, self._constants)
+            self._database.execute(_TELL_GRANTS, self._constants)
             self._database.execute(_TELL_VERDICTS, self._constants)
             self._database.execute("DELETE FROM catalogue_notes")
 

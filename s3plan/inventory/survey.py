@@ -11,6 +11,7 @@ from typing import Protocol, get_args
 from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, StoreError
+from s3plan.inventory.annotations import Annotated, sample_annotations
 from s3plan.inventory.archives import observe_archive_tiers
 from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
@@ -24,6 +25,7 @@ from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
 from s3plan.rules.classes import is_directory_bucket
+from s3plan.rules.endpoints import is_aws
 from s3plan.rules.policies.meaning import Caller
 from s3plan.store import Bucket, Store
 from s3plan.tables import Database
@@ -71,7 +73,8 @@ class Survey(Struct, frozen=True):
     ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;
     ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket; ``tags`` those of a
     sample, by bucket and key. ``caller`` is None where no claim asks or the endpoint does not tell;
-    ``files`` the files that are named, by path.
+    ``files`` the files that are named, by path; ``annotated`` what a sample shows of annotations,
+    by bucket, where there can be any.
     """
 
     facts: Mapping[str, BucketFacts]
@@ -80,6 +83,7 @@ class Survey(Struct, frozen=True):
     tags: Mapping[str, Mapping[str, Mapping[str, str]]]
     caller: Caller | None
     files: Mapping[str, LocalTable] = {}
+    annotated: Mapping[str, Annotated] = {}
 
 
 async def survey(
@@ -94,6 +98,7 @@ async def survey(
     catalogues: dict[str, dict[str, CatalogueState]] = {}
     sealed: dict[str, tuple[str, ...]] = {}
     tags: dict[str, Mapping[str, Mapping[str, str]]] = {}
+    annotated: dict[str, Annotated] = {}
     for claim in claims:
         meant = claim.buckets(facts)
         for name in meant:
@@ -102,6 +107,9 @@ async def survey(
                     store.bucket(name), database, prefix=claim.prefix, observer=observer
                 )
                 sealed[name] = await sealed_keys(store.bucket(name), database)
+                if is_aws(store.target.endpoint):
+                    sample = _sample(name, database)
+                    annotated[name] = await sample_annotations(store.bucket(name), sample)
                 await observe_archive_tiers(store.bucket(name), database, observer)
                 found_tags = await sampled_tags(store.bucket(name), database, claim.tag_sample)
                 if found_tags is not None:
@@ -113,12 +121,17 @@ async def survey(
             catalogues.setdefault(claim.destination, {}).update(found)
     caller = await observe_caller(store) if any(claim.caller for claim in claims) else None
     files = {path: await asyncio.to_thread(_table, path) for c in claims for path in c.files}
-    return Survey(facts, catalogues, sealed, tags, caller, files)
+    return Survey(facts, catalogues, sealed, tags, caller, files, annotated)
 
 
 def _table(path: str) -> LocalTable:
     found = digests(Path(path))
     return LocalTable(found.sha256 if found else None, partial(lines, Path(path)))
+
+
+def _sample(bucket: str, database: Database) -> list[str]:
+    """Keys spread over the bucket, the same ones whenever they are asked for."""
+    return [key for (key,) in database.rows(_SAMPLED, [bucket, SAMPLE])]
 
 
 async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
@@ -128,7 +141,7 @@ async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
     Raises AccessDeniedError where the caller may not read what would be downloaded.
     """
-    keys = [key for (key,) in database.rows(_SAMPLED, [bucket.name, SAMPLE])]
+    keys = _sample(bucket.name, database)
 
     async def needs_key(key: str) -> bool:
         try:

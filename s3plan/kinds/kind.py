@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from s3plan.inventory.annotations import Annotated
 from s3plan.inventory.catalogue import CatalogueState
 from s3plan.inventory.selection import matches_any
 from s3plan.inventory.tablerows import LocalTable
@@ -119,11 +120,12 @@ class Observed:
 
     ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
     by bucket, every catalogue that is in a destination in scope. ``sealed`` holds, by bucket, keys
-    of a sample that only a customer's key opens (SSE-C). ``prices`` are None where nobody knows
-    them. ``tags`` holds, by bucket and key, those of a sample; a bucket whose tags may not be read
-    is not in it. ``caller`` is None where nobody asked or the endpoint does not tell.
-    ``capabilities``: what the endpoint was last seen to do. Planners add sentences that a person
-    should read to ``notes``. ``files`` holds the files of the scopes, by path.
+    of a sample that only a customer's key opens (SSE-C), and ``annotated`` what the sample shows of
+    annotations. ``prices`` are None where nobody knows them. ``tags`` holds, by bucket and key,
+    those of a sample; a bucket whose tags may not be read is not in it. ``caller`` is None where
+    nobody asked or the endpoint does not tell. ``capabilities``: what the endpoint was last seen to
+    do. Planners add sentences that a person should read to ``notes``. ``files``
+    holds the files of the scopes, by path.
     """
 
     database: Database
@@ -133,6 +135,7 @@ class Observed:
     catalogues: Mapping[str, Mapping[str, CatalogueState]]
     now: datetime
     sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    annotated: Mapping[str, Annotated] = field(default_factory=dict)
     prices: RegionPrices | None = None
     tags: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     caller: Caller | None = None

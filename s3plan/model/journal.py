@@ -40,8 +40,9 @@ RunOutcome = Literal[
 Approves = Literal["delete", "loss"]
 """What a person can approve at a gate: the deletion, and besides it the loss that comes with it."""
 
-LossReason = Literal["unverifiable", "no-copy"]
-"""Why a deletion loses something: nothing tells whether its copy is right, or there is none."""
+LossReason = Literal["unverifiable", "no-copy", "annotations", "metadata", "grants"]
+"""Why a deletion loses something: nothing tells whether its copy is right, or there is none; or the
+object has annotations, metadata that no header carries, or an ACL that may not be read."""
 
 
 class Loss(Struct, frozen=True):

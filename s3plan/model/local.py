@@ -102,6 +102,17 @@ class CatalogueVerdict(Struct, frozen=True, tag_field="type", tag="verdict"):
     run: str
 
 
+class CatalogueGrants(Struct, frozen=True, tag_field="type", tag="grants"):
+    """The ACL of ``key`` as x-amz-grant headers, asked for by itself; it completes the row before.
+
+    Written only where it gives anybody but the owner a right.
+    """
+
+    key: str
+    grants: dict[str, str]
+    run: str
+
+
 class CatalogueRemoved(Struct, frozen=True, tag_field="type", tag="removed"):
     """The local copy of ``key`` was removed (by a rollback) or set aside; earlier rows are void."""
 
@@ -137,6 +148,7 @@ CatalogueRecord = (
     | CatalogueRow
     | CatalogueTags
     | CatalogueVerdict
+    | CatalogueGrants
     | CatalogueRemoved
     | CatalogueBucket
     | CatalogueConfiguration

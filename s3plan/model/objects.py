@@ -71,7 +71,8 @@ class ObjectAttributes(Struct, frozen=True, omit_defaults=True):
 
     ``headers`` holds Content-Type, Cache-Control, Content-Disposition, Content-Encoding,
     Content-Language and Expires by lower-case name; ``metadata`` holds user metadata by name
-    without ``x-amz-meta-``.
+    without ``x-amz-meta-``. ``grants`` are an ACL as x-amz-grant headers, empty where only the
+    owner has rights. ``lock_until`` is RFC 3339.
     """
 
     headers: dict[str, str] = {}
@@ -81,6 +82,11 @@ class ObjectAttributes(Struct, frozen=True, omit_defaults=True):
     encryption: str | None = None
     kms_key: str | None = None
     website_redirect: str | None = None
+    bucket_key: bool = False
+    grants: dict[str, str] = {}
+    lock_mode: str | None = None
+    lock_until: str | None = None
+    legal_hold: str | None = None
 
 
 class ObjectHead(Struct, frozen=True):

@@ -45,12 +45,18 @@ class Download(Action, frozen=True, tag="download"):
     restored: bool | UnsetType = UNSET
 
 
+Attribute = Literal["acl", "annotations"]
+"""What belongs to an object and comes neither with a listing nor with a GET."""
+
+
 class Verify(Action, frozen=True, tag="verify"):
     """Compare a fresh listing, the plan and the local tree; make evidence; change nothing.
 
     ``root`` is the directory below ``destination`` that belongs to this bucket. With
     ``read_back`` every file is read from disk again. ``select`` limits which listed keys count;
     keys outside it belong to nobody. ``ignore`` are file names that are not counted as extra.
+
+    ``attributes`` are asked for of every object, by themselves, before a deletion.
 
     With ``read_back``, objects that nothing in S3 can be compared with are read a second time,
     unless ``second_read`` is False.
@@ -63,6 +69,7 @@ class Verify(Action, frozen=True, tag="verify"):
     read_back: bool = False
     select: Select | None = None
     second_read: bool | UnsetType = UNSET
+    attributes: tuple[Attribute, ...] | UnsetType = UNSET
 
 
 class Delete(Action, frozen=True, tag="delete"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from s3plan.store import (
     copying,
     deletion,
     documents,
+    extras,
     heads,
     incomplete,
     listing,
@@ -205,6 +207,14 @@ class Bucket:
         except (documents.DocumentError, KeyError) as error:
             raise _unreadable(f"s3://{self.name}/{key}", "tags") from error
 
+    async def grants(self, key: str, *, version: str | None = None) -> dict[str, str]:
+        """GetObjectAcl as headers of a PUT; see :func:`s3plan.store.extras.acl_grants`."""
+        return await extras.acl_grants(self._sender, self.name, key, version)
+
+    async def annotations(self, key: str, *, version: str | None = None) -> tuple[str, ...]:
+        """ListObjectAnnotations, of S3 itself; see :func:`s3plan.store.extras.annotation_names`."""
+        return await extras.annotation_names(self._sender, self.name, key, version)
+
     async def put(
         self,
         key: str,
@@ -225,7 +235,7 @@ class Bucket:
         lost answer is an `OutcomeUnknownError`.
         """
         address = f"s3://{self.name}/{key}"
-        headers = heads.put_headers(attributes, address)
+        headers = heads.put_headers(attributes, address, now=datetime.now(UTC))
         headers.append(("content-md5", base64.b64encode(content_md5).decode()))
         if checksum is not None and checksum.algorithm != "MD5":
             headers.append((f"x-amz-checksum-{checksum.algorithm.lower()}", checksum.value))

@@ -7,7 +7,7 @@ carries goes back exactly as it came: RFC 2047 forms are not decoded, UTF-8 is n
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import get_args
 from urllib.parse import quote
@@ -36,6 +36,8 @@ _MONTHS = {
     )
 }
 _METADATA = "x-amz-meta-"
+_BUCKET_KEY = "x-amz-server-side-encryption-bucket-key-enabled"
+_LOCK = "x-amz-object-lock-"
 _NOT_IN_A_HEADER = re.compile("[\r\n\x00]|[^\x00-\xff]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
@@ -71,6 +73,10 @@ def object_head(key: str, headers: dict[str, str]) -> ObjectHead:
             encryption="SSE-C" if customer else headers.get("x-amz-server-side-encryption"),
             kms_key=headers.get("x-amz-server-side-encryption-aws-kms-key-id"),
             website_redirect=headers.get("x-amz-website-redirect-location"),
+            bucket_key=headers.get(_BUCKET_KEY) == "true",
+            lock_mode=headers.get(f"{_LOCK}mode"),
+            lock_until=headers.get(f"{_LOCK}retain-until-date"),
+            legal_hold=headers.get(f"{_LOCK}legal-hold"),
         ),
         checksums=checksums(headers),
         tag_count=int(tag_count) if tag_count.isdigit() else None,
@@ -113,10 +119,13 @@ def _composites(headers: dict[str, str]) -> tuple[Checksum, ...]:
     )
 
 
-def put_headers(attributes: ObjectAttributes, address: str) -> list[tuple[str, str]]:
+def put_headers(
+    attributes: ObjectAttributes, address: str, *, now: datetime | None = None
+) -> list[tuple[str, str]]:
     """The request headers that make a new object have these attributes.
 
-    Raises `StoreError` for what no header can carry: line breaks, characters beyond one byte.
+    Without ``now`` it is not locked: a copy is another object, whatever holds its source. Raises
+    `StoreError` for what no header can carry: line breaks, characters beyond one byte.
     """
     headers = list(attributes.headers.items())
     headers += [(_METADATA + name.lower(), value) for name, value in attributes.metadata.items()]
@@ -131,6 +140,11 @@ def put_headers(attributes: ObjectAttributes, address: str) -> list[tuple[str, s
         headers.append(("x-amz-server-side-encryption-aws-kms-key-id", attributes.kms_key))
     if attributes.website_redirect is not None:
         headers.append(("x-amz-website-redirect-location", attributes.website_redirect))
+    if attributes.bucket_key:
+        headers.append((_BUCKET_KEY, "true"))
+    headers += attributes.grants.items()
+    if now is not None:
+        headers += _lock_headers(attributes, now)
     for name, value in headers:
         if not _HEADER_NAME.match(name) or _NOT_IN_A_HEADER.search(value):
             raise StoreError(
@@ -140,6 +154,19 @@ def put_headers(attributes: ObjectAttributes, address: str) -> list[tuple[str, s
                 found=ascii(name),
                 next_step="correct or drop this attribute",
             )
+    return headers
+
+
+def _lock_headers(attributes: ObjectAttributes, now: datetime) -> list[tuple[str, str]]:
+    """Retention that is still to come, and a legal hold; S3 refuses a date that is past."""
+    headers: list[tuple[str, str]] = []
+    if attributes.lock_mode and attributes.lock_until:
+        until = datetime.fromisoformat(attributes.lock_until)
+        if until > now:
+            headers.append((f"{_LOCK}mode", attributes.lock_mode))
+            headers.append((f"{_LOCK}retain-until-date", attributes.lock_until))
+    if attributes.legal_hold == "ON":
+        headers.append((f"{_LOCK}legal-hold", "ON"))
     return headers
 
 

@@ -88,13 +88,16 @@ CATALOGUE = TableDef(
         Column("tags_known", "BOOLEAN"),
         Column("attributes"),
         Column("tags"),
+        Column("grants"),
+        Column("missing_metadata", "BIGINT"),
         Column("checksums"),
     ),
 )
 """One row per key that the destination's catalogue says is on disk: the last word on each.
 
 ``attributes`` is the JSON of an ObjectAttributes; ``tags``, where not NULL, is the JSON of the tags
-that take the place of those in it. ``checksums`` is the JSON of what S3 stored of the content.
+that take the place of those in it; so is ``grants`` of its ACL. ``missing_metadata`` counts entries
+that S3 could not send. ``checksums`` is the JSON of what S3 stored of the content.
 """
 
 CATALOGUE_NOTES = TableDef(

@@ -110,6 +110,9 @@ PAST: Final = {
 LOSSES: Final[dict[LossReason, str]] = {
     "unverifiable": "whose content nothing in S3 can be compared with",
     "no-copy": "of which there is no copy",
+    "annotations": "whose annotations nothing saves",
+    "metadata": "with metadata that no HTTP header can carry",
+    "grants": "whose ACL cannot be read",
 }
 """What is lost, after a count of objects."""
 

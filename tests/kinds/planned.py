@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from s3plan.inventory.annotations import Annotated
 from s3plan.inventory.catalogue import CatalogueState
 from s3plan.kinds import Observed, load, plan_all
 from s3plan.kinds.loading import Loaded
@@ -27,6 +28,8 @@ DESTINATION = "/archive"
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 TIME = "2026-11-01T00:00:00.000Z"
 NOW = "2026-11-20T04:23:11+00:00"
+ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+"""The ownership of every bucket since April 2023: there are no ACLs."""
 TARGET = Target("http://s3.example:8333", "eu-central-1")
 
 
@@ -87,9 +90,13 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
     facts = {}
     for name, bucket in inventory.get("buckets", {}).items():
         described = {key: value for key, value in bucket.items() if key != "objects"}
-        facts[name] = BucketFacts(
-            **{"name": name, "region": "eu-central-1", "versioning": "never"} | described
-        )
+        usual = {
+            "name": name,
+            "region": "eu-central-1",
+            "versioning": "never",
+            "configuration": {"ownership": ENFORCED},
+        }
+        facts[name] = BucketFacts(**usual | described)
         rows = [
             {"size": 1, "etag": ETAG, "modified": TIME, "storage_class": "STANDARD"} | row
             for row in bucket.get("objects", [])
@@ -133,6 +140,9 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         catalogues={DESTINATION: catalogues},
         now=datetime.fromisoformat(inventory.get("now", NOW)),
         sealed={name: tuple(keys) for name, keys in inventory.get("sealed", {}).items()},
+        annotated={
+            name: Annotated(**sample) for name, sample in inventory.get("annotated", {}).items()
+        },
         prices=shipped().region(target.endpoint, target.region),
         tags=inventory.get("tags", {}),
         caller=_caller(inventory),

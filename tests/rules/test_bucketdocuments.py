@@ -16,6 +16,7 @@ def _policy(**statement: Any) -> dict[str, Any]:
 
 
 RULE = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "a/"}}
+TAG = {"Key": "k", "Value": "v"}
 OWN = {"Grantee": {"Type": "CanonicalUser", "ID": "me"}, "Permission": "FULL_CONTROL"}
 
 
@@ -52,6 +53,11 @@ OWN = {"Grantee": {"Type": "CanonicalUser", "ID": "me"}, "Permission": "FULL_CON
             "lifecycle",
             {"Rules": [{"ID": "r", "Status": "Enabled", "Filter": {}}]},
             {"Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}}]},
+        ),
+        (
+            "lifecycle",
+            {"Rules": [{**RULE, "Filter": {"And": {"Prefix": "a", "Tags": [TAG]}}}]},
+            {"Rules": [{**RULE, "Filter": {"Prefix": "a", "Tag": TAG}}]},
         ),
         (
             "lifecycle",

@@ -43,13 +43,14 @@ LIGHT = 1 << 20
 """Bytes up to which a body's memory is not counted: that many uploads always fit."""
 
 _ROWS = """
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.attributes, c.tags
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.attributes, c.tags,
+           c.grants
     FROM items i LEFT JOIN catalogue c USING (key) ORDER BY i.n"""
 
 _MD5: Kind = ("MD5", "")
 
 _attributes = msgspec.json.Decoder(ObjectAttributes)
-_tags = msgspec.json.Decoder(dict[str, str])
+_pairs = msgspec.json.Decoder(dict[str, str])
 
 
 class _Job(Struct, frozen=True):
@@ -302,12 +303,14 @@ async def content_verdict(
 
 
 def _job(row: tuple[Any, ...]) -> _Job:
-    n, key, path, size, algorithm, value, parts, attributes, tags = row
+    n, key, path, size, algorithm, value, parts, attributes, tags, grants = row
     if algorithm is None:
         return _Job(n, key, path, size, None, ObjectAttributes())
     known = _attributes.decode(attributes)
     if tags is not None:
-        known = msgspec.structs.replace(known, tags=_tags.decode(tags))
+        known = msgspec.structs.replace(known, tags=_pairs.decode(tags))
+    if grants is not None:
+        known = msgspec.structs.replace(known, grants=_pairs.decode(grants))
     return _Job(n, key, path, size, Checksum(algorithm, value, parts), known)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from s3plan.engine.attributes import know_attributes
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_evidence
 from s3plan.engine.freezing import freeze_standing
@@ -23,7 +24,7 @@ from s3plan.errors import StoreError
 from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import GateReached
-from s3plan.model.journal import GateRecord
+from s3plan.model.journal import GateRecord, Loss
 from s3plan.model.local import CatalogueTags, FileStat
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, Rung, Verdict
 from s3plan.model.steps import Item, Step, Verify
@@ -71,26 +72,36 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
     with context.tables() as database:
         findings = await look(context, step, action, database)
         tags_problem = None
+        uncarried: tuple[Loss, ...] = ()
         if findings.passes and action.read_back:
             tags_problem = await _know_tags(context, step, action, database)
+            uncarried = await know_attributes(context, step, action, database)
             if action.second_read is not False:
                 destination = context.destination(action.destination)
                 await read_again(context, step, database, destination)
-        tally, evidence = await _make_evidence(context, step, action, database, configuration)
+        tally, evidence = await _make_evidence(
+            context, step, action, database, configuration, uncarried
+        )
     await context.sync()
     return await _record(
-        context, step, findings, tally, evidence, tags_problem, configuration, frozen
+        context, step, findings, tally, evidence, tags_problem, configuration, uncarried, frozen
     )
 
 
 async def _make_evidence(
-    context: Context, step: Step, action: Verify, database: Database, configuration: str
+    context: Context,
+    step: Step,
+    action: Verify,
+    database: Database,
+    configuration: str,
+    uncarried: tuple[Loss, ...],
 ) -> tuple[Tally, Sealed]:
     destination = context.destination(action.destination)
     tally = Tally()
     state = context.step_state(step)
     path = context.run.evidence(step.id)
-    with EvidenceWriter(path, context.plan.digest, step.subject, configuration) as writer:
+    about = (context.plan.digest, step.subject, configuration, uncarried)
+    with EvidenceWriter(path, *about) as writer:
         items = context.plan.items(step.id)
         while chunk := await context.in_thread(_take, database, items):
             context.check_stop()
@@ -204,6 +215,7 @@ async def _record(
     evidence: Sealed,
     tags_problem: str | None,
     configuration: str,
+    uncarried: tuple[Loss, ...],
     frozen: str,
 ) -> GateRecord:
     problems = list(findings.problems)
@@ -211,7 +223,7 @@ async def _record(
     if mismatched.items:
         problems.append(mismatched.sentence("of other content than was downloaded"))
     gated = [s for s in context.plan.steps if s.gate is not None and s.gate.evidence == step.id]
-    lost = await context.in_thread(losses, context, step, gated, unverifiable)
+    lost = await context.in_thread(losses, context, step, gated, unverifiable) + uncarried
     if unverifiable.items and not gated:
         problems.append(unverifiable.sentence("not verified by content"))
     if tags_problem:

@@ -7,6 +7,12 @@ from typing import Literal
 from msgspec import UNSET, structs
 
 from s3plan.errors import ProblemsError
+from s3plan.inventory.annotations import Annotated
+from s3plan.kinds.evacuation.attributes import (
+    asked_attributes,
+    deletion_warnings,
+    verification_notes,
+)
 from s3plan.kinds.evacuation.freeze import freezing, thawing
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
 from s3plan.kinds.evacuation.restores import (
@@ -22,6 +28,7 @@ from s3plan.kinds.kind import Observed
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import (
     AnyAction,
+    Attribute,
     Delete,
     DeleteBucket,
     Download,
@@ -83,10 +90,12 @@ def steps_of(
     if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
         if spec.freeze == "policy" and delete:
             drafts += freezing(facts, drafts)
-        verify = _verify(work, spec, select, all_objects, drafts)
+        annotated = observed.annotated.get(work.bucket)
+        asked = asked_attributes(facts, annotated) if delete else ()
+        verify = _verify(work, spec, select, all_objects, drafts, asked)
         drafts.append(verify)
         if delete:
-            drafts += _deletions(work, spec, facts, all_objects, verify)
+            drafts += _deletions(work, spec, facts, all_objects, verify, annotated)
         if spec.freeze == "policy" and delete and not spec.delete_bucket:
             drafts += thawing(facts, drafts)
     return drafts
@@ -136,6 +145,7 @@ def _verify(
     select: Select | None,
     totals: Totals,
     before: list[StepDraft],
+    asked: tuple[Attribute, ...],
 ) -> StepDraft:
     delete = spec.delete == "afterVerification"
     action = Verify(
@@ -146,6 +156,7 @@ def _verify(
         read_back=delete,
         select=select,
         second_read=UNSET if spec.verify.second_read else False,
+        attributes=asked or UNSET,
     )
     shared = before[0].worklist if before and _same_worklist(work) else None
     return StepDraft(
@@ -160,6 +171,7 @@ def _verify(
         needs=tuple(Need(draft.id) for draft in before if not isinstance(draft.action, Restore)),
         worklist=shared or _fill(work, action, "all"),
         seconds=verify_seconds(totals, read_back=delete),
+        warnings=verification_notes(asked),
     )
 
 
@@ -169,6 +181,7 @@ def _deletions(
     facts: BucketFacts,
     totals: Totals,
     verify: StepDraft,
+    annotated: Annotated | None,
 ) -> list[StepDraft]:
     gate = Gate("approve-delete", work.bucket, verify.id)
     drafts: list[StepDraft] = []
@@ -188,6 +201,7 @@ def _deletions(
                 warnings=(
                     "Where the endpoint does not honour conditional deletes, an object written"
                     " between the last look and its deletion is lost.",
+                    *deletion_warnings(annotated),
                 ),
             )
         )
