@@ -65,7 +65,9 @@ async def recheck_steps(plan: PlanFile, store: Store, scratch: Path) -> tuple[St
     for step in plan.steps:
         if step.id not in found:
             remark = await _remark(step, store)
-            found[step.id] = StepRecheck(step.id, step.verb, step.subject, remark=remark)
+            found[step.id] = StepRecheck(
+                step.id, step.verb, step.subject, remark=remark or "", looked=remark is not None
+            )
     return tuple(found[step.id] for step in plan.steps)
 
 
@@ -136,7 +138,8 @@ def _load(plan: PlanFile, step: Step, database: Database) -> None:
         database.append(ITEMS, columns, {"step": step.worklist})
 
 
-async def _remark(step: Step, store: Store) -> str:
+async def _remark(step: Step, store: Store) -> str | None:
+    """What is not as planned about a step without items in S3; None where S3 cannot tell."""
     match step.action:
         case Configure():
             action = step.action
@@ -158,4 +161,4 @@ async def _remark(step: Step, store: Store) -> str:
             there = await store.bucket(step.subject).exists()
             return "" if there else "the bucket is gone"
         case _:
-            return ""
+            return None

@@ -11,7 +11,8 @@ class StepRecheck(Struct, frozen=True):
     """One step: items still ``as_planned``, ``changed`` since, ``gone``, or ``in_the_way``.
 
     What a step makes must not be there yet. ``first`` names a few that are not as planned;
-    ``remark`` says the same of a step without items, empty where all is well.
+    ``remark`` says the same of a step without items, empty where all is well. What is only on this
+    machine is not ``looked`` at.
     """
 
     step: str
@@ -23,10 +24,11 @@ class StepRecheck(Struct, frozen=True):
     in_the_way: int = 0
     first: tuple[str, ...] = ()
     remark: str = ""
+    looked: bool = True
 
     @property
     def holds(self) -> bool:
-        """Whether everything is as it was when the plan was made."""
+        """Whether everything that was looked at is as it was when the plan was made."""
         return not (self.changed or self.gone or self.in_the_way or self.remark)
 
 

@@ -11,7 +11,8 @@ from rich.text import Text
 from s3plan.model.cost import ChargeLine, Dollars, PlanCost
 from s3plan.rules.prices import MINIMUM_DAYS, Price, RegionPrices
 from s3plan.rules.prices import dollars as as_dollars
-from s3plan.views.quantities import dollars
+from s3plan.rules.restores import SECONDS
+from s3plan.views.quantities import dollars, duration
 from s3plan.views.text import visible
 
 
@@ -64,11 +65,20 @@ def class_prices(prices: RegionPrices) -> Iterator[RenderableType]:
     yield table
     if prices.restores:
         yield Text()
-        options = _table("archive", "retrieval", "GB restored", "1,000 requests")
+        options = _table(
+            "archive", "retrieval", "GB restored", "1,000 requests", "ready in at most"
+        )
         for name, tiers in prices.restores.items():
             for tier, each_tier in tiers.items():
+                slowest = next(
+                    (most for key, (_, most) in SECONDS.items() if key == (name, tier)), None
+                )
                 options.add_row(
-                    visible(name), visible(tier), _price(each_tier.gb), _price(each_tier.thousand)
+                    visible(name),
+                    visible(tier),
+                    _price(each_tier.gb),
+                    _price(each_tier.thousand),
+                    "unknown" if slowest is None else duration(slowest),
                 )
         yield options
 

@@ -63,6 +63,8 @@ def _what(line: Drifted) -> str:
 
 
 def _standing(step: StepRecheck) -> str:
+    if not step.looked:
+        return "not looked at, it is on this machine alone"
     parts = [
         f"{number(count)} {words}"
         for count, words in (

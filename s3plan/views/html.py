@@ -212,7 +212,7 @@ class _Page:
             figures = (number(totals.items), size(totals.bytes)) if name else ("", "")
             yield (
                 f"<tr><td>{_tag(step)}</td><td><code>{_text(step.subject)}</code></td>"
-                f"<td>{_text(name)}</td>"
+                f"<td>{_text(name or _document(step))}</td>"
                 + "".join(f'<td class="n">{cell}</td>' for cell in (*figures, once, monthly))
                 + f"<td>{REVERSIBILITY[step.reversibility]}</td>"
                 f"<td>{step.gate.kind if step.gate else ''}</td></tr>\n"
@@ -228,6 +228,7 @@ class _Page:
         cost = self._plan.header.known_cost
         facts = [
             ("why", _text(step.reason)),
+            *(("means", _text(sentence)) for sentence in step.meaning or ()),
             ("id", f"<code>{_text(step.id)}</code>"),
             *((need.mode, f"<code>{_text(need.step)}</code>") for need in step.needs),
             *([("gate", step.gate.kind)] if step.gate else []),
@@ -341,6 +342,10 @@ def _changed_lines(action: Configure) -> Iterator[str]:
 def _tag(step: Step) -> str:
     symbol = words_of(step.action).symbol
     return f'<span class="tag {effect_of(step.action)}">{symbol} {step.verb}</span>'
+
+
+def _document(step: Step) -> str:
+    return step.action.document if isinstance(step.action, Configure) else ""
 
 
 def _amount(step: Step) -> str:

@@ -274,7 +274,7 @@ class _Table:
                 f"`{words.symbol}`",
                 step.verb,
                 code(place, 80),
-                code(storage_class) if storage_class else "",
+                code(said) if (said := storage_class or _document(step)) else "",
                 number(totals.items) if totals else "",
                 size(totals.bytes) if totals else "",
                 *_money(costs, storage_class if len(entries) > 1 else None),
@@ -286,6 +286,10 @@ class _Table:
 
     def rows(self) -> Iterator[str]:
         yield from self._rows
+
+
+def _document(step: Step) -> str:
+    return step.action.document if isinstance(step.action, Configure) else ""
 
 
 def _money(cost: Cost | None, storage_class: str | None) -> tuple[str, str]:
@@ -359,4 +363,7 @@ def _worklist(summary: WorklistSummary) -> Iterator[str]:
 
 
 def _item(row: ItemRow) -> str:
-    return f"{code(row.key)} ({size(row.size)})"
+    # A path that is not simply the key below some folder: an encoded name, or a copy's new key.
+    other = row.path and not f"/{row.path}".endswith(f"/{row.key}")
+    as_what = f" as {code(row.path)}" if other else ""
+    return f"{code(row.key)}{as_what} ({size(row.size)})"

@@ -182,7 +182,7 @@ def test_prices_by_class_are_the_library_s(
     assert main(["cost", "--classes", "--region", "eu-central-1"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["DEEP_ARCHIVE", "$0.0018", "$0.06", "$0.00043", "$0", "180"] in lines
-    assert ["GLACIER", "Standard", "$0.012", "$0.05-0.06"] in lines
+    assert ["GLACIER", "Standard", "$0.012", "$0.05-0.06", "5", "h"] in lines
     assert main(["cost", "--prices", "p.yaml"]) == 64
 
 

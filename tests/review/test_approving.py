@@ -11,6 +11,7 @@ from s3plan.engine.approval import Approval, House, check_people
 from s3plan.errors import ApprovalError, StaleError
 from s3plan.model.approvals import PlanApproval
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene, approval_in
+from tests.review.inside import s3plan
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -68,16 +69,16 @@ def test_a_review_approves_exactly_the_plan_it_saw(scene: Scene) -> None:
     planned = scene.plan(COPY_ONLY).plan
     assert planned is not None
 
-    alone = scene.s3plan("apply", "--approve")
+    alone = s3plan("apply", "--approve")
     assert alone.code == 4
     assert "error[approval]: not enough people have approved the plan" in alone.err
     _approvals(OTHER, "ann")
-    stale = scene.s3plan("apply", "--approvals", "approvals.json")
+    stale = s3plan("apply", "--approvals", "approvals.json")
     assert stale.code == 5
     assert not Path(".s3plan").exists()
 
     _approvals(planned.digest, "bob", "ann")
-    done = scene.s3plan("apply", "--approvals", "approvals.json")
+    done = s3plan("apply", "--approvals", "approvals.json")
     assert done.code == 0, done.err
     assert "bob, ann (by " in scene.run().journal.read_text()
 
@@ -87,11 +88,11 @@ def test_an_approvals_file_that_is_not_right_is_refused(scene: Scene) -> None:
     scene.plan(COPY_ONLY)
     for text in ("", "[]", '{"apiVersion":"s3plan/v1","kind":"Approvals","approvals":[{}]}'):
         Path("approvals.json").write_text(text)
-        refused = scene.s3plan("apply", "--approvals", "approvals.json")
+        refused = s3plan("apply", "--approvals", "approvals.json")
         assert refused.code == 1, text
         assert "approvals.json" in refused.err
     _approvals("sha256:123456789012", "ann")
-    assert scene.s3plan("apply", "--approvals", "approvals.json").code == 1, "the whole digest"
+    assert s3plan("apply", "--approvals", "approvals.json").code == 1, "the whole digest"
     assert not Path(".s3plan").exists()
 
 
@@ -100,37 +101,37 @@ def test_classes_of_steps_are_approved_separately(scene: Scene) -> None:
     scene.fill(3)
     scene.plan(WHOLE)
 
-    nothing = scene.s3plan("apply", "--approve-class", "upload")
+    nothing = s3plan("apply", "--approve-class", "upload")
     assert nothing.code == 4
     assert not scene.files(), "a download was not approved"
 
-    added = scene.s3plan("apply", "--approve-class", "download")
+    added = s3plan("apply", "--approve-class", "download")
     assert added.code == 4, added.out
     assert len(scene.files()) == 3
     assert "not among the classes that were approved" in added.out
     assert len(scene.keys()) == 3
 
-    gate = scene.s3plan("apply", "--approve-class", "download,delete")
+    gate = s3plan("apply", "--approve-class", "download,delete")
     assert gate.code == 4
     approval = approval_in(gate.out)
     assert len(scene.keys()) == 3, "the class opens no gate"
 
-    other = scene.s3plan("apply", "--approve-class", "download", "--approve-delete", approval)
+    other = s3plan("apply", "--approve-class", "download", "--approve-delete", approval)
     assert other.code == 4
     assert len(scene.keys()) == 3, "a gate opens no class"
 
-    held = scene.s3plan("apply", "--approve-class", "download,delete", "--approve-delete", approval)
+    held = s3plan("apply", "--approve-class", "download,delete", "--approve-delete", approval)
     assert held.code == 4
     assert scene.keys() == []
     assert scene.bucket_exists(), "delete-bucket is a class of its own"
 
-    done = scene.s3plan("apply", "--approve", "--approve-delete", approval)
+    done = s3plan("apply", "--approve", "--approve-delete", approval)
     assert done.code == 0, done.out + done.err
     assert not scene.bucket_exists()
 
 
 @pytest.mark.parametrize("given", ["", "copy,everything", " , "])
 def test_a_class_that_is_none_is_a_usage_error(scene: Scene, given: str) -> None:
-    refused = scene.s3plan("apply", "--approve-class", given)
+    refused = s3plan("apply", "--approve-class", given)
     assert refused.code == 64
     assert "is no verb; there are" in refused.err

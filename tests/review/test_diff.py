@@ -16,6 +16,7 @@ from s3plan.plan.comparison import compare_plans, merged_items
 from s3plan.views.changes import markdown_changes
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene
 from tests.kinds.planned import manifest, plan
+from tests.review.inside import s3plan
 
 SPEC = "buckets: {include: ['*']}\ndestination: {path: /archive}\n"
 DELETE = SPEC + "delete: afterVerification\n"
@@ -77,7 +78,7 @@ def test_a_deletion_that_comes_is_named(tmp_path: Path) -> None:
 
 
 def test_markdown_keeps_its_budget_and_counts_the_rest(tmp_path: Path) -> None:
-    many = {f"bucket-{n:03}": [{"key": "<b>|`x`" * 20}] for n in range(120)}
+    many = {f"bucket-{n:03}": [{"key": "<b>|`x`" * 20}] for n in range(40)}
     changes = compare_plans(
         planned(tmp_path / "1", {"z": [{"key": "1"}]}), planned(tmp_path / "2", many)
     )
@@ -114,21 +115,21 @@ def test_a_stale_approval_says_what_changed(scene: Scene) -> None:
     """Exit 5, with the difference where the approved plan is at hand."""
     scene.fill(3)
     scene.manifest(COPY_ONLY)
-    assert scene.s3plan("plan", "manifest.yaml", "-o", "reviewed.json").code == 0
+    assert s3plan("plan", "manifest.yaml", "-o", "reviewed.json").code == 0
     approved = PlanFile.open(Path("reviewed.json")).digest
     scene.put("more/new.txt")
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
-    stale = scene.s3plan("apply", "--approve", approved[:19])
+    assert s3plan("plan", "manifest.yaml").code == 0
+    stale = s3plan("apply", "--approve", approved[:19])
     assert stale.code == 5
     assert "2 steps changed" in stale.err or "1 item more" in stale.err
     assert "s3plan diff reviewed.json plan.json" in stale.err
-    shown = scene.s3plan("diff", "reviewed.json", "plan.json", "--detailed-exitcode")
+    shown = s3plan("diff", "reviewed.json", "plan.json", "--detailed-exitcode")
     assert shown.code == 2
     assert "+ more/new.txt" in shown.out
-    record = json.loads(scene.s3plan("diff", "reviewed.json", "plan.json", "--json").out)
+    record = json.loads(s3plan("diff", "reviewed.json", "plan.json", "--json").out)
     assert record["steps"][0]["items"]["added"]["items"] == 1
     Path("reviewed.json").unlink()
-    alone = scene.s3plan("apply", "--approve", approved[:19])
+    alone = s3plan("apply", "--approve", approved[:19])
     assert alone.code == 5
     assert "review this plan with `s3plan show`" in alone.err
 
@@ -175,24 +176,24 @@ def test_replayed_edited_and_foreign_plans_are_refused_with_their_reason(scene: 
     """Each says why; none sends a request that writes."""
     scene.fill(2)
     scene.manifest(COPY_ONLY)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
-    assert scene.s3plan("apply", "--approve").code == 0
-    replayed = scene.s3plan("apply", "--approve")
+    assert s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("apply", "--approve").code == 0
+    replayed = s3plan("apply", "--approve")
     assert replayed.code == 5
     assert "the plan is consumed" in replayed.err
 
     scene.put("third")
     scene.manifest(WHOLE)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("plan", "manifest.yaml").code == 0
     whole = Path("plan.json").read_text()
     Path("plan.json").write_text(whole.replace('"region":"us-east-1"', '"region":"eu-west-9"', 1))
-    edited = scene.s3plan("apply", "--approve")
+    edited = s3plan("apply", "--approve")
     assert edited.code == 1
     assert "edited or damaged" in edited.err
 
     header, rest = whole.split("\n", 1)
     foreign = json.loads(header) | {"host": "somewhere-else"}
     Path("plan.json").write_text(json.dumps(foreign) + "\n" + rest)
-    elsewhere = scene.s3plan("apply", "--approve")
+    elsewhere = s3plan("apply", "--approve")
     assert elsewhere.code == 5
     assert "the plan was made on another host" in elsewhere.err

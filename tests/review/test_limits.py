@@ -19,6 +19,7 @@ from s3plan.plan import PlanFile
 from s3plan.plan.limits import broken_limits
 from tests.engine.scene import OBJECTS_ONLY, WHOLE, Scene
 from tests.kinds.planned import manifest, plan
+from tests.review.inside import s3plan
 
 SPEC = """
 buckets: {include: [photos]}
@@ -121,7 +122,7 @@ def test_limits_of_a_manifest_are_covered_by_the_digest(scene: Scene) -> None:
     header = msgspec.json.decode(lines[0], type=PlanHeader)
     looser = msgspec.structs.replace(header, limits=(Limits("x", max_deletes=9),))
     Path("plan.json").write_bytes(msgspec.json.encode(looser) + b"\n" + lines[1])
-    refused = scene.s3plan("apply", "--approve")
+    refused = s3plan("apply", "--approve")
     assert refused.code == 1
     assert "edited or damaged" in refused.err
 
@@ -137,11 +138,11 @@ def test_a_plan_beyond_its_manifest_is_written_shown_and_never_applied(scene: Sc
     Path("manifest.yaml").write_text(
         text.replace("metadata: {name: evacuation}\n", _limited("{maxDeletes: 2}"))
     )
-    refused = scene.s3plan("plan", "manifest.yaml")
+    refused = s3plan("plan", "manifest.yaml")
     assert refused.code == 1
     assert "error[limit]: the plan deletes more than it may (maxDeletes)" in refused.err
-    assert scene.s3plan("show").code == 0, "it can be looked at"
-    applied = scene.s3plan("apply", "--approve")
+    assert s3plan("show").code == 0, "it can be looked at"
+    applied = s3plan("apply", "--approve")
     assert applied.code == 1
     assert "maxDeletes" in applied.err
     assert len(scene.keys()) == 3
@@ -152,9 +153,9 @@ def test_the_project_file_holds_over_a_plan_made_before_it(scene: Scene) -> None
     """Checked again in apply: a manifest cannot loosen it, nor an older plan."""
     scene.fill(3)
     scene.manifest(WHOLE)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("plan", "manifest.yaml").code == 0
     _project("limits: {maxDeletePercent: 50, protected: ['*']}")
-    refused = scene.s3plan("apply", "--approve", "--json")
+    refused = s3plan("apply", "--approve", "--json")
     assert refused.code == 1
     found = json.loads(refused.out.splitlines()[-1])
     assert {problem["code"] for problem in found["problems"]} == {"limit"}
@@ -172,10 +173,10 @@ def test_the_project_s_prices_and_limits_meet(scene: Scene) -> None:
         "{STANDARD: {storage: 1, put: 1, get: 1}}}}\n"
     )
     _project("prices: prices.yaml\n  limits: {maxCost: 0.5}")
-    refused = scene.s3plan("plan", "manifest.yaml")
+    refused = s3plan("plan", "manifest.yaml")
     assert refused.code == 1
     assert "the plan may cost more than it may (maxCost)" in refused.err
-    shown = scene.s3plan("cost")
+    shown = s3plan("cost")
     assert "egress" in shown.out
 
 

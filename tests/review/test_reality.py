@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene
+from tests.review.inside import s3plan
 
 
 def test_a_plan_that_still_holds(scene: Scene) -> None:
     scene.fill(3)
     scene.manifest(WHOLE)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("plan", "manifest.yaml").code == 0
     before = scene.objects()
-    found = scene.s3plan("validate", "plan.json")
+    found = s3plan("validate", "plan.json")
     assert found.code == 0, found.err
     assert found.out.splitlines()[-1] == "The plan still holds."
     assert (scene.objects(), scene.here.exists()) == (before, False)
@@ -24,34 +25,34 @@ def test_what_is_no_longer_as_planned_is_named(scene: Scene) -> None:
     scene.put("gone")
     scene.put("same")
     scene.manifest(WHOLE)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("plan", "manifest.yaml").code == 0
     scene.put("changed", b"something else")
     scene.delete("gone")
-    found = scene.s3plan("validate", "plan.json", "--json")
+    found = s3plan("validate", "plan.json", "--json")
     assert found.code == 5
     said = json.loads(found.out)
     assert said["holds"] is False
     download = next(step for step in said["steps"] if step["verb"] == "download")
     assert (download["as_planned"], download["changed"], download["gone"]) == (1, 1, 1)
     assert download["first"] == ["changed", "gone"]
-    people = scene.s3plan("validate", "plan.json")
+    people = s3plan("validate", "plan.json")
     assert "1 as planned, 1 changed since, 1 gone since" in people.out
 
 
 def test_a_plan_that_could_not_be_applied_says_why(scene: Scene) -> None:
     scene.fill(1)
     scene.manifest(COPY_ONLY)
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
-    assert scene.s3plan("apply", "--approve").code == 0
+    assert s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("apply", "--approve").code == 0
     Path("s3plan.yaml").write_text(
         "apiVersion: s3plan/v1\nkind: Project\n"
         "spec: {limits: {allowedAccounts: ['111111111111']}}\n"
     )
-    found = scene.s3plan("validate", "plan.json")
+    found = s3plan("validate", "plan.json")
     assert found.code == 5
     assert "the plan is consumed" in found.out
     assert "an account that is not allowed" in found.out
-    assert scene.s3plan("validate", "plan.json", "manifest.yaml").code == 64
+    assert s3plan("validate", "plan.json", "manifest.yaml").code == 64
 
 
 def test_drift_is_told_three_ways(scene: Scene) -> None:
@@ -60,21 +61,21 @@ def test_drift_is_told_three_ways(scene: Scene) -> None:
         scene.put(key)
     scene.manifest(COPY_ONLY)
 
-    never = scene.s3plan("drift", "manifest.yaml", "--detailed-exitcode")
+    never = s3plan("drift", "manifest.yaml", "--detailed-exitcode")
     assert never.code == 2
     assert "These manifests were never applied here." in never.out
     assert "Never applied: 4 appeared." in never.out
 
-    assert scene.s3plan("plan", "manifest.yaml").code == 0
-    assert scene.s3plan("apply", "--approve").code == 0
-    agreed = scene.s3plan("drift", "manifest.yaml", "--detailed-exitcode")
+    assert s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("apply", "--approve").code == 0
+    agreed = s3plan("drift", "manifest.yaml", "--detailed-exitcode")
     assert agreed.code == 0, agreed.err
     assert agreed.out.splitlines()[-1] == "No drift: applied, live and declared agree."
     plan = Path("plan.json").read_bytes()
 
     scene.put("new")
     scene.delete("gone")
-    found = scene.s3plan("drift", "manifest.yaml", "--detailed-exitcode", "--json")
+    found = s3plan("drift", "manifest.yaml", "--detailed-exitcode", "--json")
     assert found.code == 2, found.err
     said = json.loads(found.out)
     lines = {line["verb"]: line for line in said["lines"] if not line["gone"]["items"]}
@@ -82,7 +83,7 @@ def test_drift_is_told_three_ways(scene: Scene) -> None:
     assert lines["download"]["first"] == ["new"]
     (gone,) = [line for line in said["lines"] if line["gone"]["items"]]
     assert (gone["gone"]["items"], gone["first"]) == (1, ["gone"])
-    people = scene.s3plan("drift", "manifest.yaml")
+    people = s3plan("drift", "manifest.yaml")
     assert people.code == 0
     assert "1 object appeared since" in people.out
     assert "1 object gone from S3 since" in people.out
