@@ -127,11 +127,15 @@ def _planned(tmp_path: Path, keys: list[str], poll: int = 1) -> tuple[PlanFile, 
 
 
 @pytest.mark.parametrize(
-    "name", ["k{:05}", "frame{}", "a/b{}/c"], ids=["padded", "unpadded", "directories"]
+    ("name", "count"),
+    [("frame{}", COUNT), ("k{:05}", 2_000), ("a/b{}/c", 2_000)],
+    ids=["unpadded", "padded", "directories"],
 )
-def test_ten_thousand_objects_are_polled_by_listings_alone(tmp_path: Path, name: str) -> None:
+def test_ten_thousand_objects_are_polled_by_listings_alone(
+    tmp_path: Path, name: str, count: int
+) -> None:
     """A20 (E30): one request for a thousand objects, however their keys are spelt."""
-    keys = sorted(name.format(number) for number in range(COUNT))
+    keys = sorted(name.format(number) for number in range(count))
     bucket = Numbers(keys)
     plan, step, action = _planned(tmp_path, keys)
     waits: list[Waiting] = []
@@ -140,22 +144,22 @@ def test_ten_thousand_objects_are_polled_by_listings_alone(tmp_path: Path, name:
         if isinstance(event, Waiting):
             waits.append(event)
             if len(waits) == 2:
-                bucket.ready = lambda key: key < keys[COUNT // 2]
+                bucket.ready = lambda key: key < keys[count // 2]
             if len(waits) == 3:
                 bucket.ready = lambda _: True
 
     with _context(tmp_path, bucket, plan, observer) as context:
         asyncio.run(restore(context, step, action))
-        assert context.step_state(step).count(ItemState.DONE) == COUNT
-    assert [event.objects for event in waits] == [COUNT, COUNT, COUNT // 2]
-    assert bucket.requests["restore"] == COUNT
+        assert context.step_state(step).count(ItemState.DONE) == count
+    assert [event.objects for event in waits] == [count, count, count // 2]
+    assert bucket.requests["restore"] == count
     assert "head" not in bucket.requests
     # Before and after asking, and at each of three looks, the last at half of them.
-    assert bucket.requests["list"] <= 4 * (COUNT // 1000 + 4) + COUNT // 2000 + 4
+    assert bucket.requests["list"] <= 4 * (count // 1000 + 4) + count // 2000 + 4
     state = fold(read_journal(tmp_path / "journal.json")).step(step.id)
-    assert state.count(ItemState.DONE) == COUNT
-    assert state.expires(COUNT - 1) == datetime.fromisoformat(LATER).timestamp()
-    assert len(state.expiries) * state.expiries.itemsize <= 4 * 2 * COUNT, "four bytes an item"
+    assert state.count(ItemState.DONE) == count
+    assert state.expires(count - 1) == datetime.fromisoformat(LATER).timestamp()
+    assert len(state.expiries) * state.expiries.itemsize <= 4 * 2 * count, "four bytes an item"
 
 
 def test_a_few_among_many_are_asked_for_one_by_one(tmp_path: Path) -> None:
@@ -165,6 +169,15 @@ def test_a_few_among_many_are_asked_for_one_by_one(tmp_path: Path) -> None:
     found = asyncio.run(_looked_at(bucket, [keys[10], keys[5_000], keys[9_000]]))
     assert len(found) == 3
     assert bucket.requests == {"head": 3}
+
+
+def test_a_look_begins_right_before_the_first_key_it_wants(tmp_path: Path) -> None:
+    """Between "frame" and "frame5" lie five thousand keys that nobody asked for."""
+    keys = sorted(f"frame{number}" for number in range(COUNT))
+    wanted = [key for key in keys if key >= "frame5"]
+    bucket = Numbers(keys)
+    assert set(asyncio.run(_looked_at(bucket, wanted))) == set(wanted)
+    assert bucket.requests == {"list": len(wanted) // 1000 + 1}
 
 
 async def _looked_at(bucket: Any, keys: list[str]) -> dict[str, Any]:
