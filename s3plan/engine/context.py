@@ -56,6 +56,9 @@ SMALL_BODY = 1 << 20
 STREAMS = 8
 """Large bodies in flight at once, each in a thread of its own."""
 
+LEAST_TABLES = 64 << 20
+"""Bytes that the tables of one comparison may have at least; what is more goes to disk."""
+
 SYNC_INTERVAL = 5.0
 """Seconds between sync points while files are being written."""
 
@@ -182,9 +185,10 @@ class Context:
         """A private database for one comparison.
 
         One thread: what comes to it is already waiting for the disk or for S3, and each further
-        thread takes memory of its own.
+        thread takes memory of its own. Buckets that are compared side by side share the limit.
         """
-        limit = self.plan.header.connection.limits.memory
+        header = self.plan.header
+        limit = max(LEAST_TABLES, header.connection.limits.memory // header.side_by_side)
         return Database(self.scratch, memory_limit=limit, threads=1)
 
     # -- reporting -----------------------------------------------------------------------------

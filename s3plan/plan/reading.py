@@ -163,6 +163,7 @@ class _Reader:
         self._sections: dict[str, _Section] = {}
         self._steps: list[Step] = []
         self._ids: set[str] = set()
+        self._worklists: dict[str, str | None] = {}
         self._verifications: set[str] = set()
         self._own_worklists: set[str] = set()
         self._end: PlanEnd | None = None
@@ -262,6 +263,7 @@ class _Reader:
         digest.step(stands)
         self._steps.append(record)
         self._ids.add(record.id)
+        self._worklists[record.id] = record.worklist
         if isinstance(record.action, Verify | VerifyCopies):
             self._verifications.add(record.id)
         if record.worklist == record.id:
@@ -290,6 +292,16 @@ class _Reader:
                     number,
                     f"step {step.id} leans on a step that does not come before it",
                     found=str(named),
+                )
+        for need in step.needs:
+            # Items are handed over by their numbers: they must be those of one worklist.
+            if need.mode == "each" and self._worklists[need.step] != step.worklist:
+                _refuse(
+                    self._path,
+                    number,
+                    f"step {step.id} takes items from a step with another worklist",
+                    expected=str(step.worklist),
+                    found=str(self._worklists[need.step]),
                 )
         if step.gate and step.gate.evidence not in self._verifications:
             _refuse(

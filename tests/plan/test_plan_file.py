@@ -302,6 +302,17 @@ def test_items_out_of_place_are_refused_even_under_a_right_digest(
     assert caught.value.address == f"{plan.path}:6"
 
 
+def test_items_flow_only_between_steps_of_one_worklist(tmp_path: Path, database: Database) -> None:
+    """They are handed over by their numbers, which count within a worklist."""
+    fill(database, ["a"])
+    download, verify, _ = drafts()
+    flowing = msgspec.structs.replace(verify, needs=(Need(download.id, "each"),))
+    assert seal((download, flowing), database, HEADER, tmp_path / "fine.json").steps
+    apart = msgspec.structs.replace(flowing, worklist=None)
+    with pytest.raises(PlanFileError, match="with another worklist"):
+        seal((download, apart), database, HEADER, tmp_path / "apart.json")
+
+
 def test_formats_it_does_not_know_are_refused_by_name(tmp_path: Path, database: Database) -> None:
     path = sealed(tmp_path, database, ["a"]).path
     text = path.read_bytes()
