@@ -213,7 +213,7 @@ def _surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
     async def look(database: Database) -> None:
         async with Store(loaded.connection) as store:
             await store.identify()
-            await survey(kinds.scopes(loaded), store, database, observer)
+            await survey(kinds.scopes(loaded), store, database, datetime.now(UTC), observer)
 
     with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
         memory = loaded.connection.limits.memory
@@ -822,7 +822,7 @@ async def _looking(
         with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
             memory = loaded.connection.limits.memory
             with Database(Path(scratch), memory_limit=memory) as database:
-                seen = await survey(scopes, store, database, observer)
+                seen = await survey(scopes, store, database, now, observer)
                 yield (
                     store,
                     kinds.Observed(
@@ -835,6 +835,7 @@ async def _looking(
                         sealed=seen.sealed,
                         files=seen.files,
                         annotated=seen.annotated,
+                        hidden_uploads=seen.hidden_uploads,
                         tags=seen.tags,
                         caller=seen.caller,
                         capabilities=_remembered(store, now),

@@ -113,6 +113,13 @@ def how_copies_are_guarded(known: Capabilities) -> str:
     )
 
 
+def guard_of(known: Capabilities, *, versions: bool) -> str:
+    """What keeps the deletions of a step from hitting another object; one sentence, as above."""
+    if versions:
+        return "each version is deleted by its own id, which never names another"
+    return how_deletions_are_guarded(known)
+
+
 def words(capability: Capability) -> str:
     """What was found, in a few words."""
     if capability.standing == "honoured" and capability.atomic is False:

@@ -11,6 +11,7 @@ from s3plan.localfs.locks import holder_of
 from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
 from s3plan.model.steps import (
+    AbortUploads,
     Configure,
     Copy,
     Delete,
@@ -170,7 +171,7 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
     )
     if isinstance(current, Verify | VerifyCopies):
         return "verifying"
-    if isinstance(current, Delete | DeleteBucket | RemoveCopy):
+    if isinstance(current, Delete | AbortUploads | DeleteBucket | RemoveCopy):
         return "deleting"
     if isinstance(current, Restore):
         return "restoring"

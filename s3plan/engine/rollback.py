@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
 from s3plan.engine.rollback_grouping import grouping_drafts
+from s3plan.engine.rollback_versions import stack_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
 from s3plan.engine.undoing import fill_items, kept_if_any
@@ -33,10 +35,12 @@ from s3plan.model.steps import (
     Delete,
     DeleteBucket,
     Download,
+    Kept,
     Need,
     RemoveFile,
     Step,
     Upload,
+    Verify,
 )
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
@@ -55,12 +59,16 @@ _WRITTEN = (ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.UNKNOWN)
 _ABSENT = """
     DELETE FROM items WHERE step = ? AND key IN (SELECT key FROM listing)"""
 
+# A delete marker has no file that could have been there before.
 _NOT_OURS = """
-    DELETE FROM items WHERE step = ? AND NOT list_contains(?::VARCHAR[], key) AND key NOT IN (
-        SELECT key FROM catalogue WHERE run = ? AND NOT adopted)"""
+    DELETE FROM items WHERE step = ?
+        AND NOT list_contains(?::VARCHAR[], key || chr(0) || coalesce(history, ''))
+        AND NOT EXISTS (
+            SELECT 1 FROM catalogue c WHERE c.run = ? AND NOT coalesce(c.adopted, false)
+                AND c.key = items.key AND c.history IS NOT DISTINCT FROM items.history)"""
 
 _RECORDED = """
-    SELECT key, device, inode, size, mtime_ns FROM catalogue
+    SELECT key, history, device, inode, size, mtime_ns FROM catalogue
     WHERE key IN (SELECT unnest(?::VARCHAR[]))"""
 
 
@@ -71,6 +79,7 @@ class _Subject(Struct, frozen=True):
     downloads: tuple[Step, ...]
     delete: Step | None
     delete_bucket: Step | None
+    verify: Step | None
     configures: tuple[Step, ...]
     create_bucket: Step | None = None
 
@@ -82,6 +91,15 @@ class _Subject(Struct, frozen=True):
                 assert isinstance(step.action, Download | Delete | DeleteBucket)
                 return step.action.destination
         return None
+
+    @property
+    def versions(self) -> Kept | UnsetType:
+        """How the bucket keeps versions, where the run went by them."""
+        for step in (self.delete, self.verify):
+            if step is not None:
+                assert isinstance(step.action, Delete | Verify)
+                return step.action.versions
+        return UNSET
 
 
 class _Place(Struct, frozen=True):
@@ -132,7 +150,9 @@ def _subjects(steps: Iterable[Step]) -> list[_Subject]:
     configures: dict[str, list[Step]] = {}
     downloads: dict[str, list[Step]] = {}
     for step in steps:
-        if isinstance(step.action, Download | Delete | DeleteBucket):
+        if isinstance(step.action, Delete) and step.action.lost:
+            continue  # there is no copy that could be put back
+        if isinstance(step.action, Download | Verify | Delete | DeleteBucket):
             found.setdefault(step.subject, {})[step.verb] = step
             if isinstance(step.action, Download):
                 downloads.setdefault(step.subject, []).append(step)
@@ -147,6 +167,7 @@ def _subjects(steps: Iterable[Step]) -> list[_Subject]:
             tuple(downloads.get(bucket, ())),
             by.get("delete"),
             by.get("delete-bucket"),
+            by.get("verify"),
             tuple(configures.get(bucket, ())),
             by.get("create-bucket"),
         )
@@ -170,7 +191,13 @@ async def _subject(
     database.execute("DELETE FROM catalogue")
     if there:
         try:
-            await observe_bucket(bucket, database, prefix="", observer=lambda _: None)
+            await observe_bucket(
+                bucket,
+                database,
+                prefix="",
+                observer=lambda _: None,
+                versions=bool(subject.versions),
+            )
         except NoSuchBucketError:
             there = False
     unrecorded: list[str] = []
@@ -191,13 +218,27 @@ async def _subject(
     if saved is not None:
         drafts += put_back(subject.bucket, saved, BEFORE_OBJECTS, drafts, aws=aws)
     place = _Place(subject.bucket, destination)
-    if subject.delete is not None:
+    if subject.delete is not None and subject.versions:
+        drafts += await stack_drafts(
+            plan, state, store, database, subject.delete, subject.versions, drafts, there=there
+        )
+    elif subject.delete is not None:
         drafts += _upload(plan, state, database, place, subject.delete, drafts)
     filled = list(drafts)
     if saved is not None:
         drafts += put_back(subject.bucket, saved, AFTER_OBJECTS, drafts, aws=aws)
     if subject.downloads:
-        drafts += _remove(run, plan, state, database, place, subject.downloads, unrecorded, filled)
+        drafts += _remove(
+            run,
+            plan,
+            state,
+            database,
+            place,
+            subject.downloads,
+            True if subject.versions else UNSET,
+            unrecorded,
+            filled,
+        )
     return drafts
 
 
@@ -309,11 +350,12 @@ def _remove(
     database: Database,
     place: _Place,
     downloads: Iterable[Step],
+    versions: Literal[True] | UnsetType,
     unrecorded: list[str],
     before: list[StepDraft],
 ) -> list[StepDraft]:
     draft = StepDraft(
-        action=RemoveFile(destination=place.destination),
+        action=RemoveFile(destination=place.destination, versions=versions),
         subject=place.bucket,
         reversibility="free",
         undo="download the objects again",
@@ -329,7 +371,9 @@ def _remove(
 def _unrecorded(
     plan: PlanFile, state: RunState, downloaded: Step, tree: Tree, database: Database
 ) -> list[str]:
-    """Keys whose file got its name and no row in the catalogue before the process was killed.
+    """What has a file with its name and no row in the catalogue, as the process was killed.
+
+    Keys, each with a NUL and the id of the version where it is not the key's object.
 
     The run began these items, and the files bear the objects' sizes and times. Whether they bear
     their content is looked at before they are removed. No more than an intent or two covers.
@@ -337,13 +381,13 @@ def _unrecorded(
     known = state.step(downloaded.id)
     if not known.count(ItemState.UNKNOWN):
         return []
-    found: dict[str, FileStat] = {}
+    found: dict[tuple[str, str | None], FileStat] = {}
     for item in plan.items(downloaded.id):
-        if known.mine(item.n) and not item.path.endswith("/"):
+        if known.mine(item.n) and item.path and not item.path.endswith("/"):
             stat = tree.stat(item.path)
             if stat is not None and (stat.size, stat.mtime_ns) == (item.size, mtime_of(item)):
-                found[item.key] = stat
-    for key, *recorded in database.rows(_RECORDED, [list(found)]):
-        if recorded_stat(*recorded) == found[key]:
-            del found[key]
-    return list(found)
+                found[item.key, item.history] = stat
+    for key, history, *recorded in database.rows(_RECORDED, [[key for key, _ in found]]):
+        if (key, history) in found and recorded_stat(*recorded) == found[key, history]:
+            del found[key, history]
+    return [f"{key}\0{history or ''}" for key, history in found]

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from s3plan.engine.context import Context
-from s3plan.engine.gate import SHOWN
+from s3plan.engine.gate import SHOWN, lost_on
 from s3plan.model.journal import Loss
 from s3plan.model.objects import Rung, Verdict
 from s3plan.model.steps import Step, Totals
@@ -86,9 +86,8 @@ def losses(
     if gated and unverifiable.items:
         listed = str(context.run.evidence(verifying.id))
         found.append(Loss("unverifiable", unverifiable.totals, tuple(unverifiable.names), listed))
-    for step in gated:
-        if step.gate is not None and step.gate.kind == "approve-loss":
-            first = (item.key for item in islice(context.plan.items(step.id), SHOWN))
-            listed = step_command(str(context.run.plan), step.id)
-            found.append(Loss("no-copy", step.totals, tuple(first), listed))
+    for step in lost_on(gated, verifying):
+        first = (item.key for item in islice(context.plan.items(step.id), SHOWN))
+        listed = step_command(str(context.run.plan), step.id)
+        found.append(Loss("no-copy", step.totals, tuple(first), listed))
     return tuple(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from s3plan.engine.state import ItemState, RunState
@@ -15,8 +17,12 @@ _BATCH = 10_000
 
 _RENUMBER = """
     UPDATE items SET n = numbered.n FROM (
-        SELECT key, row_number() OVER (ORDER BY key) - 1 AS n FROM items WHERE step = ?
-    ) AS numbered WHERE items.step = ? AND items.key = numbered.key"""
+        SELECT rowid AS r, row_number() OVER (ORDER BY key, coalesce(newer, 0) DESC) - 1 AS n
+        FROM items WHERE step = ?
+    ) AS numbered WHERE items.rowid = numbered.r"""
+
+_COLUMNS = ("key", "path", "size", "etag", "modified", "storage_class", "checksum")
+_VERSION_COLUMNS = ("version_id", "newer", "marker", "history")
 
 
 def fill_items(
@@ -34,40 +40,21 @@ def fill_items(
     With ``begun`` only those at whose path nothing was when the run came to them.
     """
     known = state.step(step.id)
-    rows: list[tuple[str, str, int, str, str, str, str | None]] = []
-
-    def flush() -> None:
-        columns = list(zip(*rows, strict=True)) if rows else []
-        if columns:
-            names = ("key", "path", "size", "etag", "modified", "storage_class", "checksum")
-            database.append(
-                ITEMS,
-                {name: list(values) for name, values in zip(names, columns, strict=True)},
-                {"step": draft.id},
-            )
-            rows.clear()
-
-    for item in plan.items(step.id):
-        if known.of(item.n) in states and (not begun or known.begun(item.n)):
-            rows.append(
-                (
-                    item.key,
-                    item.path,
-                    item.size,
-                    item.etag,
-                    item.modified,
-                    item.storage_class,
-                    item.checksum,
-                )
-            )
-            if len(rows) == _BATCH:
-                flush()
-    flush()
+    meant = (
+        item
+        for item in plan.items(step.id)
+        if known.of(item.n) in states and (not begun or known.begun(item.n))
+    )
+    while batch := list(islice(meant, _BATCH)):
+        versions = any(item.version_id is not None for item in batch)
+        names = (*_COLUMNS, *_VERSION_COLUMNS) if versions else _COLUMNS
+        columns = {name: [getattr(item, name) for item in batch] for name in names}
+        database.append(ITEMS, columns, {"step": draft.id})
 
 
 def kept_if_any(database: Database, draft: StepDraft) -> list[StepDraft]:
     """The draft with its rows numbered anew and its estimate; nothing where no row is left."""
-    database.execute(_RENUMBER, [draft.id, draft.id])
+    database.execute(_RENUMBER, [draft.id])
     items, size = database.row(
         "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?",
         [draft.id],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import assert_never
 
 import msgspec
@@ -18,11 +19,13 @@ from s3plan.model.local import (
     CatalogueConfiguration,
     CatalogueGrants,
     CatalogueHeader,
+    CatalogueMarker,
     CatalogueRecord,
     CatalogueRemoved,
     CatalogueRow,
     CatalogueTags,
     CatalogueVerdict,
+    CatalogueVersion,
 )
 from s3plan.rules.integrity import rung_of
 from s3plan.tables import CATALOGUE, CATALOGUE_NOTES, Database
@@ -47,9 +50,10 @@ def observe_catalogue(
 ) -> CatalogueState | None:
     """Add a row per key of ``bucket`` that the catalogue in ``tree`` says is on disk.
 
-    The last record of a key counts; a removal voids what was before it. None where there is no
-    catalogue. Raises CatalogueError where it is damaged. Only putting objects back and reporting
-    need ``attributes``: those, tags and S3's checksums, which are most of a row.
+    Noncurrent versions and delete markers have rows of their own. The last record of each counts;
+    a removal voids what was before it. None where there is no catalogue. Raises CatalogueError
+    where it is damaged. Only putting objects back and reporting need ``attributes``: those, tags
+    and S3's checksums, which are most of a row.
     """
     catalogue = read_catalogue(tree, bucket)
     if catalogue is None:
@@ -70,52 +74,62 @@ _REPEATED = """
     WHERE destination = $destination AND bucket = $bucket
 """
 
+# Only asked where there are versions, so that no other catalogue pays for them.
+_REPEATED_VERSIONS = """
+    SELECT count(*) > count(DISTINCT (key, history)) FROM catalogue
+    WHERE destination = $destination AND bucket = $bucket
+"""
+
 _STRIKE_EARLIER = """
     DELETE FROM catalogue WHERE destination = $destination AND bucket = $bucket AND seq NOT IN (
         SELECT max(seq) FROM catalogue
-        WHERE destination = $destination AND bucket = $bucket GROUP BY key)
+        WHERE destination = $destination AND bucket = $bucket GROUP BY key, history)
 """
 
 _STRIKE_REMOVED = """
     DELETE FROM catalogue USING catalogue_notes AS n
     WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
-        AND n.record = 'removed' AND n.key = catalogue.key AND n.seq > catalogue.seq
+        AND n.record = 'removed' AND n.key = catalogue.key
+        AND n.history IS NOT DISTINCT FROM catalogue.history AND n.seq > catalogue.seq
 """
 
 _TELL_TAGS = """
     UPDATE catalogue SET tags_known = true, tags = n.tags
     FROM (
-        SELECT key, seq, tags FROM catalogue_notes WHERE record = 'tags' AND seq IN (
-            SELECT max(seq) FROM catalogue_notes WHERE record = 'tags' GROUP BY key)
+        SELECT key, history, seq, tags FROM catalogue_notes WHERE record = 'tags' AND seq IN (
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'tags' GROUP BY key, history)
     ) AS n
     WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
-        AND n.key = catalogue.key AND n.seq > catalogue.seq
+        AND n.key = catalogue.key AND n.history IS NOT DISTINCT FROM catalogue.history
+        AND n.seq > catalogue.seq
 """
 
 
 _TELL_GRANTS = """
     UPDATE catalogue SET grants = n.tags
     FROM (
-        SELECT key, seq, tags FROM catalogue_notes WHERE record = 'grants' AND seq IN (
-            SELECT max(seq) FROM catalogue_notes WHERE record = 'grants' GROUP BY key)
+        SELECT key, history, seq, tags FROM catalogue_notes WHERE record = 'grants' AND seq IN (
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'grants' GROUP BY key, history)
     ) AS n
     WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
-        AND n.key = catalogue.key AND n.seq > catalogue.seq
+        AND n.key = catalogue.key AND n.history IS NOT DISTINCT FROM catalogue.history
+        AND n.seq > catalogue.seq
 """
 
 # A verdict is about the file that had this digest, and no later one.
 _TELL_VERDICTS = """
     UPDATE catalogue SET verdict = n.verdict, rung = n.rung
     FROM (
-        SELECT key, seq, value, verdict, rung FROM catalogue_notes
+        SELECT key, history, seq, value, verdict, rung FROM catalogue_notes
         WHERE record = 'verdict' AND seq IN (
-            SELECT max(seq) FROM catalogue_notes WHERE record = 'verdict' GROUP BY key)
+            SELECT max(seq) FROM catalogue_notes WHERE record = 'verdict' GROUP BY key, history)
     ) AS n
     WHERE catalogue.destination = $destination AND catalogue.bucket = $bucket
-        AND n.key = catalogue.key AND n.seq > catalogue.seq AND n.value = catalogue.value
+        AND n.key = catalogue.key AND n.history IS NOT DISTINCT FROM catalogue.history
+        AND n.seq > catalogue.seq AND n.value = catalogue.value
 """
 
-_Note = tuple[int, str, str, str | None, str | None, str | None, str | None]
+_Note = tuple[int, str, str, str | None, str | None, str | None, str | None, str | None]
 """A row of ``catalogue_notes``."""
 
 
@@ -131,27 +145,25 @@ class _Log:
         self._constants = constants
         self._seq = 0
         self._noted = False
+        self._versions = False
 
     def add(self, batch: list[CatalogueRecord]) -> None:
         """Add a batch; a bucket's record changes ``bucket`` instead. CatalogueError."""
         objects: list[tuple[int, CatalogueRow]] = []
-        others: list[_Note] = []
+        versions: list[tuple[int, CatalogueRow]] = []
+        markers: list[tuple[int, CatalogueMarker]] = []
+        notes: list[_Note] = []
         for record in batch:
             self._seq += 1
             match record:
                 case CatalogueRow():
                     objects.append((self._seq, record))
-                case CatalogueTags():
-                    tags = self._json(record.tags)
-                    others.append((self._seq, "tags", record.key, tags, None, None, None))
-                case CatalogueGrants():
-                    grants = self._json(record.grants)
-                    others.append((self._seq, "grants", record.key, grants, None, None, None))
-                case CatalogueVerdict():
-                    told = (record.digest, record.verdict, record.rung)
-                    others.append((self._seq, "verdict", record.key, None, *told))
-                case CatalogueRemoved():
-                    others.append((self._seq, "removed", record.key, None, None, None, None))
+                case CatalogueVersion():
+                    versions.append((self._seq, record.object))
+                case CatalogueMarker():
+                    markers.append((self._seq, record))
+                case CatalogueTags() | CatalogueGrants() | CatalogueVerdict() | CatalogueRemoved():
+                    notes.append(self._note(record))
                 case CatalogueBucket():
                     self.bucket, self.bucket_run = record.state, record.run
                 case CatalogueConfiguration():
@@ -164,19 +176,60 @@ class _Log:
                     )
                 case _:
                     assert_never(record)
-        if others:
+        self._versions = self._versions or bool(versions or markers)
+        self._add_notes(notes)
+        if objects:
+            self._add_objects(objects)
+        if versions:
+            self._add_objects(versions, {"history": [row.version_id for _, row in versions]})
+        if markers:
+            self._add_markers(markers)
+
+    def _note(
+        self, record: CatalogueTags | CatalogueGrants | CatalogueVerdict | CatalogueRemoved
+    ) -> _Note:
+        about = (record.key, record.version_id)
+        match record:
+            case CatalogueRemoved():
+                return self._seq, "removed", *about, None, None, None, None
+            case CatalogueTags():
+                return self._seq, "tags", *about, self._json(record.tags), None, None, None
+            case CatalogueGrants():
+                return self._seq, "grants", *about, self._json(record.grants), None, None, None
+            case CatalogueVerdict():
+                told = (record.digest, record.verdict, record.rung)
+                return self._seq, "verdict", *about, None, *told
+
+    def _add_notes(self, notes: list[_Note]) -> None:
+        if notes:
             self._noted = True
             names = [column.name for column in CATALOGUE_NOTES.columns]
-            columns = dict(zip(names, zip(*others, strict=True), strict=True))
+            columns = dict(zip(names, zip(*notes, strict=True), strict=True))
             self._database.append(CATALOGUE_NOTES, columns)
-        if objects:
-            self._add_objects([seq for seq, _ in objects], [row for _, row in objects])
 
-    def _add_objects(self, seqs: list[int], rows: list[CatalogueRow]) -> None:
+    def _add_markers(self, markers: list[tuple[int, CatalogueMarker]]) -> None:
         self._database.append(
             CATALOGUE,
             {
-                "seq": seqs,
+                "seq": [seq for seq, _ in markers],
+                "key": [marker.key for _, marker in markers],
+                "modified": [marker.modified for _, marker in markers],
+                "run": [marker.run for _, marker in markers],
+                "history": [marker.version_id for _, marker in markers],
+            },
+            self._constants,
+        )
+
+    def _add_objects(
+        self,
+        numbered: list[tuple[int, CatalogueRow]],
+        more: Mapping[str, Sequence[Value]] = MappingProxyType({}),
+    ) -> None:
+        rows = [row for _, row in numbered]
+        self._database.append(
+            CATALOGUE,
+            {
+                "seq": [seq for seq, _ in numbered],
                 "key": [row.key for row in rows],
                 "path": [row.path for row in rows],
                 "size": [row.size for row in rows],
@@ -196,6 +249,7 @@ class _Log:
                 "attributes": [self._json(row.attributes) for row in rows],
                 "missing_metadata": [row.missing_metadata for row in rows],
                 "checksums": [self._json(row.checksums) for row in rows],
+                **more,
             },
             self._constants,
         )
@@ -205,7 +259,8 @@ class _Log:
 
     def fold(self) -> None:
         """Leave the last word on every key."""
-        (repeated,) = self._database.row(_REPEATED, self._constants)
+        question = _REPEATED_VERSIONS if self._versions else _REPEATED
+        (repeated,) = self._database.row(question, self._constants)
         if repeated:
             self._database.execute(_STRIKE_EARLIER, self._constants)
         if self._noted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
@@ -33,30 +34,59 @@ class Page(Protocol):
     def checksums(self) -> Sequence[str | None]: ...
 
 
+class VersionsPage(Page, Protocol):
+    """The same of versions and delete markers, as ``store.versions.VersionPage``."""
+
+    @property
+    def version_ids(self) -> Sequence[str]: ...
+    @property
+    def newer(self) -> Sequence[int]: ...
+    @property
+    def markers(self) -> Sequence[bool]: ...
+
+
 class Listable(Protocol):
-    """As much of a bucket as a listing needs; ``pages`` raises when any page fails."""
+    """As much of a bucket as a listing needs; iterating raises when any page fails."""
 
     @property
     def name(self) -> str: ...
     def pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
+    def version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
 
 
 async def observe_bucket(
-    bucket: Listable, database: Database, *, prefix: str, observer: Observer
+    bucket: Listable,
+    database: Database,
+    *,
+    prefix: str,
+    observer: Observer,
+    versions: bool = False,
 ) -> Totals:
     """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 5,000.
 
-    An error of the store passes through: a listing that failed anywhere is no listing, and the
-    rows that are already there must not be used.
+    With ``versions`` it is a row per version and delete marker. An error of the store passes
+    through: a listing that failed anywhere is no listing, and the rows that are already there must
+    not be used.
     """
     totals = Totals()
     batch = _Columns()
-    async for page in bucket.pages(prefix=prefix):
-        batch.add(page)
+
+    async def full() -> None:
+        nonlocal totals, batch
         if batch.rows >= _BATCH:
             totals += await _append(database, bucket.name, batch)
             batch = _Columns()
             observer(Scanning(bucket.name, totals.items, totals.bytes))
+
+    if versions:
+        async for entries in bucket.version_pages(prefix=prefix):
+            batch.add(entries)
+            batch.add_versions(entries)
+            await full()
+    else:
+        async for page in bucket.pages(prefix=prefix):
+            batch.add(page)
+            await full()
     totals += await _append(database, bucket.name, batch)
     observer(Scanning(bucket.name, totals.items, totals.bytes, finished=True))
     return totals
@@ -68,9 +98,7 @@ class _Columns:
     def __init__(self) -> None:
         self.rows = 0
         self.bytes = 0
-        self.values: dict[str, list[Value]] = {
-            column.name: [] for column in LISTING.columns if column.name != "bucket"
-        }
+        self.values: defaultdict[str, list[Value]] = defaultdict(list)
 
     def add(self, page: Page) -> None:
         self.rows += len(page.keys)
@@ -81,6 +109,18 @@ class _Columns:
         self.values["modified"] += page.modified
         self.values["storage_class"] += page.storage_classes
         self.values["checksum"] += page.checksums
+
+    def add_versions(self, page: VersionsPage) -> None:
+        """What only a listing of versions tells of a page that was added."""
+        self.values["version_id"] += page.version_ids
+        self.values["newer"] += page.newer
+        self.values["marker"] += page.markers
+        self.values["history"] += [
+            version if newer or marker else None
+            for version, newer, marker in zip(
+                page.version_ids, page.newer, page.markers, strict=True
+            )
+        ]
 
 
 async def _append(database: Database, bucket: str, batch: _Columns) -> Totals:

@@ -7,40 +7,65 @@ from collections.abc import Iterable
 
 from s3plan.model.steps import Select
 from s3plan.tables import Database
+from s3plan.tables.database import Value
 
 
 def narrow(database: Database, bucket: str, select: Select | None) -> None:
     """Remove the rows of ``bucket`` that ``select`` does not choose; they belong to nobody here.
+
+    What a key held before goes with what it holds now: a noncurrent version or delete marker is
+    chosen if the key's object is. Where the key holds none, its entries are chosen by key alone,
+    and not at all where age or size is asked for.
 
     Every condition that is given must hold; of ``keys`` any one. Ages compare LastModified
     with a time that was fixed when the plan was made, so that both sides of a plan agree.
     """
     if select is None:
         return
+    keys, key_values = _key_conditions(select)
+    others, other_values = _other_conditions(select)
+    if not keys and not others:
+        return
+    of_keys = " AND ".join(keys) or "true"
+    chosen = " AND ".join([*keys, *others])
+    values = [*key_values, *other_values]
+    (history,) = database.row("SELECT count(history) FROM listing WHERE bucket = ?", [bucket])
+    # The conditions are this module's constants; every value is bound.
+    if history:
+        objects = "SELECT key FROM listing WHERE bucket = ? AND history IS NULL"
+        alone = "false" if others else f"{of_keys} AND key NOT IN ({objects})"
+        database.execute(
+            f"DELETE FROM listing WHERE bucket = ? AND history IS NOT NULL"  # noqa: S608
+            f" AND NOT (key IN ({objects} AND {chosen}) OR ({alone}))",
+            [bucket, bucket, *values, *([] if others else [*key_values, bucket])],
+        )
+    database.execute(
+        f"DELETE FROM listing WHERE bucket = ? AND history IS NULL AND NOT ({chosen})",  # noqa: S608
+        [bucket, *values],
+    )
+
+
+def _key_conditions(select: Select) -> tuple[list[str], list[Value]]:
     conditions: list[str] = []
-    values: list[str | int | float | bool | None] = [bucket]
+    values: list[Value] = []
     if select.prefix:
         conditions.append("starts_with(key, ?)")
         values.append(select.prefix)
     if select.keys:
         conditions.append("regexp_full_match(key, ?, 's')")
         values.append("|".join(f"(?:{glob_pattern(glob)})" for glob in select.keys))
-    if select.older_than is not None:
-        conditions.append("modified < ?")
-        values.append(select.older_than)
-    if select.newer_than is not None:
-        conditions.append("modified > ?")
-        values.append(select.newer_than)
-    if select.min_size is not None:
-        conditions.append("size >= ?")
-        values.append(select.min_size)
-    if select.max_size is not None:
-        conditions.append("size <= ?")
-        values.append(select.max_size)
-    if conditions:
-        chosen = " AND ".join(conditions)
-        # The conditions are this module's constants; every value is bound.
-        database.execute(f"DELETE FROM listing WHERE bucket = ? AND NOT ({chosen})", values)  # noqa: S608
+    return conditions, values
+
+
+def _other_conditions(select: Select) -> tuple[list[str], list[Value]]:
+    asked: tuple[tuple[str, Value], ...] = (
+        ("modified < ?", select.older_than),
+        ("modified > ?", select.newer_than),
+        ("size >= ?", select.min_size),
+        ("size <= ?", select.max_size),
+    )
+    given = [(condition, value) for condition, value in asked if value is not None]
+    return [condition for condition, _ in given], [value for _, value in given]
 
 
 def glob_pattern(glob: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol, get_args
@@ -16,6 +17,7 @@ from s3plan.inventory.archives import observe_archive_tiers
 from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
+from s3plan.inventory.obstructions import observe_locks, observe_uploads
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.inventory.tags import sampled_tags
@@ -27,6 +29,7 @@ from s3plan.model.events import AnyEvent
 from s3plan.rules.classes import is_directory_bucket
 from s3plan.rules.endpoints import is_aws
 from s3plan.rules.policies.meaning import Caller
+from s3plan.rules.versioning import versions_root
 from s3plan.store import Bucket, Store
 from s3plan.tables import Database
 
@@ -49,6 +52,10 @@ class Claim(Protocol):
     @property
     def files(self) -> tuple[str, ...]: ...
     @property
+    def versions(self) -> bool: ...
+    @property
+    def deletes(self) -> bool: ...
+    @property
     def prefix(self) -> str: ...
     @property
     def literals(self) -> tuple[str, ...]: ...
@@ -62,7 +69,9 @@ SAMPLE = 16
 """Objects of a bucket that are looked at by HEAD. A listing tells neither that the caller may not
 read them nor that they are encrypted with a key that only its owner has (SSE-C)."""
 
-_SAMPLED = "SELECT key FROM listing WHERE bucket = ? ORDER BY hash(key) LIMIT ?"
+_SAMPLED = """
+    SELECT key, version_id FROM listing WHERE bucket = ? AND NOT coalesce(marker, false)
+    ORDER BY hash(key) LIMIT ?"""
 
 _BAD_REQUEST = 400
 
@@ -72,9 +81,10 @@ class Survey(Struct, frozen=True):
 
     ``facts`` holds every bucket that is meant and exists; ``catalogues`` by destination and bucket;
     ``sealed`` keys of a sample that need a customer's key (SSE-C), by bucket; ``tags`` those of a
-    sample, by bucket and key. ``caller`` is None where no claim asks or the endpoint does not tell;
-    ``files`` the files that are named, by path; ``annotated`` what a sample shows of annotations,
-    by bucket, where there can be any.
+    sample, by bucket and key; ``hidden_uploads`` the buckets whose incomplete uploads cannot be
+    listed. ``caller`` is None where no claim asks or the endpoint does not tell; ``files`` the
+    files that are named, by path; ``annotated`` what a sample shows of annotations, by bucket,
+    where there can be any.
     """
 
     facts: Mapping[str, BucketFacts]
@@ -82,12 +92,13 @@ class Survey(Struct, frozen=True):
     sealed: Mapping[str, tuple[str, ...]]
     tags: Mapping[str, Mapping[str, Mapping[str, str]]]
     caller: Caller | None
+    hidden_uploads: frozenset[str]
     files: Mapping[str, LocalTable] = {}
     annotated: Mapping[str, Annotated] = {}
 
 
 async def survey(
-    claims: Sequence[Claim], store: Store, database: Database, observer: Observer
+    claims: Sequence[Claim], store: Store, database: Database, now: datetime, observer: Observer
 ) -> Survey:
     """Fill the tables with all that the claims mean. Only reads.
 
@@ -99,21 +110,31 @@ async def survey(
     sealed: dict[str, tuple[str, ...]] = {}
     tags: dict[str, Mapping[str, Mapping[str, str]]] = {}
     annotated: dict[str, Annotated] = {}
+    hidden: set[str] = set()
     for claim in claims:
         meant = claim.buckets(facts)
         for name in meant:
             if claim.listing and _can_list(facts[name], store):
                 await observe_bucket(
-                    store.bucket(name), database, prefix=claim.prefix, observer=observer
+                    store.bucket(name),
+                    database,
+                    prefix=claim.prefix,
+                    observer=observer,
+                    versions=claim.versions and facts[name].versioning != "never",
                 )
                 sealed[name] = await sealed_keys(store.bucket(name), database)
                 if is_aws(store.target.endpoint):
-                    sample = _sample(name, database)
+                    sample = [key for key, _ in _sample(name, database)]
                     annotated[name] = await sample_annotations(store.bucket(name), sample)
                 await observe_archive_tiers(store.bucket(name), database, observer)
                 found_tags = await sampled_tags(store.bucket(name), database, claim.tag_sample)
                 if found_tags is not None:
                     tags[name] = found_tags
+                if claim.deletes:
+                    if facts[name].object_lock:
+                        await observe_locks(store.bucket(name), database, now, observer)
+                    if not await observe_uploads(store.bucket(name), database):
+                        hidden.add(name)
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database
@@ -121,7 +142,7 @@ async def survey(
             catalogues.setdefault(claim.destination, {}).update(found)
     caller = await observe_caller(store) if any(claim.caller for claim in claims) else None
     files = {path: await asyncio.to_thread(_table, path) for c in claims for path in c.files}
-    return Survey(facts, catalogues, sealed, tags, caller, files, annotated)
+    return Survey(facts, catalogues, sealed, tags, caller, frozenset(hidden), files, annotated)
 
 
 def _table(path: str) -> LocalTable:
@@ -129,9 +150,11 @@ def _table(path: str) -> LocalTable:
     return LocalTable(found.sha256 if found else None, partial(lines, Path(path)))
 
 
-def _sample(bucket: str, database: Database) -> list[str]:
-    """Keys spread over the bucket, the same ones whenever they are asked for."""
-    return [key for (key,) in database.rows(_SAMPLED, [bucket, SAMPLE])]
+def _sample(bucket: str, database: Database) -> list[tuple[str, str | None]]:
+    """Keys spread over the bucket, the same ones whenever they are asked for; with the version of
+    each where versions were listed.
+    """
+    return [(key, version) for key, version in database.rows(_SAMPLED, [bucket, SAMPLE])]
 
 
 async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
@@ -141,11 +164,11 @@ async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
     Raises AccessDeniedError where the caller may not read what would be downloaded.
     """
-    keys = _sample(bucket.name, database)
+    sample = _sample(bucket.name, database)
 
-    async def needs_key(key: str) -> bool:
+    async def needs_key(key: str, version: str | None) -> bool:
         try:
-            await bucket.head(key)
+            await bucket.head(key, version=version)
         except NoSuchKeyError:
             return False  # gone since the listing; the download says so
         except StoreError as error:
@@ -154,8 +177,8 @@ async def sealed_keys(bucket: Bucket, database: Database) -> tuple[str, ...]:
             return True
         return False
 
-    needed = await asyncio.gather(*map(needs_key, keys))
-    return tuple(key for key, is_needed in zip(keys, needed, strict=True) if is_needed)
+    needed = await asyncio.gather(*[needs_key(key, version) for key, version in sample])
+    return tuple(key for (key, _), is_needed in zip(sample, needed, strict=True) if is_needed)
 
 
 async def _facts(claims: Sequence[Claim], store: Store) -> dict[str, BucketFacts]:
@@ -198,4 +221,5 @@ def _look_at_disk(
             if state is not None:
                 found[bucket] = state
             observe_tree(tree, claim.root(bucket), database)
+            observe_tree(tree, versions_root(bucket), database)
     return found

@@ -65,9 +65,11 @@ class Scope:
     ``include`` and ``exclude`` are bucket names or globs. ``destination`` is the absolute path of
     the tree whose files and catalogues count, None where there is none; ``layout`` says which
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
-    not matter, and only what is known of the buckets themselves is looked at. ``documents`` are the
-    parts of the buckets' configuration that matter, None all. ``tag_sample`` is of how many objects
-    of each bucket the tags are read. With ``caller`` it is asked who plans.
+    not matter, and only what is known of the buckets themselves is looked at. With ``versions``
+    buckets that keep them are listed with all versions and delete markers. With ``deletes`` it is
+    looked at what stands in the way of that: Object Lock, and uploads that nobody finished.
+    ``documents`` are the parts of the buckets' configuration that matter, None all. ``tag_sample``
+    is of how many objects of each bucket the tags are read. With ``caller`` it is asked who plans.
     ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
     in that. ``files`` are absolute paths of files of the user's that are read.
@@ -82,6 +84,8 @@ class Scope:
     documents: tuple[DocumentName, ...] | None = None
     tag_sample: int = 0
     caller: bool = False
+    versions: bool = False
+    deletes: bool = False
     filters: Filters = Filters()
     inventory: Literal["exact", "superset"] = "exact"
     ignore: tuple[str, ...] = SYSTEM_FILES
@@ -121,11 +125,12 @@ class Observed:
     ``facts`` holds every bucket in scope that exists. ``catalogues`` holds, by destination and then
     by bucket, every catalogue that is in a destination in scope. ``sealed`` holds, by bucket, keys
     of a sample that only a customer's key opens (SSE-C), and ``annotated`` what the sample shows of
-    annotations. ``prices`` are None where nobody knows them. ``tags`` holds, by bucket and key,
-    those of a sample; a bucket whose tags may not be read is not in it. ``caller`` is None where
-    nobody asked or the endpoint does not tell. ``capabilities``: what the endpoint was last seen to
-    do. Planners add sentences that a person should read to ``notes``. ``files``
-    holds the files of the scopes, by path.
+    annotations. ``prices`` are None where nobody knows them. ``hidden_uploads`` are buckets whose
+    incomplete uploads cannot be listed. ``tags`` holds, by bucket and key, those of a sample; a
+    bucket whose tags may not be read is not in it. ``caller`` is None where nobody asked or the
+    endpoint does not tell. ``capabilities``: what the endpoint was last seen to do. Planners add
+    sentences that a person should read to ``notes``. ``files`` holds the files of the scopes, by
+    path.
     """
 
     database: Database
@@ -142,6 +147,7 @@ class Observed:
     capabilities: Capabilities = UNPROBED
     notes: list[str] = field(default_factory=list)
     files: Mapping[str, LocalTable] = field(default_factory=dict)
+    hidden_uploads: frozenset[str] = frozenset()
 
 
 def _is_glob(text: str) -> bool:

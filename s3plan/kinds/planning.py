@@ -17,6 +17,7 @@ from s3plan.rules.permissions import (
     Permission,
     Phase,
     looking,
+    looking_for_obstructions,
     permissions_of,
     scratch,
     undone_by,
@@ -112,6 +113,8 @@ def _looking(scope: Scope) -> Iterator[Permission]:
     documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
     for bucket in scope.include:
         yield from looking(bucket, documents, listing=scope.listing, tags=scope.tag_sample > 0)
+        if scope.deletes:
+            yield from looking_for_obstructions(bucket)
 
 
 def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:

@@ -18,7 +18,13 @@ from s3plan.errors import CatalogueError
 from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
 from s3plan.localfs.refusals import refusal
 from s3plan.localfs.tree import Tree
-from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRecord, CatalogueRow
+from s3plan.model.local import (
+    CATALOGUE_FORMAT,
+    CatalogueHeader,
+    CatalogueRecord,
+    CatalogueRow,
+    CatalogueVersion,
+)
 from s3plan.rules.naming import RESERVED, decode_path, encode_component
 
 PLACE = f"{RESERVED}/catalogue"
@@ -156,7 +162,8 @@ def _records(directory: int, name: str, path: str) -> Iterator[CatalogueRecord]:
 def _decode(body: bytes, path: str, line: int) -> CatalogueRecord:
     try:
         record = _decoder.decode(body)
-        if isinstance(record, CatalogueRow) and max(record.file.device, record.file.inode) >> 64:
+        row = record.object if isinstance(record, CatalogueVersion) else record
+        if isinstance(row, CatalogueRow) and max(row.file.device, row.file.inode) >> 64:
             raise msgspec.ValidationError("a device or inode has more than 64 bits")
         return record
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

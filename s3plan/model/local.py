@@ -21,6 +21,10 @@ class FileStat(Struct, frozen=True, gc=False):
     mtime_ns: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
+NO_FILE = FileStat(0, 0, 0, 0)
+"""Of what has nothing on disk."""
+
+
 class LocalFile(Struct, frozen=True, gc=False):
     """One file of a tree; ``path`` is relative to the root and uses ``/``.
 
@@ -81,18 +85,45 @@ class CatalogueRow(Struct, frozen=True, tag_field="type", tag="object", omit_def
     rung: Rung | None = None
 
 
-class CatalogueTags(Struct, frozen=True, tag_field="type", tag="tags"):
-    """The tags of ``key``, asked for by themselves; they complete the row before."""
+class CatalogueVersion(Struct, frozen=True, tag_field="type", tag="version", omit_defaults=True):
+    """A noncurrent version that is on disk: ``object`` is its row, which names its id.
+
+    The last row of a version counts, and none of them is a word on the key's object. ``newer``
+    counts the entries (versions and delete markers) of the key that were newer when it was planned
+    for, so that all of them can be put back in their order.
+    """
+
+    object: CatalogueRow
+    newer: Count
+
+
+class CatalogueMarker(Struct, frozen=True, tag_field="type", tag="marker"):
+    """A delete marker, of which there is nothing to keep but where it stood; ``newer`` as above."""
+
+    key: str
+    version_id: str
+    newer: Count
+    modified: str
+    run: str
+
+
+class CatalogueTags(Struct, frozen=True, tag_field="type", tag="tags", omit_defaults=True):
+    """The tags of ``key``, asked for by themselves; they complete the row before.
+
+    With ``version_id`` they complete that version's row.
+    """
 
     key: str
     tags: dict[str, str]
     run: str
+    version_id: str | None = None
 
 
-class CatalogueVerdict(Struct, frozen=True, tag_field="type", tag="verdict"):
+class CatalogueVerdict(Struct, frozen=True, tag_field="type", tag="verdict", omit_defaults=True):
     """What was found of ``key`` later, without writing its file again; it completes the row before.
 
     ``digest`` is the value of the row's evidence, which this verdict is about.
+    With ``version_id`` it is that of a noncurrent version.
     """
 
     key: str
@@ -100,24 +131,31 @@ class CatalogueVerdict(Struct, frozen=True, tag_field="type", tag="verdict"):
     verdict: Verdict
     rung: Rung
     run: str
+    version_id: str | None = None
 
 
-class CatalogueGrants(Struct, frozen=True, tag_field="type", tag="grants"):
+class CatalogueGrants(Struct, frozen=True, tag_field="type", tag="grants", omit_defaults=True):
     """The ACL of ``key`` as x-amz-grant headers, asked for by itself; it completes the row before.
 
-    Written only where it gives anybody but the owner a right.
+    Written only where it gives anybody but the owner a right. With ``version_id`` it is that of a
+    noncurrent version.
     """
 
     key: str
     grants: dict[str, str]
     run: str
+    version_id: str | None = None
 
 
-class CatalogueRemoved(Struct, frozen=True, tag_field="type", tag="removed"):
-    """The local copy of ``key`` was removed (by a rollback) or set aside; earlier rows are void."""
+class CatalogueRemoved(Struct, frozen=True, tag_field="type", tag="removed", omit_defaults=True):
+    """The local copy of ``key`` was removed (by a rollback) or set aside; earlier rows are void.
+
+    With ``version_id`` only those of that noncurrent version or delete marker are.
+    """
 
     key: str
     run: str
+    version_id: str | None = None
 
 
 class CatalogueBucket(Struct, frozen=True, tag_field="type", tag="bucket"):
@@ -146,6 +184,8 @@ class CatalogueConfiguration(Struct, frozen=True, tag_field="type", tag="configu
 CatalogueRecord = (
     CatalogueHeader
     | CatalogueRow
+    | CatalogueVersion
+    | CatalogueMarker
     | CatalogueTags
     | CatalogueVerdict
     | CatalogueGrants

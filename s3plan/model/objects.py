@@ -50,6 +50,10 @@ class Checksum(Struct, frozen=True, omit_defaults=True):
         return self.algorithm, self.parts
 
 
+EMPTY = Checksum("MD5", "d41d8cd98f00b204e9800998ecf8427e")
+"""Of content that has no bytes."""
+
+
 class ListedObject(Struct, frozen=True, gc=False):
     """One entry of a listing, as ListObjectsV2 gives it.
 
@@ -111,3 +115,6 @@ class ObjectHead(Struct, frozen=True):
     archive_status: str | None = None
     part_count: int | None = None
     composites: tuple[Checksum, ...] = ()
+    lock_mode: str | None = None
+    retain_until: str | None = None
+    legal_hold: bool = False

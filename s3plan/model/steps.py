@@ -15,6 +15,11 @@ Reversibility = Literal["free", "costs", "until", "never"]
 happens; ``never``: cannot be undone."""
 
 
+Kept = Literal["enabled", "suspended"]
+"""How a bucket that keeps versions is set. An action without it is about a bucket that never did,
+and is written as it was before there was this parameter."""
+
+
 class Action(Struct, frozen=True, tag_field="verb"):
     """One verb with its parameters. The variants below are all there are."""
 
@@ -55,6 +60,7 @@ class Verify(Action, frozen=True, tag="verify"):
     ``root`` is the directory below ``destination`` that belongs to this bucket. With
     ``read_back`` every file is read from disk again. ``select`` limits which listed keys count;
     keys outside it belong to nobody. ``ignore`` are file names that are not counted as extra.
+    With ``versions`` every version and delete marker counts.
 
     ``attributes`` are asked for of every object, by themselves, before a deletion.
 
@@ -70,23 +76,42 @@ class Verify(Action, frozen=True, tag="verify"):
     select: Select | None = None
     second_read: bool | UnsetType = UNSET
     attributes: tuple[Attribute, ...] | UnsetType = UNSET
+    versions: Kept | UnsetType = UNSET
 
 
 class Delete(Action, frozen=True, tag="delete"):
-    """Exactly the worklist's objects, each only if still as planned and verified."""
+    """Exactly the worklist's objects, each only if still as planned and verified.
+
+    With ``versions`` exactly the worklist's versions and delete markers, by their ids. With
+    ``lost`` they are those of which there is no copy, and no evidence but the approved loss.
+    """
 
     destination: str
+    versions: Kept | UnsetType = UNSET
+    lost: Literal[True] | UnsetType = UNSET
+
+
+class AbortUploads(Action, frozen=True, tag="abort-uploads"):
+    """Multipart uploads that nobody finished, and to which nothing was added since ``before``.
+
+    An item's ``size`` is the bytes of its parts, ``modified`` when the last one came.
+    """
+
+    before: str
 
 
 class DeleteBucket(Action, frozen=True, tag="delete-bucket"):
     """The empty bucket. Its configuration is in the catalogue by then: ``saved`` names what of it
     a rollback puts back, ``unsaved`` what it cannot.
+
+    With ``versions`` no version and no delete marker may be left in it either.
     """
 
     region: str
     destination: str
     unsaved: tuple[str, ...] = ()
     saved: tuple[DocumentName, ...] | UnsetType = UNSET
+    versions: Kept | UnsetType = UNSET
 
 
 class CreateBucket(Action, frozen=True, tag="create-bucket"):
@@ -102,15 +127,24 @@ class CreateBucket(Action, frozen=True, tag="create-bucket"):
 
 
 class Upload(Action, frozen=True, tag="upload"):
-    """Local files to keys that must not exist, with the attributes the catalogue keeps."""
+    """Local files to keys that must not exist, with the attributes the catalogue keeps.
+
+    With ``versions`` the entries of a key go on top of each other, oldest first, in a bucket that
+    keeps them.
+    """
 
     destination: str
+    versions: Literal[True] | UnsetType = UNSET
 
 
 class RemoveFile(Action, frozen=True, tag="remove-file"):
-    """Local files that are still as the run left them and whose object is there and matches."""
+    """Local files that are still as the run left them and whose object is there and matches.
+
+    With ``versions`` also files of noncurrent versions, each against any version of its key.
+    """
 
     destination: str
+    versions: Literal[True] | UnsetType = UNSET
 
 
 class Copy(Action, frozen=True, tag="copy"):
@@ -237,6 +271,7 @@ AnyAction = (
     | Download
     | Verify
     | Delete
+    | AbortUploads
     | DeleteBucket
     | CreateBucket
     | Upload
@@ -302,8 +337,14 @@ class Totals(Struct, frozen=True):
 class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_defaults=True):
     """One object of a worklist, with the fingerprint it had when planned and its local path.
 
-    ``n`` counts from 0 within the worklist, in UTF-8 byte order of the keys. ``path`` is relative
-    to the destination and uses ``/``; of a copy it is the new key, as it is.
+    ``n`` counts from 0 within the worklist, in UTF-8 byte order of the keys; the entries of one key
+    come oldest first. ``path`` is relative to the destination and uses ``/``; of a copy it is the
+    new key, as it is. It is empty where nothing is to be on disk.
+
+    In a bucket that keeps versions ``version_id`` names the one that is meant, ``newer`` counts the
+    newer entries of its key (0 is what the key holds now), and ``marker`` tells a delete marker.
+    ``beneath`` counts the entries that an upload finds below what it puts back. ``upload_id`` names
+    an incomplete multipart upload of the key.
     """
 
     step: str
@@ -315,6 +356,16 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     modified: str
     storage_class: str = "STANDARD"
     checksum: str | None = None
+    version_id: str | None = None
+    newer: Count = 0
+    marker: bool = False
+    beneath: Count = 0
+    upload_id: str | None = None
+
+    @property
+    def history(self) -> str | None:
+        """The version's id, unless the item is the object that its key holds now."""
+        return self.version_id if self.newer or self.marker else None
 
 
 class Step(Struct, frozen=True, tag_field="type", tag="step"):

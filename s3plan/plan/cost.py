@@ -14,6 +14,7 @@ from msgspec import structs
 
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
+    AbortUploads,
     AnyAction,
     BackupFile,
     Configure,
@@ -105,8 +106,8 @@ def cost_of(
             _each(holdings, bill, partial(_copied, action.storage_class))
         case RemoveFile():
             _each(holdings, bill, _looked_at)
-        case CreateBucket() | DeleteBucket() | Configure():
-            pass  # a handful of requests
+        case AbortUploads() | CreateBucket() | DeleteBucket() | Configure():
+            pass  # a handful of requests; aborting is free
         case BackupFile() | RewriteFile() | RestoreFile():
             pass  # a local file
         case _:

@@ -179,6 +179,12 @@ _ITEM_LINES = f"""
         || CASE WHEN storage_class = 'STANDARD' THEN ''
                 ELSE ',"storage_class":' || {_quoted("storage_class")} END
         || CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || {_quoted("checksum")} END
+        || CASE WHEN version_id IS NULL THEN ''
+                ELSE ',"version_id":' || {_quoted("version_id")} END
+        || CASE WHEN coalesce(newer, 0) = 0 THEN '' ELSE ',"newer":' || newer END
+        || CASE WHEN coalesce(marker, false) THEN ',"marker":true' ELSE '' END
+        || CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END
+        || CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || {_quoted("upload_id")} END
         || '}}'
     FROM items WHERE step = ? ORDER BY n
 """  # noqa: S608 - made of the constants above; the step's id is bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, assert_never
 
 from s3plan.model.steps import (
+    AbortUploads,
     AnyAction,
     BackupFile,
     Configure,
@@ -37,7 +38,7 @@ def effect_of(action: AnyAction) -> Effect:
             return "adds"
         case Configure() | RewriteFile() | RestoreFile():
             return "changes"
-        case Delete() | DeleteBucket() | RemoveCopy() | RemoveFile():
+        case Delete() | AbortUploads() | DeleteBucket() | RemoveCopy() | RemoveFile():
             return "removes"
         case _:
             assert_never(action)

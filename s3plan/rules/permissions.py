@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from s3plan.model.buckets import DocumentName
 from s3plan.model.steps import (
+    AbortUploads,
     AnyAction,
     BackupFile,
     Configure,
@@ -90,7 +91,7 @@ def permissions_of(bucket: str, action: AnyAction) -> Iterator[Permission]:
     """Everything that a step with this action on this bucket may need."""
     for name in ("s3:ListBucket", *_on_bucket(action)):
         yield Permission(bucket, "bucket", name)
-    for name in _on_objects(action):
+    for name in _on_versions(action) or _on_objects(action):
         yield Permission(bucket, "object", name)
     if isinstance(action, Copy | VerifyCopies | RemoveCopy):
         yield Permission(action.source, "bucket", "s3:ListBucket")
@@ -105,11 +106,44 @@ def _on_bucket(action: AnyAction) -> tuple[str, ...]:
             return ("s3:CreateBucket",)
         case DeleteBucket():
             # What an evacuated bucket has is read once more, and saved, before it goes.
-            return ("s3:DeleteBucket", *(READ.values() if action.destination else ()))
+            saved = READ.values() if action.destination else ()
+            uploads = ("s3:ListBucketMultipartUploads",)
+            return ("s3:DeleteBucket", *saved, *uploads, *_versions(action.versions))
+        case AbortUploads():
+            return ("s3:ListBucketMultipartUploads",)
+        case Verify() | Delete() | Upload() | RemoveFile():
+            return _versions(action.versions)
         case Configure():
             return (READ[action.document], *written(action.document))
         case _:
             return ()  # _on_objects names every verb
+
+
+def _versions(kept: object) -> tuple[str, ...]:
+    return ("s3:ListBucketVersions",) if kept else ()
+
+
+def _on_versions(action: AnyAction) -> tuple[str, ...]:
+    """What a step that goes by versions needs in the place of what it needs otherwise."""
+    match action:
+        case Verify() if action.versions:
+            # The gate's worklist is the download's, whose requests name versions as well.
+            return ("s3:GetObjectVersion", "s3:GetObjectVersionTagging")
+        case Delete() if action.versions:
+            return ("s3:DeleteObjectVersion",)
+        case Upload() if action.versions:
+            # Deleting a key makes its delete marker.
+            return (
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
+                "s3:GetObjectVersion",
+                "s3:PutObject",
+                "s3:PutObjectTagging",
+            )
+        case RemoveFile() if action.versions:
+            return ("s3:GetObjectVersion",)
+        case _:
+            return ()
 
 
 def _on_objects(action: AnyAction) -> tuple[str, ...]:
@@ -118,6 +152,8 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
             return ("s3:GetObject", "s3:GetObjectTagging")
         case Delete() | RemoveCopy():
             return ("s3:GetObject", "s3:DeleteObject")
+        case AbortUploads():
+            return ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
         case Upload():
             return ("s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
         case Copy():
@@ -146,6 +182,12 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
     match action:
         case Download():
             return (RemoveFile(action.destination),)
+        case Delete() if action.versions:
+            return (
+                Configure("versioning"),
+                Upload(action.destination, versions=True),
+                RemoveFile(action.destination, versions=True),
+            )
         case Delete():
             return (Upload(action.destination),)
         case DeleteBucket():
@@ -157,7 +199,7 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             return (RemoveCopy(action.source, ""),)
         case Configure():
             return (Configure(action.document),)
-        case Verify() | VerifyCopies() | Restore():
+        case Verify() | VerifyCopies() | Restore() | AbortUploads():
             return ()
         case CreateBucket():
             return (DeleteBucket(action.region, ""),)
@@ -167,6 +209,12 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             return ()  # a local file
         case _:
             assert_never(action)
+
+
+def looking_for_obstructions(bucket: str) -> Iterator[Permission]:
+    """What planning a deletion needs besides: which uploads nobody finished."""
+    yield Permission(bucket, "bucket", "s3:ListBucketMultipartUploads")
+    yield Permission(bucket, "object", "s3:ListMultipartUploadParts")
 
 
 def looking(

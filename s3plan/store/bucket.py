@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from s3plan.errors import EndpointError, NoSuchBucketError
+from s3plan.errors import AccessDeniedError, EndpointError, NoSuchBucketError, StoreError
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes, ObjectHead
 from s3plan.model.steps import Tier
 from s3plan.store import (
@@ -93,6 +93,16 @@ class Bucket:
     def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:
         """Every version and delete marker, checked page by page; otherwise as :meth:`pages`."""
         return versions.pages(self._sender, self.name, prefix=prefix, max_keys=max_keys)
+
+    async def mark_deleted(self, key: str) -> str | None:
+        """DeleteObject without a version, which in a bucket that keeps versions makes a marker.
+
+        The marker's version id; None where none is told. Sent once: `OutcomeUnknownError`.
+        """
+        answer = await self._sender.send(
+            Request("DELETE", self.name, key, "s3:DeleteObject", repeatable=False)
+        )
+        return answer.headers.get("x-amz-version-id")
 
     def uploads(self) -> AsyncIterator[IncompleteUpload]:
         """Multipart uploads that were begun and neither completed nor aborted."""
@@ -193,6 +203,25 @@ class Bucket:
     ) -> RestoreAnswer:
         """RestoreObject; ``days`` is None for INTELLIGENT_TIERING. `NoSuchKeyError`."""
         return await restoring.restore(self._sender, self.name, key, version, days=days, tier=tier)
+
+    async def prove_locks_readable(self, key: str, version: str) -> None:
+        """Raise `AccessDeniedError` unless the caller may read retention and legal hold.
+
+        HeadObject leaves their headers out without saying so. What else these two answer (there is
+        no lock, the endpoint fails) proves nothing, and does no harm.
+        """
+        for action, query in (
+            ("s3:GetObjectRetention", "retention"),
+            ("s3:GetObjectLegalHold", "legal-hold"),
+        ):
+            try:
+                await self._sender.send(
+                    Request("GET", self.name, key, action, query=((query, ""), *_version(version)))
+                )
+            except AccessDeniedError:
+                raise
+            except StoreError:
+                continue
 
     async def tags(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """GetObjectTagging, of one version where it is named."""

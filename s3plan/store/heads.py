@@ -86,6 +86,9 @@ def object_head(key: str, headers: dict[str, str]) -> ObjectHead:
         archive_status=headers.get("x-amz-archive-status"),
         part_count=int(parts) if parts.isdigit() else None,
         composites=_composites(headers),
+        lock_mode=headers.get("x-amz-object-lock-mode"),
+        retain_until=headers.get("x-amz-object-lock-retain-until-date"),
+        legal_hold=headers.get("x-amz-object-lock-legal-hold", "").upper() == "ON",
     )
 
 

@@ -42,9 +42,35 @@ LISTING = TableDef(
         Column("modified"),
         Column("storage_class"),
         Column("checksum"),
+        Column("version_id"),
+        Column("newer", "BIGINT"),
+        Column("marker", "BOOLEAN"),
+        Column("history"),
     ),
 )
-"""One row per object that a bucket holds now, as its listing says."""
+"""One row per object that a bucket holds now, as its listing says.
+
+Where versions were listed, one row per version and delete marker; the last four columns are NULL
+elsewhere. ``newer`` counts the newer entries of the key. ``history`` is the id of a version or
+marker that is not the object which the key holds now, else NULL: (key, history) names a row.
+"""
+
+UPLOADS = TableDef(
+    "uploads",
+    (
+        Column("bucket"),
+        Column("key"),
+        Column("upload_id"),
+        Column("initiated"),
+        Column("latest"),
+        Column("size", "BIGINT"),
+    ),
+)
+"""One row per incomplete multipart upload: when it was begun, when its last part came and the bytes
+of all; these two are NULL where the caller may not ask."""
+
+LOCKS = TableDef("locks", (Column("bucket"), Column("key"), Column("version_id"), Column("lock")))
+"""One row per version that Object Lock keeps from being deleted, and how, in words."""
 
 ARCHIVE_TIERS = TableDef("archive_tiers", (Column("bucket"), Column("key"), Column("tier")))
 """Objects of INTELLIGENT_TIERING that lie in one of its archive tiers: ``ARCHIVE_ACCESS`` or
@@ -91,9 +117,13 @@ CATALOGUE = TableDef(
         Column("grants"),
         Column("missing_metadata", "BIGINT"),
         Column("checksums"),
+        Column("history"),
     ),
 )
 """One row per key that the destination's catalogue says is on disk: the last word on each.
+
+Noncurrent versions have rows of their own, with their id as ``history``; so have delete markers,
+whose ``path`` is NULL.
 
 ``attributes`` is the JSON of an ObjectAttributes; ``tags``, where not NULL, is the JSON of the tags
 that take the place of those in it; so is ``grants`` of its ACL. ``missing_metadata`` counts entries
@@ -106,6 +136,7 @@ CATALOGUE_NOTES = TableDef(
         Column("seq", "BIGINT"),
         Column("record"),
         Column("key"),
+        Column("history"),
         Column("tags"),
         Column("value"),
         Column("verdict"),
@@ -127,9 +158,18 @@ ITEMS = TableDef(
         Column("modified"),
         Column("storage_class"),
         Column("checksum"),
+        Column("version_id"),
+        Column("newer", "BIGINT"),
+        Column("marker", "BOOLEAN"),
+        Column("beneath", "BIGINT"),
+        Column("upload_id"),
+        Column("history"),
     ),
 )
-"""Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys."""
+"""Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys.
+
+What versions are about is NULL where none is meant; ``history`` is as in ``listing``.
+"""
 
 EVIDENCE = TableDef(
     "evidence",
@@ -160,5 +200,16 @@ COPIES = TableDef(
 """What a journal says of the copy of item ``n`` of a worklist: its ETag, and by which checksum it
 was compared (NULL where the ETag is an MD5 that proves it)."""
 
-TABLES = (LISTING, ARCHIVE_TIERS, TREE, CATALOGUE, CATALOGUE_NOTES, ITEMS, EVIDENCE, COPIES)
+TABLES = (
+    LISTING,
+    UPLOADS,
+    LOCKS,
+    ARCHIVE_TIERS,
+    TREE,
+    CATALOGUE,
+    CATALOGUE_NOTES,
+    ITEMS,
+    EVIDENCE,
+    COPIES,
+)
 """Every table a new database has."""

@@ -7,6 +7,9 @@ by. The same figure reads the same in every view.
 from __future__ import annotations
 
 from s3plan.model.cost import Dollars
+from s3plan.rules.counting import counted
+
+__all__ = ["counted", "dollars", "duration", "elapsed", "number", "size"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -27,11 +30,6 @@ def _dollars(value: float) -> str:
 def number(value: int) -> str:
     """Write ``1204`` as ``1,204``."""
     return f"{value:,}"
-
-
-def counted(value: int, noun: str, plural: str | None = None) -> str:
-    """Write a count with its noun: ``1 object``, ``1,204 objects``."""
-    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 def size(value: float) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
+    AbortUploads,
     BackupFile,
     Configure,
     Copy,
@@ -252,7 +253,7 @@ def _undo_style(step: Step) -> str:
     ]
 
 
-def _place(step: Step) -> Iterator[tuple[str, Text]]:
+def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one case a verb
     action = step.action
     match action:
         case Restore():
@@ -263,6 +264,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield "from", Text(visible(action.destination))
         case RemoveFile():
             yield "in", Text(visible(action.destination))
+        case AbortUploads():
+            yield "untouched", Text(f"since {visible(action.before)}")
         case Delete():
             yield "copy in", Text(visible(action.destination))
         case Verify():

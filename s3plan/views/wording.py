@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, assert_never
 from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
+    AbortUploads,
     AnyAction,
     BackupFile,
     Configure,
@@ -36,7 +37,7 @@ class VerbWords(NamedTuple):
     things: str | None
 
 
-def words_of(action: AnyAction) -> VerbWords:
+def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
     """``+`` makes something, ``-`` takes it away, ``~`` changes it, ``=`` changes nothing."""
     match action:
         case Restore():
@@ -55,6 +56,8 @@ def words_of(action: AnyAction) -> VerbWords:
             return VerbWords("-", "to delete", "object")
         case RemoveCopy():
             return VerbWords("-", "to remove", "object")
+        case AbortUploads():
+            return VerbWords("-", "to abort", "upload")
         case RemoveFile():
             return VerbWords("-", "to remove", "file")
         case BackupFile() | RewriteFile() | RestoreFile():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import Scene, open_scene
+from tests.engine.scene import Scene, open_scene, open_versioned
 from tests.servers import Server
 
 
@@ -22,6 +22,14 @@ def enter(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 def scene(seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """On SeaweedFS, which honours conditions and keeps checksums."""
     with open_scene(seaweed, tmp_path) as made:
+        enter(made, monkeypatch)
+        yield made
+
+
+@pytest.fixture
+def versioned(seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """On SeaweedFS, in a new bucket that keeps versions."""
+    with open_versioned(seaweed, tmp_path) as made:
         enter(made, monkeypatch)
         yield made
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
 
 import boto3
 from botocore.config import Config
@@ -78,6 +80,15 @@ class Ran:
     err: str
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version or delete marker as it is listed."""
+
+    key: str
+    version_id: str
+    is_marker: bool
+
+
 @dataclass
 class Scene:
     """One bucket at one server and one working directory; ``here`` is the destination."""
@@ -88,6 +99,8 @@ class Scene:
     s3: Any
     environ: dict[str, str]
     events: list[AnyEvent] = field(default_factory=list)
+    encodes: bool = False
+    """Whether the server encodes keys in listings of versions, as AWS does."""
 
     # -- the bucket ----------------------------------------------------------------------------
 
@@ -147,6 +160,60 @@ class Scene:
                 answer.get("CacheControl"),
             )
         return found
+
+    # -- its versions --------------------------------------------------------------------------
+
+    def keep_versions(self, status: str) -> None:
+        """``Enabled`` or ``Suspended``."""
+        self.s3.put_bucket_versioning(
+            Bucket=self.bucket, VersioningConfiguration={"Status": status}
+        )
+
+    def versions(self) -> list[Version]:
+        """Every version and delete marker, as the listing's document has them: newest first."""
+        found: list[Version] = []
+        documents: list[bytes] = []
+
+        def keep(response_dict: dict[str, Any], **_: object) -> None:
+            documents.append(response_dict["body"])
+
+        self.s3.meta.events.register("before-parse.s3.ListObjectVersions", keep)
+        try:
+            pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket)
+            for _ in pages:
+                root = ElementTree.fromstring(documents.pop())
+                namespace = root.tag.removesuffix("ListVersionsResult")
+                for element in root:
+                    kind = element.tag.removeprefix(namespace)
+                    if kind in ("Version", "DeleteMarker"):
+                        told = {e.tag.removeprefix(namespace): e.text or "" for e in element}
+                        key = unquote_plus(told["Key"]) if self.encodes else told["Key"]
+                        found.append(Version(key, told["VersionId"], kind == "DeleteMarker"))
+        finally:
+            self.s3.meta.events.unregister("before-parse.s3.ListObjectVersions", keep)
+        return found
+
+    def stacks(self) -> dict[str, list[bytes | None]]:
+        """What each key holds, oldest first: the content of versions, None for delete markers."""
+        found: dict[str, list[bytes | None]] = {}
+        for version in self.versions():
+            found.setdefault(version.key, []).insert(0, self.content(version))
+        return found
+
+    def content(self, version: Version) -> bytes | None:
+        """The content of a version; None of a delete marker."""
+        if version.is_marker:
+            return None
+        answer = self.s3.get_object(
+            Bucket=self.bucket, Key=version.key, VersionId=version.version_id
+        )
+        body: bytes = answer["Body"].read()
+        return body
+
+    def forget_versions(self) -> None:
+        """Everything deleted for good."""
+        for version in self.versions():
+            self.s3.delete_object(Bucket=self.bucket, Key=version.key, VersionId=version.version_id)
 
     # -- the directory -------------------------------------------------------------------------
 
@@ -317,6 +384,22 @@ def environment(server: Server, home: Path, base: Mapping[str, str]) -> dict[str
         "COLUMNS": "100",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }  # fmt: skip
+
+
+@contextmanager
+def open_versioned(server: Server, directory: Path) -> Iterator[Scene]:
+    """A new bucket that keeps versions, gone afterwards, and an empty working directory."""
+    with open_scene(server, directory) as scene:
+        spare, scene.bucket = scene.bucket, f"versioned-{os.getpid()}-{next(_NUMBERS)}"
+        scene.s3.create_bucket(Bucket=scene.bucket)
+        scene.keep_versions("Enabled")
+        try:
+            yield scene
+        finally:
+            if scene.bucket_exists():
+                scene.forget_versions()
+                scene.s3.delete_bucket(Bucket=scene.bucket)
+            scene.bucket = spare
 
 
 def client_of(server: Server) -> Any:

@@ -408,7 +408,7 @@ def test_tags_that_may_not_be_read_hold_the_deletion(
 ) -> None:
     moto_scene.put("a.txt")
 
-    async def refused(self: Bucket, key: str) -> dict[str, str]:
+    async def refused(self: Bucket, key: str, **_: object) -> dict[str, str]:
         raise EndpointError("tags refused", address=f"s3://{self.name}/{key}")
 
     monkeypatch.setattr(Bucket, "tags", refused)

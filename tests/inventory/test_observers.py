@@ -66,6 +66,22 @@ class FakePage:
         return [None] * len(self.keys)
 
 
+class FakeVersions(FakePage):
+    """Two entries a key: what it holds now, and a version before."""
+
+    @property
+    def version_ids(self) -> list[str]:
+        return [f"v{number}" for number in range(len(self.keys))]
+
+    @property
+    def newer(self) -> list[int]:
+        return [number % 2 for number in range(len(self.keys))]
+
+    @property
+    def markers(self) -> list[bool]:
+        return [number == 2 for number in range(len(self.keys))]
+
+
 class FakeBucket:
     name = "b"
 
@@ -78,6 +94,10 @@ class FakeBucket:
             yield FakePage([f"{prefix}{page:04}/{n:04}" for n in range(1000)])
         if self.fails:
             raise ListingError("a page failed")
+
+    async def version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
+        for _ in range(self.count):
+            yield FakeVersions([f"{prefix}a", f"{prefix}a", f"{prefix}b", f"{prefix}b"])
 
 
 def test_a_listing_becomes_rows_and_events(database: Database) -> None:
@@ -94,6 +114,23 @@ def test_a_listing_becomes_rows_and_events(database: Database) -> None:
     assert events == [
         *(Scanning("b", keys, 2 * keys) for keys in range(5_000, 30_000, 5_000)),
         Scanning("b", 25_000, 50_000, finished=True),
+    ]
+
+
+def test_a_listing_of_versions_tells_what_a_key_holds_from_what_it_held(
+    database: Database,
+) -> None:
+    asyncio.run(
+        observe_bucket(FakeBucket(1), database, prefix="", observer=lambda _: None, versions=True)
+    )
+    found = list(
+        database.rows("SELECT key, version_id, newer, marker, history FROM listing ORDER BY ALL")
+    )
+    assert found == [
+        ("a", "v0", 0, False, None),
+        ("a", "v1", 1, False, "v1"),
+        ("b", "v2", 0, True, "v2"),
+        ("b", "v3", 1, False, "v3"),
     ]
 
 

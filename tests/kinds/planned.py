@@ -65,9 +65,10 @@ def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
     """Plan the manifest at ``path`` from an inventory.
 
     ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
-    being its archive tier in INTELLIGENT_TIERING; ``tree``: path to ``[size, mtime_ns]``;
-    ``catalogues``: bucket to ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to
-    tags; ``caller``: an ARN, with ``secure`` and ``role``.
+    being its archive tier in INTELLIGENT_TIERING, and version_id, newer and marker as a listing of
+    versions tells them; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket to
+    ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to tags; ``caller``: an ARN, with
+    ``secure`` and ``role``.
     """
     loaded = load([path], variables={}, environ={})
     with Database(tmp_path / "scratch") as database:
@@ -98,7 +99,9 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         }
         facts[name] = BucketFacts(**usual | described)
         rows = [
-            {"size": 1, "etag": ETAG, "modified": TIME, "storage_class": "STANDARD"} | row
+            {"size": 1, "etag": ETAG, "modified": TIME, "storage_class": "STANDARD"}
+            | row
+            | ({"history": row["version_id"]} if row.get("newer") or row.get("marker") else {})
             for row in bucket.get("objects", [])
         ]
         tiers = [

@@ -214,7 +214,14 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
         "express--use1-az4--x-s3": {},
         "paying": {"requester_pays": True},
         "sealed": {"objects": [{"key": "a"}]},
-        "versioned": {"versioning": "suspended", "objects": [{"key": "a"}]},
+        "versioned": {
+            "versioning": "suspended",
+            "objects": [
+                {"key": "a", "version_id": "2", "newer": 0, "marker": False},
+                {"key": "a", "version_id": "1", "newer": 1, "marker": False},
+                {"key": "b", "version_id": "m", "newer": 0, "marker": True},
+            ],
+        },
     }
     spec = EMPTY_OUT.replace("[b]", "['*', missing]")
     found = refused(tmp_path, spec, buckets=buckets, sealed={"sealed": ["a"]})
@@ -395,7 +402,8 @@ def test_worklists_are_in_byte_order_whatever_the_size(tmp_path: Path) -> None:
     with Database(tmp_path / "scratch") as database:
         observed = observe(loaded, database, {"buckets": bucket()})
         database.execute(
-            "INSERT INTO listing SELECT 'b', md5(n::VARCHAR), 1, 'e', 't', 'STANDARD', NULL"
+            "INSERT INTO listing BY NAME SELECT 'b' AS bucket, md5(n::VARCHAR) AS key, 1 AS size,"
+            " 'e' AS etag, 't' AS modified, 'STANDARD' AS storage_class"
             " FROM range(300000) AS numbers(n)"
         )
         (download, _) = plan_all(loaded, observed)

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from s3plan.engine.context import Context
 from s3plan.model.steps import (
+    AbortUploads,
     BackupFile,
     Configure,
     Copy,
@@ -32,7 +33,7 @@ from s3plan.model.steps import (
 )
 
 
-async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912 - one case a verb
+async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0915 - a case a verb
     """Run one step with the handler of its verb."""
     match step.action:
         case Restore():
@@ -51,6 +52,10 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912 - one
             from s3plan.engine.handlers.delete import delete
 
             await delete(context, step, step.action)
+        case AbortUploads():
+            from s3plan.engine.handlers.abort_uploads import abort_uploads
+
+            await abort_uploads(context, step, step.action)
         case DeleteBucket():
             from s3plan.engine.handlers.buckets import delete_bucket
 

@@ -14,12 +14,14 @@ from s3plan.errors import (
     HeldError,
     NameTakenError,
     NoSuchBucketError,
+    NotSupportedError,
     OutcomeUnknownError,
     StoreError,
 )
 from s3plan.model.events import Warned
 from s3plan.model.local import CatalogueBucket
 from s3plan.model.steps import CreateBucket, DeleteBucket, Step
+from s3plan.store import Bucket
 
 PATIENCE = 60
 """Seconds to wait until HeadBucket agrees with what was answered."""
@@ -42,18 +44,18 @@ async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> N
     """
     bucket = context.bucket(step)
     if await bucket.exists():
-        async for page in bucket.pages(max_keys=1):
-            if page.keys:
-                raise HeldError(
-                    f"bucket {step.subject} is not empty, so it was not deleted",
-                    address=f"s3://{step.subject}",
-                    expected="no objects",
-                    found=f"at least {page.keys[0]}",
-                    next_step="s3plan plan again: objects appeared after the plan was made"
-                    if step.gate is not None
-                    else "it was left alone; empty it yourself if it shall go",
-                )
-            break
+        found = await _something_in(bucket, versions=bool(action.versions))
+        if found is not None:
+            raise HeldError(
+                f"bucket {step.subject} is not empty, so it was not deleted",
+                address=f"s3://{step.subject}",
+                expected="no objects",
+                found=f"at least {found}",
+                next_step="s3plan plan again: objects appeared after the plan was made"
+                if step.gate is not None
+                else "it was left alone; empty it yourself if it shall go",
+            )
+        await _hold_for_uploads(bucket)
         try:
             if step.gate is not None:
                 await check_as_saved(context, step)
@@ -67,6 +69,37 @@ async def delete_bucket(context: Context, step: Step, action: DeleteBucket) -> N
         await _until(context, step, exists=False)
     if action.destination:
         await _record(context, step, action.destination, "deleted")
+
+
+async def _something_in(bucket: Bucket, *, versions: bool) -> str | None:
+    """The first thing that a bucket holds, None where it is empty."""
+    if versions:
+        async for entries in bucket.version_pages(max_keys=1):
+            what = "delete marker" if entries.markers[0] else "version"
+            return f"{entries.keys[0]} ({what} {entries.version_ids[0]})"
+        return None
+    async for page in bucket.pages(max_keys=1):
+        return page.keys[0]
+    return None
+
+
+async def _hold_for_uploads(bucket: Bucket) -> None:
+    """Raise HeldError while somebody uploads in parts: S3 would delete the bucket with them in it.
+
+    Who may not list them was told so by the plan.
+    """
+    try:
+        async for upload in bucket.uploads():
+            raise HeldError(
+                f"a multipart upload to bucket {bucket.name} is not finished, so the bucket was not"
+                " deleted",
+                address=f"s3://{bucket.name}/{upload.key}",
+                expected="no incomplete multipart uploads",
+                found=f"one that was begun {upload.initiated}",
+                next_step="wait until it is completed or abort it; then s3plan plan again",
+            )
+    except (AccessDeniedError, NotSupportedError):
+        return
 
 
 async def create_bucket(context: Context, step: Step, action: CreateBucket) -> None:

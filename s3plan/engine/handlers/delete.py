@@ -7,12 +7,16 @@ the window that the plan names; where the endpoint honours the ETag there is non
 
 Objects that could not be verified go with them only where a person approved that loss on this
 very evidence; what was found to differ never goes.
+
+In a bucket that keeps versions the listing is of versions and delete markers, and each is deleted
+by its id: it cannot name another, so there is no window. What a key held when it was planned stays
+if something newer was put above it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from os.path import commonprefix
@@ -23,9 +27,10 @@ from msgspec import Struct
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.engine.gate import load_items
-from s3plan.engine.probe import deleting_by, how_deletions_are_guarded
+from s3plan.engine.probe import deleting_by, guard_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
+    HeldError,
     NoSuchBucketError,
     NoSuchKeyError,
     OutcomeUnknownError,
@@ -36,11 +41,11 @@ from s3plan.inventory.local import recorded_stat, signed
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import Warned
 from s3plan.model.journal import GateRecord
-from s3plan.model.local import FileStat
-from s3plan.model.objects import Checksum, Verdict
+from s3plan.model.local import NO_FILE, FileStat
+from s3plan.model.objects import EMPTY, Checksum, Verdict
 from s3plan.model.steps import Delete, Step
 from s3plan.rules.approvals import is_approved
-from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage
+from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage, VersionPage
 from s3plan.tables import EVIDENCE, Database
 
 IN_FLIGHT = 4
@@ -53,20 +58,32 @@ _LOAD = 2_000
 
 _BOUNDS = "SELECT min(key), max(key) FROM items"
 
+# What has no copy has no evidence of its own either, as its loss is approved as a whole.
 _MEANT = """
-    SELECT i.n, i.key, i.path, i.size, i.etag, i.modified,
+    SELECT i.n, i.key, i.path, i.size, i.etag, i.modified, i.version_id, coalesce(i.newer, 0),
            e.algorithm, e.value, e.parts, e.device, e.inode, e.size, e.mtime_ns
-    FROM items i JOIN evidence e USING (n)
-    WHERE e.verdict IN ('verified', ?) AND i.key IN (SELECT unnest(?::VARCHAR[]))
+    FROM items i {join} evidence e USING (n)
+    WHERE {passes} AND {among}
     ORDER BY i.n"""
 
 _DELETED = """
-    SELECT n, key, path, size, etag, modified FROM items
-    WHERE key IN (SELECT unnest(?::VARCHAR[])) ORDER BY n"""
+    SELECT n, key, path, version_id, size, etag, modified FROM items i
+    WHERE {among} ORDER BY n"""
 
 _REST = """
-    SELECT i.n, i.key, i.path, i.size FROM items i JOIN evidence e USING (n)
-    WHERE e.verdict IN ('verified', ?) ORDER BY i.n"""
+    SELECT i.n, i.key, i.path, i.size FROM items i {join} evidence e USING (n)
+    WHERE {passes} ORDER BY i.n"""
+
+_VERIFIED = {"join": "JOIN", "passes": "e.verdict IN ('verified', $besides)"}
+_LOST = {"join": "LEFT JOIN", "passes": "e.verdict IS NULL"}
+
+_OF_KEYS = "i.key IN (SELECT unnest($keys::VARCHAR[]))"
+
+_OF_VERSIONS = """(i.key, i.version_id) IN (
+        SELECT unnest($keys::VARCHAR[]), unnest($versions::VARCHAR[]))"""
+
+_Name = tuple[str, str | None]
+"""A key, and the version of it where there are any."""
 
 
 class _Doomed(Struct, frozen=True):
@@ -78,15 +95,33 @@ class _Doomed(Struct, frozen=True):
     size: int
     etag: str
     modified: str
+    version: str | None
+    newer: int
     checksum: Checksum
     file: FileStat
+
+    @property
+    def name(self) -> _Name:
+        """What is to be deleted."""
+        return self.key, self.version
+
+
+class _Live(Struct, frozen=True):
+    """What a listing says of an item now; ``newer`` counts what was put above it."""
+
+    fingerprint: tuple[int, str, str]
+    newer: int
 
 
 class _Deleter:
     """One delete step."""
 
-    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+    def __init__(
+        self, context: Context, step: Step, action: Delete, destination: Destination
+    ) -> None:
         self.context = context
+        self.versions = bool(action.versions)
+        self.lost = bool(action.lost)
         self.step = step
         self.destination = destination
         self.bucket: Bucket = context.bucket(step)
@@ -101,6 +136,25 @@ class _Deleter:
         refused = context.capabilities.get("delete-many-etag").standing == "refused"
         self.conditional = by != "looking" or not refused
 
+    def _pages(self, prefix: str) -> AsyncIterator[ListPage | VersionPage]:
+        if self.versions:
+            return self.bucket.version_pages(prefix=prefix)
+        return self.bucket.pages(prefix=prefix)
+
+    def _rows(
+        self, query: str, database: Database, page: ListPage | VersionPage | None = None
+    ) -> Iterator[Sequence[Any]]:
+        """Rows of items, of all or of those among a page's entries."""
+        among = _OF_VERSIONS if self.versions else _OF_KEYS
+        query = query.format(among=among, **(_LOST if self.lost else _VERIFIED))
+        values: dict[str, object] = {"besides": self.besides}
+        if page is not None:
+            values["keys"] = list(page.keys)
+        if isinstance(page, VersionPage):
+            values["versions"] = list(page.version_ids)
+        # DuckDB refuses values that a statement does not name.
+        return database.rows(query, {n: v for n, v in values.items() if f"${n}" in query})
+
     async def run(self, gate: GateRecord) -> None:
         if is_approved(self.context.state.approvals, gate, "loss"):
             self.besides = "unverifiable"
@@ -110,7 +164,7 @@ class _Deleter:
             # Keys are compared by character, not by path component: that is what is wanted.
             prefix = commonprefix([first or "", last or ""])  # noqa: RUF071
             under_way: set[asyncio.Task[None]] = set()
-            pages = aiter(self.bucket.pages(prefix=prefix))
+            pages = aiter(self._pages(prefix))
             try:
                 while not self.context.stopping:
                     # Wait before the look, not after it: what is acted upon was just seen.
@@ -136,28 +190,32 @@ class _Deleter:
 
     async def _compare(self, database: Database, prefix: str) -> None:
         """List again: an object that is said to be deleted and is still there was not deleted."""
-        async for page in self.bucket.pages(prefix=prefix):
-            live = _fingerprints(page)
-            for n, key, path, *planned in await self.context.in_thread(self._among, database, page):
-                if self.state.of(n) is ItemState.DONE and live[key] == tuple(planned):
+        async for page in self._pages(prefix):
+            live = _live(page)
+            rows = await self.context.in_thread(self._among, database, page)
+            for n, key, path, version, *planned in rows:
+                there = live[key, version].fingerprint == tuple(planned)
+                if self.state.of(n) is ItemState.DONE and there:
                     self.context.problem(
                         self.step, n, key, path, "failed", "still-there",
                         f"{key} was answered to be deleted, and is still there",
                     )  # fmt: skip
 
-    def _among(self, database: Database, page: ListPage) -> list[Sequence[Any]]:
-        return list(database.rows(_DELETED, [list(page.keys)]))
+    def _among(self, database: Database, page: ListPage | VersionPage) -> list[Sequence[Any]]:
+        return list(self._rows(_DELETED, database, page))
 
     def _load(self, database: Database, gate: GateRecord) -> None:
         load_items(self.context, self.step, database)
+        if self.lost:
+            return
         path = self.context.run.evidence(gate.step)
         lines = read_evidence(path, self.context.plan.digest, gate)
         while batch := list(islice(lines, _LOAD)):
             database.append(EVIDENCE, _columns(batch))
 
-    def _meant(self, database: Database, page: ListPage) -> list[_Doomed]:
-        """The items among a page's keys that are still to be deleted."""
-        rows = database.rows(_MEANT, [self.besides, list(page.keys)])
+    def _meant(self, database: Database, page: ListPage | VersionPage) -> list[_Doomed]:
+        """The items among a page's entries that are still to be deleted."""
+        rows = self._rows(_MEANT, database, page)
         return [doomed for doomed in map(_doomed, rows) if self.state.of(doomed.n) not in SETTLED]
 
     async def _gone(self, database: Database) -> None:
@@ -166,7 +224,7 @@ class _Deleter:
         Ours if an earlier session began it; if not, somebody else's doing. Either way the object
         is gone and its verified copy is here.
         """
-        rows: Iterator[Sequence[Any]] = database.rows(_REST, [self.besides])
+        rows = self._rows(_REST, database)
         while batch := list(islice(rows, _LOAD)):
             absent = [
                 row
@@ -175,14 +233,17 @@ class _Deleter:
             ]
             self._done([(n, key, size) for n, key, _, size in absent])
 
-    async def _page(self, page: ListPage, meant: list[_Doomed]) -> None:
-        live = _fingerprints(page)
+    async def _page(self, page: ListPage | VersionPage, meant: list[_Doomed]) -> None:
+        live = _live(page)
         changed_files = set(await self.context.in_thread(self._changed_files, meant))
         ready: list[_Doomed] = []
         for item in meant:
             self.context.began(self.step, item.key)
-            if live[item.key] != (item.size, item.etag, item.modified):
+            found = live[item.name]
+            if found.fingerprint != (item.size, item.etag, item.modified):
                 self._drifted(item, "source-changed", "the object was changed after the plan")
+            elif found.newer and not item.newer:
+                self._drifted(item, "newer-version", "something newer was written after the plan")
             elif item.n in changed_files:
                 self._drifted(item, "copy-changed", "its local copy is no longer what was verified")
             else:
@@ -195,15 +256,18 @@ class _Deleter:
     async def _send(self, ready: list[_Doomed]) -> None:
         try:
             results = await self._delete(
-                [DeleteTarget(item.key, item.etag if self.conditional else None) for item in ready]
+                [
+                    DeleteTarget(item.key, item.etag if self.conditional else None, item.version)
+                    for item in ready
+                ]
             )
         except StoreError as error:
-            results = tuple(DeleteResult(item.key, error) for item in ready)
-        errors = {result.key: result.error for result in results}
-        self._done([(i.n, i.key, i.size) for i in ready if errors[i.key] is None])
+            results = tuple(DeleteResult(item.key, error, item.version) for item in ready)
+        errors = {(result.key, result.version): result.error for result in results}
+        self._done([(i.n, i.key, i.size) for i in ready if errors[i.name] is None])
         lost = []
         for item in ready:
-            refused = errors[item.key]
+            refused = errors[item.name]
             if isinstance(refused, PreconditionFailedError):
                 self._drifted(item, "source-changed", "the object was changed meanwhile")
             elif isinstance(refused, OutcomeUnknownError):
@@ -219,6 +283,9 @@ class _Deleter:
 
         async def look(item: _Doomed) -> None:
             async with gate:
+                if item.version is not None:
+                    await self._again(item)
+                    return
                 try:
                     await self.bucket.head(item.key)
                 except (NoSuchKeyError, NoSuchBucketError):
@@ -230,6 +297,14 @@ class _Deleter:
 
         await asyncio.gather(*map(look, lost))
 
+    async def _again(self, item: _Doomed) -> None:
+        """A version that is deleted twice is deleted once, so that there is nothing to look at."""
+        (result,) = await self.bucket.delete_singly([DeleteTarget(item.key, None, item.version)])
+        if result.error is None:
+            self._done([(item.n, item.key, item.size)])
+        else:
+            self._failed(item, result.error)
+
     def _changed_files(self, batch: list[_Doomed]) -> list[int]:
         """Items whose local copy is not the verified one any more; runs on a disk thread.
 
@@ -239,6 +314,8 @@ class _Deleter:
         tree = self.destination.tree
         tree.check_place()
         for item in batch:
+            if not item.path:
+                continue  # nothing of it is to be on disk
             if item.path.endswith("/"):
                 if not tree.is_marker(item.path):
                     changed.append(item.n)
@@ -276,13 +353,15 @@ class _Deleter:
         )
 
 
-def _fingerprints(page: ListPage) -> dict[str, tuple[int, str, str]]:
-    return {
-        key: (size, etag, modified)
-        for key, size, etag, modified in zip(
-            page.keys, page.sizes, page.etags, page.modified, strict=True
-        )
-    }
+def _live(page: ListPage | VersionPage) -> dict[_Name, _Live]:
+    columns = zip(page.sizes, page.etags, page.modified, strict=True)
+    if isinstance(page, VersionPage):
+        names = zip(page.keys, page.version_ids, page.newer, strict=True)
+        return {
+            (key, version): _Live(found, newer)
+            for (key, version, newer), found in zip(names, columns, strict=True)
+        }
+    return {(key, None): _Live(found, 0) for key, found in zip(page.keys, columns, strict=True)}
 
 
 async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -294,7 +373,8 @@ async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
 
 
 def _doomed(row: Sequence[Any]) -> _Doomed:
-    n, key, path, size, etag, modified, *digest, device, inode, length, mtime_ns = row
+    n, key, path, size, etag, modified, version, newer, algorithm, value, parts, *stat = row
+    has_copy = algorithm is not None
     return _Doomed(
         n=n,
         key=key,
@@ -302,8 +382,10 @@ def _doomed(row: Sequence[Any]) -> _Doomed:
         size=size,
         etag=etag,
         modified=modified,
-        checksum=Checksum(*digest),
-        file=recorded_stat(device, inode, length, mtime_ns),
+        version=version,
+        newer=newer,
+        checksum=Checksum(algorithm, value, parts) if has_copy else EMPTY,
+        file=recorded_stat(*stat) if has_copy else NO_FILE,
     )
 
 
@@ -325,10 +407,16 @@ async def delete(context: Context, step: Step, action: Delete) -> None:
     """Run a delete step whose gate is open."""
     assert step.gate is not None, "a delete step without a gate is never run"
     gate = context.state.gates[step.gate.evidence]
+    if action.lost and not is_approved(context.state.approvals, gate, "loss"):
+        raise HeldError(
+            f"the loss that step {step.id} brings was not approved on this evidence",
+            address=f"s3://{step.subject}",
+            next_step=context.retry_command(),
+        )
     destination = context.destination(action.destination)
-    guard = how_deletions_are_guarded(context.capabilities)
+    guard = guard_of(context.capabilities, versions=bool(action.versions))
     if gate.guard and guard != gate.guard:
         # The endpoint was probed again, or cannot be any more, since the gate was shown.
         context.observer(Warned(f"deletions from {step.subject}: {guard}"))
-    await _Deleter(context, step, destination).run(gate)
+    await _Deleter(context, step, action, destination).run(gate)
     context.check_stop()

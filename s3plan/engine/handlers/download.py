@@ -34,7 +34,7 @@ from s3plan.errors import (
 )
 from s3plan.localfs.tree import Occupied
 from s3plan.model.journal import Outcome
-from s3plan.model.local import CatalogueRow, FileStat
+from s3plan.model.local import CatalogueRecord, FileStat
 from s3plan.model.objects import Checksum, ObjectHead, Verdict
 from s3plan.model.steps import Download, Item, Step
 from s3plan.rules.hashing import digest, hasher
@@ -108,7 +108,7 @@ class _Downloader:
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
         self.placer = Placer(destination.tree, context.run.id, self.state)
-        self.ready: asyncio.Queue[Fetched | None] = asyncio.Queue(maxsize=4 * BATCH)
+        self.ready: asyncio.Queue[Fetched | Item | None] = asyncio.Queue(maxsize=4 * BATCH)
         self.memory = context.bodies
         self.streams = context.streams
         self.parts = context.plan.header.connection.limits.parts
@@ -195,6 +195,8 @@ class _Downloader:
         tree = self.destination.tree
         found: list[int] = []
         for item in islice(self.context.plan.items(self.step.id, first), end - first):
+            if not item.path:
+                continue  # a delete marker has no file
             top = item.path.partition("/")[0]
             if top not in self.tops:
                 self.tops[top] = tree.stat(top) is not None
@@ -233,6 +235,10 @@ class _Downloader:
                 self.failures = 0
 
     async def _one(self, item: Item) -> None:
+        if item.marker:
+            await self.memory.acquire()
+            await self.ready.put(item)
+            return
         # What may be here already is looked at before it is asked for.
         may_be = self.state.of(item.n) is not ItemState.PENDING or self.state.was_taken(item.n)
         if may_be and await self._adopted(item):
@@ -247,9 +253,11 @@ class _Downloader:
             return
         await self.memory.acquire()
         try:
-            head, body = await self.bucket.get(item.key, if_match=item.etag)
+            head, body = await self.bucket.get(
+                item.key, if_match=item.etag, version=item.version_id
+            )
             _check_same(item, head)
-            tags = await self._tags(item.key, head)
+            tags = await self._tags(item, head)
         except BaseException:
             self.memory.release()
             raise
@@ -265,17 +273,20 @@ class _Downloader:
         if count in (None, 1) or (item.checksum or "").endswith("/FULL_OBJECT"):
             return ()
         if head is None:
-            head = await self.bucket.head(item.key, if_match=item.etag)
+            head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
             _check_same(item, head)
         offered = parts_offered(head)
         if not offered:
             return ()
-        return await self.bucket.part_sizes(item.key, offered, if_match=item.etag) or ()
+        found = await self.bucket.part_sizes(
+            item.key, offered, if_match=item.etag, version=item.version_id
+        )
+        return found or ()
 
-    async def _tags(self, key: str, head: ObjectHead) -> dict[str, str] | None:
+    async def _tags(self, item: Item, head: ObjectHead) -> dict[str, str] | None:
         """The tags, or None where only asking for each object could tell that there are none."""
         if head.tag_count:
-            return await self.bucket.tags(key)
+            return await self.bucket.tags(item.key, version=item.version_id)
         return None
 
     # -- small bodies --------------------------------------------------------------------------
@@ -306,11 +317,15 @@ class _Downloader:
                 self._report(finished)
                 await self._again(finished)
 
-    def _finish(self, batch: list[Fetched]) -> list[Finished]:
+    def _finish(self, batch: list[Fetched | Item]) -> list[Finished]:
         """Hash, write and record a batch; runs on a disk thread."""
-        rows: list[CatalogueRow] = []
+        rows: list[CatalogueRecord] = []
         results: list[Finished] = []
         for entry in batch:
+            if isinstance(entry, Item):
+                rows.append(self.placer.marker(entry))
+                results.append(Finished(entry, "verified"))
+                continue
             expected = evidence_of(entry.head, entry.sizes)
             algorithm, parts = expected.kind if expected else FALLBACK
             actual = digest(algorithm, entry.body, parts)
@@ -354,7 +369,7 @@ class _Downloader:
 
     async def _ranged(self, item: Item, sizes: tuple[int, ...]) -> None:
         """A body that comes in ranges; as one stream where the endpoint knows no ranges."""
-        head = await self.bucket.head(item.key, if_match=item.etag)
+        head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
         _check_same(item, head)
         for last in (False, True):
             fetch = await self.context.in_thread(self._open_ranges, item, head, sizes)
@@ -362,7 +377,7 @@ class _Downloader:
             try:
                 if not await fetch.run():
                     return  # the run is to stop; another session goes on with what is there
-                tags = await self._tags(item.key, head)
+                tags = await self._tags(item, head)
                 expected = evidence_of(head, sizes)
                 arrived = _Arrived(item, head, tags, expected, fetch.digests, fetch.commit)
                 finished = await self.context.in_thread(self._settle, arrived, last)
@@ -387,9 +402,11 @@ class _Downloader:
             last = attempt + 1 == attempts
             sink = _FileSink(self, item, sizes)
             try:
-                head = await self.bucket.get_to(item.key, sink, if_match=item.etag)
+                head = await self.bucket.get_to(
+                    item.key, sink, if_match=item.etag, version=item.version_id
+                )
                 _check_same(item, head)
-                tags = await self._tags(item.key, head)
+                tags = await self._tags(item, head)
                 finished = await self.context.in_thread(self._finish_stream, sink, head, tags, last)
             finally:
                 await self.context.in_thread(sink.close)
@@ -452,7 +469,7 @@ class _Downloader:
         stat = await self.context.in_thread(self.destination.tree.stat, item.path)
         if stat is None or stat.size != item.size:
             return False
-        head = await self.bucket.head(item.key, if_match=item.etag)
+        head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
         _check_same(item, head)
         expected = evidence_of(head, await self._part_sizes(item, head))
         if expected is None:
@@ -460,7 +477,7 @@ class _Downloader:
         local = await self.context.in_thread(self.placer.local, item, expected.kind)
         if local is None or local[0] != expected:
             return False
-        tags = await self._tags(item.key, head)
+        tags = await self._tags(item, head)
         content = Content(head, expected, "verified", tags, rung_of(expected, "verified"))
         adopted = not self.placer.ours(item, local[1])
         row = self.placer.row(item, content, local[1], adopted=adopted)

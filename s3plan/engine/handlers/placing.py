@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from s3plan.engine.state import StepState
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Occupied, Tree
-from s3plan.model.local import CatalogueRow, FileStat
+from s3plan.model.local import CatalogueMarker, CatalogueRow, CatalogueVersion, FileStat
 from s3plan.model.objects import Checksum, Kind, ObjectHead, Rung, Verdict
 from s3plan.model.steps import Item
 
@@ -40,7 +40,9 @@ class Placer:
         self._run = run
         self._state = state
 
-    def place(self, item: Item, content: Content, write: Callable[[], FileStat]) -> CatalogueRow:
+    def place(
+        self, item: Item, content: Content, write: Callable[[], FileStat]
+    ) -> CatalogueRow | CatalogueVersion:
         """Let ``write`` give the content its name, or settle with the file that has it.
 
         Raises Occupied where the file is somebody's.
@@ -69,12 +71,25 @@ class Placer:
         """Whether this run wrote the file: it began the item, and the file bears its time."""
         return self._state.mine(item.n) and stat.mtime_ns == mtime_of(item)
 
-    def row(self, item: Item, content: Content, stat: FileStat, *, adopted: bool) -> CatalogueRow:
+    def marker(self, item: Item) -> CatalogueMarker:
+        """What the catalogue keeps of a delete marker: that it was there, and where it stood."""
+        assert item.version_id is not None
+        return CatalogueMarker(
+            key=item.key,
+            version_id=item.version_id,
+            newer=item.newer,
+            modified=item.modified,
+            run=self._run,
+        )
+
+    def row(
+        self, item: Item, content: Content, stat: FileStat, *, adopted: bool
+    ) -> CatalogueRow | CatalogueVersion:
         """What the catalogue keeps: enough to verify the file offline and to put it back."""
         attributes = content.head.attributes
         if content.tags:
             attributes = structs.replace(attributes, tags=content.tags)
-        return CatalogueRow(
+        row = CatalogueRow(
             key=item.key,
             path=item.path,
             size=item.size,
@@ -89,9 +104,10 @@ class Placer:
             tags_known=content.tags is not None,
             checksums=content.head.checksums,
             missing_metadata=content.head.missing_metadata,
-            version_id=content.head.version_id,
+            version_id=item.version_id or content.head.version_id,
             rung=content.rung,
         )
+        return CatalogueVersion(row, item.newer) if item.history is not None else row
 
 
 def mtime_of(item: Item) -> int:

@@ -101,7 +101,12 @@ class RangedFetch:
             sink = _SpanSink(self._file, span, self._kinds(span))
             async with self._context.streams:
                 await self._bucket.get_range(
-                    self.item.key, sink, span.first, span.end, of=self.head
+                    self.item.key,
+                    sink,
+                    span.first,
+                    span.end,
+                    of=self.head,
+                    version=self.item.version_id,
                 )
             await _in_thread(partial(self._finish, n, sink))
             self._arrived.set()

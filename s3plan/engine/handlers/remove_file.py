@@ -26,6 +26,7 @@ from s3plan.model.local import CatalogueRemoved, FileStat
 from s3plan.model.objects import Checksum
 from s3plan.model.steps import Item, RemoveFile, Step
 from s3plan.rules.integrity import FALLBACK, evidence_of
+from s3plan.rules.versioning import same_entry
 from s3plan.tables import Database
 
 BATCH = 500
@@ -38,9 +39,23 @@ _ROWS = """
     SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.device, c.inode, c.mtime_ns,
            c.key IS NOT NULL,
            (l.size, l.etag, l.modified) IS NOT DISTINCT FROM (i.size, i.etag, i.modified),
-           l.key IS NOT NULL, i.etag, i.modified
-    FROM items i LEFT JOIN catalogue c USING (key) LEFT JOIN listing l ON l.key = i.key
+           l.key IS NOT NULL, i.etag, i.modified, NULL, NULL
+    FROM items i LEFT JOIN catalogue c ON {same} LEFT JOIN listing l ON l.key = i.key
     ORDER BY i.n"""
+
+# A version that was put back has another id: any version of the key may be the original.
+_VERSION_ROWS = """
+    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.device, c.inode, c.mtime_ns,
+           c.key IS NOT NULL,
+           (l.size, l.etag, l.modified) IS NOT DISTINCT FROM (i.size, i.etag, i.modified),
+           i.key IN (SELECT key FROM listing WHERE NOT marker), i.etag, i.modified,
+           i.version_id, i.history
+    FROM items i LEFT JOIN catalogue c ON {same}
+    LEFT JOIN listing l ON l.key = i.key AND l.version_id = i.version_id
+    ORDER BY i.n"""
+
+_CANDIDATES = """
+    SELECT version_id FROM listing WHERE key = ? AND size = ? AND NOT marker ORDER BY newer"""
 
 Row = tuple[Any, ...]
 """A row of the query above; DuckDB's own types are not known to the type checker."""
@@ -49,8 +64,11 @@ Row = tuple[Any, ...]
 class _Remover:
     """One remove-file step."""
 
-    def __init__(self, context: Context, step: Step, destination: Destination) -> None:
+    def __init__(
+        self, context: Context, step: Step, action: RemoveFile, destination: Destination
+    ) -> None:
         self.context = context
+        self.versions = bool(action.versions)
         self.step = step
         self.destination = destination
         self.bucket = context.bucket(step)
@@ -60,15 +78,23 @@ class _Remover:
         await self.context.catalogue(self.destination, self.step.subject)
         with self.context.tables() as database:
             await self._load(database)
-            rows = database.rows(_ROWS)
+            query = _VERSION_ROWS if self.versions else _ROWS
+            same = same_entry("i", "c", versions=self.versions)
+            rows = database.rows(query.format(same=same))
             while batch := await self.context.in_thread(self._take, rows):
                 self.context.check_stop()
-                await self._batch(batch)
+                await self._batch(batch, database)
 
     async def _load(self, database: Database) -> None:
         # Without a bucket every file is the last copy, and is kept.
         with suppress(NoSuchBucketError):
-            await observe_bucket(self.bucket, database, prefix="", observer=lambda _: None)
+            await observe_bucket(
+                self.bucket,
+                database,
+                prefix="",
+                observer=lambda _: None,
+                versions=self.versions,
+            )
         await self.context.in_thread(
             observe_catalogue, self.destination.tree, self.step.subject, database
         )
@@ -83,14 +109,14 @@ class _Remover:
                 break
         return batch
 
-    async def _batch(self, batch: list[Row]) -> None:
+    async def _batch(self, batch: list[Row], database: Database) -> None:
         await self.context.intend(self.step, batch[0][0], batch[-1][0])
         gate = asyncio.Semaphore(LOOKS)
 
         async def look(row: Row) -> Row | None:
             async with gate:
                 self.context.began(self.step, row[1])
-                return None if self.context.stopping else await self._looked_at(row)
+                return None if self.context.stopping else await self._looked_at(row, database)
 
         ours = [row for row in await asyncio.gather(*map(look, batch)) if row is not None]
         removed, changed = await self.context.in_thread(self._remove, ours)
@@ -104,12 +130,16 @@ class _Remover:
         for row in changed:
             self._kept(row, "not-ours", f"{row[2]} was changed since the run; it was kept")
 
-    async def _looked_at(self, row: Row) -> Row | None:
+    async def _looked_at(self, row: Row, database: Database) -> Row | None:
         """The row of a file to remove, None for a file that is gone or kept."""
         known = row[10]
+        if known and not row[2]:
+            return row  # a delete marker has no file, and is only to be forgotten
         try:
             found = row if known else await self._recognised(row)
-            return found if found is not None and await self._original_matches(found) else None
+            if found is None:
+                return None
+            return found if await self._original_matches(found, database) else None
         except NoSuchKeyError:
             key, path = row[1:3]
             self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
@@ -127,16 +157,16 @@ class _Remover:
         the digest of its bytes, to be compared with the object's. None where there is no file: an
         earlier session removed it. A folder marker's directory stays where other things are in it.
         """
-        n, key, path, size, *_, etag, modified = row
+        n, key, path, size, *_, etag, modified, version, _ = row
         stat = None
-        if not path.endswith("/"):
+        if path and not path.endswith("/"):
             stat = await self.context.in_thread(self.destination.tree.stat, path)
         if stat is None:
             self.context.receive(self.step, "done", [n], size, [key])
             return None
         item = Item(self.step.id, n, key, path, size, etag, modified)
         if (stat.size, stat.mtime_ns) == (size, mtime_of(item)):
-            offered = evidence_of(await self.bucket.head(key))
+            offered = evidence_of(await self.bucket.head(key, version=version))
             kind = offered.kind if offered else FALLBACK
             read = await self.context.in_thread(digest_of_file, self.destination.tree, path, kind)
             if read is not None:
@@ -159,7 +189,7 @@ class _Remover:
         self._kept(row, "not-ours", f"{path} is not a file that this run left")
         return None
 
-    async def _original_matches(self, row: Row) -> bool:
+    async def _original_matches(self, row: Row, database: Database) -> bool:
         """Whether S3 holds what the file holds. Raises StoreError."""
         _, key, path, size, algorithm, value, parts, _, _, _, _, same, listed, *_ = row
         if same:
@@ -168,13 +198,20 @@ class _Remover:
             self._kept(row, "last-copy", f"{key} is not in S3, so {path} may be the last copy")
             return False
         evidence = Checksum(algorithm, value, parts)
-        verdict = await content_verdict(self.bucket, key, size, evidence, None)
-        if verdict != "verified":
-            self._kept(
-                row, "original-changed", f"{key} has other content in S3 now, so {path} was kept"
+        candidates: list[str | None] = [None]
+        if self.versions:
+            found = await self.context.in_thread(
+                lambda: list(database.rows(_CANDIDATES, [key, size]))
             )
-            return False
-        return True
+            candidates = [version for (version,) in found]
+        for version in candidates:
+            verdict = await content_verdict(self.bucket, key, size, evidence, None, version=version)
+            if verdict == "verified":
+                return True
+        self._kept(
+            row, "original-changed", f"{key} has other content in S3 now, so {path} was kept"
+        )
+        return False
 
     def _remove(self, rows: list[Row]) -> tuple[list[Row], list[Row]]:
         """Remove files that are as the run left them; those gone, and those that were changed.
@@ -187,6 +224,9 @@ class _Remover:
         changed: list[Row] = []
         for row in rows:
             path, size, device, inode, mtime_ns = row[2], row[3], *row[7:10]
+            if not path:
+                removed.append(row)
+                continue
             try:
                 # A folder marker is pruned below, if nothing is in it.
                 if not path.endswith("/"):
@@ -201,7 +241,8 @@ class _Remover:
             tree.prune_empty(path)
         run = self.context.run.id
         self.destination.record(
-            self.step.subject, [CatalogueRemoved(key=row[1], run=run) for row in removed]
+            self.step.subject,
+            [CatalogueRemoved(key=row[1], run=run, version_id=row[-1]) for row in removed],
         )
         return removed, changed
 
@@ -228,5 +269,5 @@ class _Remover:
 
 async def remove_file(context: Context, step: Step, action: RemoveFile) -> None:
     """Run a remove-file step."""
-    await _Remover(context, step, context.destination(action.destination)).run()
+    await _Remover(context, step, action, context.destination(action.destination)).run()
     context.check_stop()

@@ -20,6 +20,7 @@ from s3plan.model.local import CatalogueVerdict
 from s3plan.model.objects import Checksum, Verdict
 from s3plan.model.steps import Step
 from s3plan.rules.integrity import compare
+from s3plan.rules.versioning import same_entry
 from s3plan.store import Bucket
 from s3plan.tables import Database
 
@@ -35,25 +36,34 @@ ATTEMPTS = 2
 # What was compared with an ETag of parts, and differed, stays as it is: reading the same twice does
 # not explain the difference away.
 _WANTED = """
-    SELECT i.n, i.key, i.size, i.etag, c.algorithm, c.value, c.parts
-    FROM items i JOIN catalogue c USING (key)
+    SELECT i.n, i.key, i.size, i.etag, i.version_id, i.history, c.algorithm, c.value, c.parts
+    FROM items i JOIN catalogue c ON {same}
     WHERE c.verdict = 'unverifiable' AND c.rung = 'size' AND i.n > ? ORDER BY i.n LIMIT ?"""
 
 _SETTLED = """
     UPDATE catalogue SET verdict = ?, rung = 'second-read'
-    WHERE key IN (SELECT unnest(?::VARCHAR[]))"""
+    WHERE (key, coalesce(history, '')) IN (SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]))"""
 
 
 class _Read(Struct, frozen=True):
-    """What a second read found of a key; ``digest`` is the value of the catalogue's evidence."""
+    """What a second read found of a key; ``digest`` is the value of the catalogue's evidence.
+
+    ``history`` is the id of a noncurrent version, None where it is the key's object.
+    """
 
     key: str
+    history: str | None
     digest: str
     verdict: Verdict
 
 
 async def read_again(
-    context: Context, step: Step, database: Database, destination: Destination
+    context: Context,
+    step: Step,
+    database: Database,
+    destination: Destination,
+    *,
+    versions: bool,
 ) -> None:
     """Read every object of the worklist again that offered nothing to compare with.
 
@@ -70,31 +80,35 @@ async def read_again(
             return await _read(bucket, row)
 
     last = -1
-    while rows := await context.in_thread(_next, database, last):
+    query = _WANTED.format(same=same_entry("i", "c", versions=versions))
+    while rows := await context.in_thread(_next, database, query, last):
         found = await asyncio.gather(*map(read, rows))
         equal = [one for one in found if one.verdict == "verified"]
         records = [
-            CatalogueVerdict(one.key, one.digest, "verified", "second-read", context.run.id)
+            CatalogueVerdict(
+                one.key, one.digest, "verified", "second-read", context.run.id, one.history
+            )
             for one in equal
         ]
         await context.in_thread(destination.record, step.subject, records)
         for verdict in ("verified", "mismatched"):
-            keys = [one.key for one in found if one.verdict == verdict]
-            await context.in_thread(database.execute, _SETTLED, [verdict, keys])
+            told = [one for one in found if one.verdict == verdict]
+            names = [one.key for one in told], [one.history or "" for one in told]
+            await context.in_thread(database.execute, _SETTLED, [verdict, *names])
         last = rows[-1][0]
 
 
-def _next(database: Database, last: int) -> list[Sequence[Any]]:
-    return list(database.rows(_WANTED, [last, BATCH]))
+def _next(database: Database, query: str, last: int) -> list[Sequence[Any]]:
+    return list(database.rows(query, [last, BATCH]))
 
 
 async def _read(bucket: Bucket, row: Sequence[Any]) -> _Read:
-    _, key, size, etag, *recorded = row
+    _, key, size, etag, version, history, *recorded = row
     first = Checksum(*recorded)
     verdict: Verdict = "mismatched"
     for _ in range(ATTEMPTS):
         sink = HashSink(first.kind)
-        head = await bucket.get_to(key, sink, if_match=etag)
+        head = await bucket.get_to(key, sink, if_match=etag, version=version)
         if (head.size, head.etag) != (size, etag):
             # An endpoint that ignores If-Match on GET; the listing saw the planned one just now.
             raise PreconditionFailedError(
@@ -105,4 +119,4 @@ async def _read(bucket: Bucket, row: Sequence[Any]) -> _Read:
         verdict = compare(first, sink.checksum())
         if verdict == "verified":
             break
-    return _Read(key, first.value, verdict)
+    return _Read(key, history, first.value, verdict)

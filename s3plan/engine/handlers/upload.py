@@ -23,11 +23,12 @@ from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.tree import Tree
-from s3plan.model.objects import Checksum, Kind, ObjectAttributes, Verdict
+from s3plan.model.objects import EMPTY, Checksum, Kind, ObjectAttributes, Verdict
 from s3plan.model.steps import Step, Upload
 from s3plan.rules.hashing import Hasher, hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
-from s3plan.store import Bucket
+from s3plan.rules.versioning import same_entry
+from s3plan.store import Bucket, Source
 from s3plan.tables import Database
 
 SMALL = 8 << 20
@@ -42,10 +43,10 @@ WORKERS = 16
 LIGHT = 1 << 20
 """Bytes up to which a body's memory is not counted: that many uploads always fit."""
 
-_ROWS = """
+_ROWS = f"""
     SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.parts, c.attributes, c.tags,
            c.grants
-    FROM items i LEFT JOIN catalogue c USING (key) ORDER BY i.n"""
+    FROM items i LEFT JOIN catalogue c ON {same_entry("i", "c", versions=False)} ORDER BY i.n"""  # noqa: S608
 
 _MD5: Kind = ("MD5", "")
 
@@ -53,8 +54,12 @@ _attributes = msgspec.json.Decoder(ObjectAttributes)
 _pairs = msgspec.json.Decoder(dict[str, str])
 
 
-class _Job(Struct, frozen=True):
-    """One file to put back."""
+class Job(Struct, frozen=True):
+    """One file to put back.
+
+    Where a bucket keeps versions it may be a delete marker; ``beneath`` counts the entries of its
+    key that are to lie below it, and ``is_stacked`` tells whether its key gets, or has, others.
+    """
 
     n: int
     key: str
@@ -62,9 +67,12 @@ class _Job(Struct, frozen=True):
     size: int
     evidence: Checksum | None
     attributes: ObjectAttributes
+    marker: bool = False
+    beneath: int = 0
+    is_stacked: bool = False
 
 
-class _Local(Struct, frozen=True):
+class Local(Struct, frozen=True):
     """A file's digests, and its bytes where they are few.
 
     ``whole`` is a checksum of the whole that S3 can be sent; it is the evidence where that is one.
@@ -104,8 +112,10 @@ class _FileSource:
                 yield bytes(chunk)
 
 
-class _Uploader:
+class Uploader:
     """One upload step."""
+
+    query = _ROWS
 
     def __init__(self, context: Context, step: Step, destination: Destination) -> None:
         self.context = context
@@ -121,7 +131,7 @@ class _Uploader:
     async def run(self) -> None:
         with self.context.tables() as database:
             await self.context.in_thread(self._load, database)
-            batches = database.batches(_ROWS)
+            batches = database.batches(self.query)
             while rows := await self.context.in_thread(next, batches, None):
                 jobs = [job for job in map(_job, rows) if self.state.of(job.n) not in SETTLED]
                 for start in range(0, len(jobs), RANGE):
@@ -132,12 +142,12 @@ class _Uploader:
         observe_catalogue(self.destination.tree, self.step.subject, database, attributes=True)
         load_items(self.context, self.step, database)
 
-    async def _range(self, jobs: list[_Job]) -> None:
+    async def _range(self, jobs: list[Job]) -> None:
         await self.context.intend(self.step, jobs[0].n, jobs[-1].n)
         pending = iter(jobs)
         await asyncio.gather(*[self._work(pending) for _ in range(min(WORKERS, len(jobs)))])
 
-    async def _work(self, jobs: Iterator[_Job]) -> None:
+    async def _work(self, jobs: Iterator[Job]) -> None:
         for job in jobs:
             if self.context.stopping:
                 return
@@ -148,7 +158,7 @@ class _Uploader:
             except StoreError as error:
                 self._problem(job, "failed", error.code, str(error))
 
-    async def _one(self, job: _Job) -> None:
+    async def _one(self, job: Job) -> None:
         if job.evidence is None:
             self._problem(
                 job,
@@ -192,17 +202,14 @@ class _Uploader:
         elif is_proven is not None:
             await self._look(job, local)
 
-    async def _put(self, job: _Job, local: _Local, *, if_none_match: bool) -> bool | None:
+    async def _put(self, job: Job, local: Local, *, if_none_match: bool) -> bool | None:
         """Make the object; whether the answer proves its content. None where the run stopped."""
         if job.size > sending.LARGEST_PUT:
-            sent = await self.sender.send(_large(job, local), if_none_match=if_none_match)
+            sent = await self.sender.send(large_file(job, local), if_none_match=if_none_match)
             return None if sent is None else sent.is_proven
-        body = (
-            local.data if local.data is not None else _FileSource(self.destination.tree, job.path)
-        )
         result = await self.bucket.put(
             job.key,
-            body,
+            self._body(job, local),
             size=job.size,
             attributes=job.attributes,
             content_md5=bytes.fromhex(local.md5.value),
@@ -212,12 +219,17 @@ class _Uploader:
         # An ETag that is its MD5, or its checksum.
         return result.etag == local.md5.value or local.whole in result.checksums
 
-    async def _look(self, job: _Job, local: _Local) -> None:
+    def _body(self, job: Job, local: Local) -> bytes | Source:
+        if local.data is not None:
+            return local.data
+        return _FileSource(self.destination.tree, job.path)
+
+    async def _look(self, job: Job, local: Local) -> None:
         """Settle an upload whose answer does not tell by looking; nothing there is a failure."""
         if not await self._settled(job, local):
             self._problem(job, "failed", "outcome-unknown", f"{job.key} is not in S3")
 
-    async def _settled(self, job: _Job, local: _Local) -> bool:
+    async def _settled(self, job: Job, local: Local) -> bool:
         """Compare the object under the key, by what it offers or by reading it.
 
         False where there is none.
@@ -227,7 +239,7 @@ class _Uploader:
         except NoSuchKeyError:
             return False
         if job.size > sending.LARGEST_PUT:
-            await self.sender.abandon(_large(job, local))
+            await self.sender.abandon(large_file(job, local))
         if verdict == "verified":
             self._uploaded(job)
         else:
@@ -239,7 +251,7 @@ class _Uploader:
             )
         return True
 
-    def _read(self, job: _Job, expected: Checksum) -> _Local | None:
+    def _read(self, job: Job, expected: Checksum) -> Local | None:
         """Hash the file, and hold it if it is small; runs on a disk thread."""
         # Of a file that is sent in parts S3 is told what it computes for any upload.
         in_parts = job.size > sending.LARGEST_PUT
@@ -248,15 +260,15 @@ class _Uploader:
         running = {kind: hasher(*kind) for kind in (expected.kind, whole, _MD5)}
         held: list[bytes] = []
         try:
-            if not job.path.endswith("/"):
+            if job.path and not job.path.endswith("/"):
                 self._feed(job, list(running.values()), held)
         except OSError:
             return None
         data = b"".join(held) if job.size <= SMALL else None
         digests = {kind: one.checksum() for kind, one in running.items()}
-        return _Local(digests[expected.kind], digests[whole], digests[_MD5], data)
+        return Local(digests[expected.kind], digests[whole], digests[_MD5], data)
 
-    def _feed(self, job: _Job, running: list[Hasher], held: list[bytes]) -> None:
+    def _feed(self, job: Job, running: list[Hasher], held: list[bytes]) -> None:
         with self.destination.tree.open_read(job.path, drop_cache=True) as file:
             for chunk in file.chunks():
                 for one in running:
@@ -264,10 +276,10 @@ class _Uploader:
                 if job.size <= SMALL:
                     held.append(bytes(chunk))
 
-    def _uploaded(self, job: _Job) -> None:
+    def _uploaded(self, job: Job) -> None:
         self.context.receive(self.step, "verified", [job.n], job.size, [job.key])
 
-    def _problem(self, job: _Job, outcome: str, reason: str, message: str) -> None:
+    def _problem(self, job: Job, outcome: str, reason: str, message: str) -> None:
         self.context.problem(
             self.step,
             job.n,
@@ -279,18 +291,25 @@ class _Uploader:
         )
 
 
-def _large(job: _Job, local: _Local) -> LargeFile:
+def large_file(job: Job, local: Local) -> LargeFile:
+    """What is sent in parts."""
     return LargeFile(job.n, job.key, job.path, job.size, job.attributes, local.whole)
 
 
 async def content_verdict(
-    bucket: Bucket, key: str, size: int, evidence: Checksum, md5: Checksum | None
+    bucket: Bucket,
+    key: str,
+    size: int,
+    evidence: Checksum,
+    md5: Checksum | None,
+    *,
+    version: str | None = None,
 ) -> Verdict:
-    """Whether the object under ``key`` has the content of those digests.
+    """Whether the object under ``key``, or that version of it, has the content of those digests.
 
     By what S3 offers of it where that can be compared, else by reading it. Raises NoSuchKeyError.
     """
-    head = await bucket.head(key)
+    head = await bucket.head(key, version=version)
     if head.size != size:
         return "mismatched"
     offered = evidence_of(head)
@@ -298,23 +317,29 @@ async def content_verdict(
         if offered is not None and local is not None and offered.kind == local.kind:
             return compare(offered, local)
     sink = HashSink(evidence.kind)
-    await bucket.get_to(key, sink, if_match=head.etag)
+    await bucket.get_to(key, sink, if_match=head.etag, version=version)
     return compare(evidence, sink.checksum())
 
 
-def _job(row: tuple[Any, ...]) -> _Job:
-    n, key, path, size, algorithm, value, parts, attributes, tags, grants = row
+def _job(row: tuple[Any, ...]) -> Job:
+    n, key, path, size, algorithm, value, parts, attributes, tags, grants, *stack = row
     if algorithm is None:
-        return _Job(n, key, path, size, None, ObjectAttributes())
+        # A folder marker that was left out has no file and no row: it is empty.
+        nothing = EMPTY if not path else None
+        return Job(n, key, path, size, nothing, ObjectAttributes(), *stack)
     known = _attributes.decode(attributes)
     if tags is not None:
         known = msgspec.structs.replace(known, tags=_pairs.decode(tags))
     if grants is not None:
         known = msgspec.structs.replace(known, grants=_pairs.decode(grants))
-    return _Job(n, key, path, size, Checksum(algorithm, value, parts), known)
+    return Job(n, key, path, size, Checksum(algorithm, value, parts), known, *stack)
 
 
 async def upload(context: Context, step: Step, action: Upload) -> None:
     """Run an upload step."""
-    await _Uploader(context, step, context.destination(action.destination)).run()
+    # Imported here, as it is built on this module.
+    from s3plan.engine.handlers.stacking import Stacker  # noqa: PLC0415
+
+    kind = Stacker if action.versions else Uploader
+    await kind(context, step, context.destination(action.destination)).run()
     context.check_stop()

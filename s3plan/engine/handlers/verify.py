@@ -7,9 +7,10 @@ of a second read) is added to the catalogue.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from s3plan.engine.attributes import know_attributes
 from s3plan.engine.context import Context, Destination
@@ -17,7 +18,7 @@ from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed, read_ev
 from s3plan.engine.freezing import freeze_standing
 from s3plan.engine.gate import Findings, look
 from s3plan.engine.handlers.second_read import read_again
-from s3plan.engine.probe import how_deletions_are_guarded
+from s3plan.engine.probe import guard_of
 from s3plan.engine.saving import save_configuration, takes_the_bucket
 from s3plan.engine.tally import VERDICTS, Tally, losses
 from s3plan.errors import StoreError
@@ -25,9 +26,10 @@ from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import GateReached
 from s3plan.model.journal import GateRecord, Loss
-from s3plan.model.local import CatalogueTags, FileStat
-from s3plan.model.objects import Checksum, ChecksumAlgorithm, Rung, Verdict
+from s3plan.model.local import NO_FILE, CatalogueTags, FileStat
+from s3plan.model.objects import EMPTY, Checksum, Rung, Verdict
 from s3plan.model.steps import Item, Step, Verify
+from s3plan.rules.versioning import same_entry
 from s3plan.tables import Database
 
 CHUNK_ITEMS = 1024
@@ -39,11 +41,12 @@ TAG_REQUESTS = 16
 # By ranges of keys, in the order of the worklist: one join of everything would take memory for
 # everything, and DuckDB skips the parts of the table that hold no key of the range.
 _RECORDED = """
-    SELECT key, algorithm, value, parts, verdict, rung, device, inode, size, mtime_ns
+    SELECT key, history, algorithm, value, parts, verdict, rung, device, inode, size, mtime_ns
     FROM catalogue WHERE key BETWEEN ? AND ?"""
 
 _TAGS_UNKNOWN = """
-    SELECT i.key FROM items i JOIN catalogue c USING (key) WHERE NOT c.tags_known ORDER BY i.n"""
+    SELECT i.key, i.version_id, i.history FROM items i JOIN catalogue c ON {same}
+    WHERE NOT c.tags_known ORDER BY i.n"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,24 @@ async def verify(context: Context, step: Step, action: Verify) -> GateRecord:
             uncarried = await know_attributes(context, step, action, database)
             if action.second_read is not False:
                 destination = context.destination(action.destination)
-                await read_again(context, step, database, destination)
+                await read_again(
+                    context, step, database, destination, versions=bool(action.versions)
+                )
         tally, evidence = await _make_evidence(
             context, step, action, database, configuration, uncarried
         )
     await context.sync()
     return await _record(
-        context, step, findings, tally, evidence, tags_problem, configuration, uncarried, frozen
+        context,
+        step,
+        action,
+        findings,
+        tally,
+        evidence,
+        tags_problem,
+        configuration,
+        uncarried,
+        frozen,
     )
 
 
@@ -129,27 +143,23 @@ async def _make_evidence(
 def _take(database: Database, items: Iterator[Item]) -> list[_Expected]:
     """The next items of the worklist; those that the catalogue does not know are left out."""
     while chunk := list(islice(items, CHUNK_ITEMS)):
-        recorded = {
-            row[0]: row[1:] for row in database.rows(_RECORDED, [chunk[0].key, chunk[-1].key])
-        }
-        known = [_expected(item, *recorded[item.key]) for item in chunk if item.key in recorded]
+        rows = database.rows(_RECORDED, [chunk[0].key, chunk[-1].key])
+        recorded = {(key, history): row for key, history, *row in rows}
+        known = [
+            _expected(item, recorded.get((item.key, item.history), ()))
+            for item in chunk
+            if (item.key, item.history) in recorded or (not item.path and not item.marker)
+        ]
         if known:
             return known
     return []
 
 
-def _expected(
-    item: Item,
-    algorithm: ChecksumAlgorithm,
-    value: str,
-    parts: str,
-    verdict: Verdict,
-    rung: Rung,
-    device: int,
-    inode: int,
-    size: int,
-    mtime_ns: int,
-) -> _Expected:
+def _expected(item: Item, row: Sequence[Any] = ()) -> _Expected:
+    """A delete marker that is written down, and a folder marker of no bytes, are all there is."""
+    if not item.path:
+        return _Expected(item, EMPTY, "verified", "etag", NO_FILE)
+    algorithm, value, parts, verdict, rung, device, inode, size, mtime_ns = row
     file = recorded_stat(device, inode, size, mtime_ns)
     return _Expected(item, Checksum(algorithm, value, parts), verdict, rung, file)
 
@@ -164,9 +174,10 @@ def _examine(
     lines: list[EvidenceLine] = []
     for expected in chunk:
         item, checksum = expected.item, expected.checksum
-        marker = item.path.endswith("/")
-        trusted = not action.read_back and destination.tree.stat(item.path) == expected.file
-        if marker or trusted:
+        nothing_to_read = not item.path or item.path.endswith("/")
+        if nothing_to_read or (
+            not action.read_back and destination.tree.stat(item.path) == expected.file
+        ):
             verdict, found, file = expected.verdict, checksum, expected.file
         else:
             # A file that is gone or cannot be read has an empty digest, which equals nothing.
@@ -190,17 +201,19 @@ async def _know_tags(
     destination = context.destination(action.destination)
     await context.catalogue(destination, step.subject)
     bucket = context.bucket(step)
-    keys = database.batches(_TAGS_UNKNOWN)
+    same = same_entry("i", "c", versions=bool(action.versions))
+    keys = database.batches(_TAGS_UNKNOWN.format(same=same))
     gate = asyncio.Semaphore(TAG_REQUESTS)
 
-    async def ask(key: str) -> CatalogueTags:
+    async def ask(key: str, version: str | None, history: str | None) -> CatalogueTags:
         async with gate:
-            return CatalogueTags(key=key, tags=await bucket.tags(key), run=context.run.id)
+            tags = await bucket.tags(key, version=version)
+            return CatalogueTags(key=key, tags=tags, run=context.run.id, version_id=history)
 
     while batch := await context.in_thread(next, keys, None):
         context.check_stop()
         try:
-            records = await asyncio.gather(*[ask(key) for (key,) in batch])
+            records = await asyncio.gather(*[ask(*row) for row in batch])
         except StoreError as error:
             return f"the tags of objects cannot be read, so deletion would lose them: {error}"
         await context.in_thread(destination.record, step.subject, records)
@@ -210,6 +223,7 @@ async def _know_tags(
 async def _record(
     context: Context,
     step: Step,
+    action: Verify,
     findings: Findings,
     tally: Tally,
     evidence: Sealed,
@@ -228,7 +242,7 @@ async def _record(
         problems.append(unverifiable.sentence("not verified by content"))
     if tags_problem:
         problems.append(tags_problem)
-    deleting = how_deletions_are_guarded(context.capabilities) if gated else ""
+    deleting = guard_of(context.capabilities, versions=bool(action.versions)) if gated else ""
     figures = {**findings.figures, **tally.figures()}
     passes = findings.passes and not mismatched.items and tags_problem is None
     record = GateRecord(
@@ -271,6 +285,7 @@ def _still_there(context: Context, step: Step, action: Verify, gate: GateRecord)
     lines = read_evidence(context.run.evidence(step.id), context.plan.digest, gate)
     items = context.plan.items(step.id)
     return all(
-        line.key == item.key and (item.path.endswith("/") or tree.stat(item.path) == line.file)
+        line.key == item.key
+        and (not item.path or item.path.endswith("/") or tree.stat(item.path) == line.file)
         for item, line in zip(items, lines, strict=True)
     )

@@ -27,26 +27,29 @@ from s3plan.model.objects import Checksum
 from s3plan.model.steps import Totals
 from s3plan.model.verification import BucketFigures, TreeFault, TreeProblem
 from s3plan.rules.naming import encode_key
+from s3plan.rules.versioning import versions_root
 from s3plan.tables import Database
 
 Observer = Callable[[AnyEvent], None]
 
 _TOTALS = """
     SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM catalogue
-    WHERE destination = ? AND bucket = ?"""
+    WHERE destination = ? AND bucket = ? AND path IS NOT NULL"""
 
 # By path: neighbours in a directory are often neighbours on the disk.
 _FILES = """
     SELECT key, path, size, algorithm, value, parts, verdict, checksums FROM catalogue
-    WHERE destination = ? AND bucket = ? ORDER BY path"""
+    WHERE destination = ? AND bucket = ? AND path IS NOT NULL ORDER BY path"""
 
 # Most keys are their own paths, and so show where the bucket's directory begins.
 _ROOTS = """
     SELECT DISTINCT left(path, greatest(length(path) - length(key) - 1, 0)) FROM catalogue
-    WHERE destination = ? AND bucket = ? AND ends_with('/' || path, '/' || key)"""
+    WHERE destination = ? AND bucket = ? AND history IS NULL
+        AND ends_with('/' || path, '/' || key)"""
 
 _ENCODED = """
-    SELECT key, path, size FROM catalogue WHERE destination = ? AND bucket = ?"""
+    SELECT key, path, size FROM catalogue
+    WHERE destination = ? AND bucket = ? AND history IS NULL"""
 
 _checksums = msgspec.json.Decoder(tuple[Checksum, ...])
 
@@ -196,7 +199,7 @@ class _Verification:
         known = self.claim.root
         roots = [known] if known is not None else roots_of(self.database, *self._bound)
         self.database.execute("DELETE FROM tree")
-        for root in roots:
+        for root in (*roots, versions_root(self.claim.bucket)):
             observe_tree(self.tree, root, self.database)
         for path in extra_files(self.database, self.claim.ignore):
             self._problem("extra", "", path, "nothing", "a file")

@@ -132,6 +132,17 @@ class EvacuationSpec(Fields):
     verify: VerifyFields = Field(
         default_factory=VerifyFields, description="What is compared before anything is deleted."
     )
+    versions: Literal["refuse", "current", "all"] = Field(
+        "refuse",
+        description="What of a bucket that keeps versions: refuse to delete where there are "
+        "noncurrent versions or delete markers; current: give these up behind an approval of "
+        "their own; all: download every version, and delete and put back all of them.",
+    )
+    markers: Literal["keep", "skip"] = Field(
+        "keep",
+        description="Zero-byte keys that end in /: keep makes directories of them; skip leaves "
+        "them in S3, and deletes them unread, as listed.",
+    )
     delete: Literal["never", "afterVerification"] = Field(
         "never", description="Whether verified objects are deleted from S3, behind an approval."
     )
@@ -139,6 +150,11 @@ class EvacuationSpec(Fields):
         False,
         description="Whether the bucket goes too once it is empty; needs delete: "
         "afterVerification and no select.",
+    )
+    abandoned_after: Moment = Field(
+        "7d",
+        description="Incomplete multipart uploads to which nothing was added since are aborted "
+        "before the bucket is deleted; younger ones hold its deletion. As olderThan.",
     )
     parallel_buckets: int = Field(
         1,

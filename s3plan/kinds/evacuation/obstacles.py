@@ -15,6 +15,10 @@ from s3plan.model.local import CatalogueHeader
 from s3plan.model.plan import Target
 from s3plan.rules.classes import is_directory_bucket
 
+LARGEST_STACKED = 5 * 1024**3
+"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html).
+Larger files go up in parts, for hours, in which nobody may write to the key."""
+
 NAMED = 10
 """Keys that one problem names; it counts all."""
 
@@ -39,14 +43,72 @@ def bucket_obstacles(
             found="a requester-pays bucket",
             next_step="set it, or leave the bucket out with buckets.exclude",
         )
-    if delete and facts.versioning != "never":
+    versioning = facts.configuration.get("versioning")
+    if delete and isinstance(versioning, dict) and versioning.get("MFADelete") == "Enabled":
+        # DeleteObjects would be refused as a whole, at the very end
+        # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiFactorAuthenticationDelete.html).
         yield PlanningError(
-            "a bucket with versions cannot be emptied by this version of s3plan",
+            "versions of the bucket can be deleted only with an MFA device (MFA delete)",
             address=address,
-            expected="a bucket whose versioning was never enabled",
-            found=f"versioning {facts.versioning}: deleting hides objects or leaves old versions",
-            next_step="use delete: never for it, or leave it out with buckets.exclude",
+            expected="a bucket without MFA delete",
+            found="MFA delete enabled",
+            next_step="have the root user disable MFA delete, or use delete: never",
         )
+
+
+def history_obstacles(work: Workspace) -> Iterator[PlanningError]:
+    """Noncurrent versions and delete markers, where nobody said what shall become of them."""
+    yield from _found(
+        work,
+        "SELECT key || CASE WHEN marker THEN ' (delete marker ' ELSE ' (version ' END"
+        " || version_id || ')' FROM evacuation_lost ORDER BY key, newer DESC",
+        what="noncurrent versions and delete markers would be left behind, or lost",
+        address=f"s3://{work.bucket}",
+        expected="a bucket that holds current versions only",
+        next_step="say versions: all to take them along, or versions: current to give them up"
+        " behind an approval of their own (--approve-loss)",
+    )
+
+
+def stack_obstacles(work: Workspace) -> Iterator[PlanningError]:
+    """What cannot be put back where a key has several versions."""
+    yield from _found(
+        work,
+        "SELECT key || ' (version ' || version_id || ', ' || size || ' bytes)'"
+        " FROM evacuation_objects WHERE size > $largest"
+        " AND key IN (SELECT key FROM evacuation_objects WHERE newer > 0) ORDER BY key",
+        values={"largest": LARGEST_STACKED},
+        what="versions are too large to be put back on top of others, so they are not deleted",
+        address=f"s3://{work.bucket}",
+        expected=f"at most {LARGEST_STACKED} bytes where a key has several versions",
+        next_step="use versions: current, or delete: never",
+    )
+    yield from _found(
+        work,
+        "SELECT key || ' (version ' || version_id || ', ' || archived || ')'"
+        " FROM evacuation_objects WHERE history IS NOT NULL AND archived IS NOT NULL"
+        " AND state = 'download' ORDER BY key",
+        what="noncurrent versions are archived, which only current ones are restored from",
+        address=f"s3://{work.bucket}",
+        expected="noncurrent versions that can be read",
+        next_step="restore them by hand, or use versions: current",
+    )
+
+
+def lock_obstacles(work: Workspace) -> Iterator[PlanningError]:
+    """Versions that S3 refuses to delete, whoever asks or but for a permission of its own."""
+    yield from _found(
+        work,
+        "SELECT key || ' (version ' || version_id || ': ' || lock || ')' FROM locks l"
+        " WHERE bucket = $bucket AND EXISTS (SELECT 1 FROM listing o WHERE o.bucket = l.bucket"
+        " AND o.key = l.key AND o.version_id = l.version_id"
+        " UNION ALL SELECT 1 FROM evacuation_lost e WHERE e.key = l.key"
+        " AND e.version_id = l.version_id) ORDER BY key",
+        what="versions are under Object Lock and cannot be deleted",
+        address=f"s3://{work.bucket}",
+        expected="versions without retention and legal hold",
+        next_step="wait until they may be deleted, or use delete: never",
+    )
 
 
 def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
@@ -133,7 +195,7 @@ def object_obstacles(work: Workspace) -> Iterator[PlanningError]:
     yield from _found(
         work,
         "SELECT path FROM catalogue WHERE destination = $destination AND bucket = $bucket"
-        " AND NOT starts_with(path, $root) ORDER BY path",
+        " AND history IS NULL AND NOT starts_with(path, $root) ORDER BY path",
         what="the catalogue has files of this bucket elsewhere",
         address=work.destination,
         expected=f"files below {work.root or 'the destination'}, as destination.layout says",

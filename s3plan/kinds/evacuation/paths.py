@@ -10,9 +10,16 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from s3plan.errors import PlanningError
-from s3plan.kinds.evacuation.workspace import DIRECTORIES, FOLDS, PATHS, Workspace
+from s3plan.kinds.evacuation.workspace import (
+    DIRECTORIES,
+    FOLDS,
+    PATHS,
+    VERSION_PATHS,
+    Workspace,
+)
 from s3plan.rules.collisions import resolve_collisions
 from s3plan.rules.naming import PLAIN_PATTERN, encode_key, fold
+from s3plan.rules.versioning import version_path
 from s3plan.tables import TableDef
 
 _BATCH = 10_000
@@ -25,10 +32,12 @@ _NAMES = f"""
         AS folded
     FROM (
         SELECT key, path, known_path IS NOT NULL AS known FROM evacuation_placed
+        WHERE history IS NULL AND path <> ''
         UNION ALL
         SELECT c.key, c.path, true FROM catalogue c
-        WHERE c.destination = $destination AND c.bucket = $bucket
-          AND NOT EXISTS (SELECT 1 FROM evacuation_placed o WHERE o.key = c.key)
+        WHERE c.destination = $destination AND c.bucket = $bucket AND c.history IS NULL
+          AND NOT EXISTS (
+            SELECT 1 FROM evacuation_placed o WHERE o.key = c.key AND o.history IS NULL)
     )
 """  # noqa: S608 - made of this module's constants; values are bound
 
@@ -75,6 +84,8 @@ _COLLIDING = f"""
 
 def assign_paths(work: Workspace) -> None:
     """Fill the ``path`` of every row of ``evacuation_placed`` that has none."""
+    if work.versions:
+        _place_versions(work)
     work.execute(
         """
         UPDATE evacuation_placed SET path = $root || key
@@ -113,7 +124,26 @@ def _place(work: Workspace, pairs: Iterable[tuple[str, str]]) -> None:
     work.execute(
         """
         UPDATE evacuation_placed SET path = p.path FROM evacuation_paths p
-        WHERE evacuation_placed.key = p.key
+        WHERE evacuation_placed.key = p.key AND evacuation_placed.history IS NULL
+        """
+    )
+
+
+def _place_versions(work: Workspace) -> None:
+    """Give noncurrent versions their paths, which collide with nothing (rules.versioning)."""
+    rows = work.rows(
+        "SELECT key, history FROM evacuation_placed WHERE path IS NULL AND history IS NOT NULL"
+    )
+    work.empty(VERSION_PATHS)
+    _fill(
+        work,
+        VERSION_PATHS,
+        ((key, version, version_path(work.bucket, key, version)) for key, version in rows),
+    )
+    work.execute(
+        """
+        UPDATE evacuation_placed SET path = p.path FROM evacuation_version_paths p
+        WHERE evacuation_placed.key = p.key AND evacuation_placed.history = p.history
         """
     )
 
@@ -141,10 +171,8 @@ def _colliding(work: Workspace) -> bool:
     return bool(count)
 
 
-def _fill(work: Workspace, table: TableDef, pairs: Iterable[tuple[str, str]]) -> None:
-    iterator: Iterator[tuple[str, str]] = iter(pairs)
-    first, second = (column.name for column in table.columns)
+def _fill(work: Workspace, table: TableDef, rows: Iterable[tuple[str, ...]]) -> None:
+    iterator: Iterator[tuple[str, ...]] = iter(rows)
+    names = [column.name for column in table.columns]
     while batch := list(islice(iterator, _BATCH)):
-        work.database.append(
-            table, {first: [left for left, _ in batch], second: [right for _, right in batch]}
-        )
+        work.database.append(table, dict(zip(names, zip(*batch, strict=True), strict=True)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from msgspec import UNSET, UnsetType
+
 from s3plan.errors import PlanningError, ProblemsError
 from s3plan.kinds.evacuation.difference import find_differences, find_retained
 from s3plan.kinds.evacuation.freeze import freeze_obstacles
@@ -17,20 +19,25 @@ from s3plan.kinds.evacuation.manifest import (
 from s3plan.kinds.evacuation.obstacles import (
     bucket_obstacles,
     catalogue_obstacles,
+    history_obstacles,
+    lock_obstacles,
     no_such_bucket,
     object_obstacles,
     retained_obstacles,
     sealed_obstacles,
+    stack_obstacles,
 )
 from s3plan.kinds.evacuation.steps import steps_of
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.model.steps import (
+    AbortUploads,
     AnyAction,
     Configure,
     Delete,
     DeleteBucket,
     Download,
+    Kept,
     Restore,
     Verify,
 )
@@ -55,6 +62,8 @@ class Evacuation:
             destination=destination_path(spec, manifest.directory),
             layout=spec.destination.layout,
             prefix=spec.select.prefix if spec.select else "",
+            versions=_asks_for_versions(spec),
+            deletes=spec.delete == "afterVerification",
             filters=manifest.filters,
             inventory=spec.verify.inventory,
             ignore=spec.verify.ignore,
@@ -64,13 +73,16 @@ class Evacuation:
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
         """Copies to the disk and, where asked for, deletions."""
         spec = _spec(manifest)
-        actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), Verify("", "")]
+        # Which buckets keep versions is not known here: who says nothing of them, has none.
+        versions: Kept | UnsetType = UNSET if spec.versions == "refuse" else "enabled"
+        verify = Verify("", "", versions=versions)
+        actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), verify]
         if spec.freeze == "policy":
             actions.append(Configure("policy", probe=("list", "get")))
         if spec.delete == "afterVerification":
-            actions.append(Delete(""))
+            actions.append(Delete("", versions=versions))
         if spec.delete_bucket:
-            actions.append(DeleteBucket("", "."))
+            actions += [AbortUploads(""), DeleteBucket("", ".", versions=versions)]
         yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
@@ -102,8 +114,16 @@ class Evacuation:
         bucket: str,
         observed: Observed,
     ) -> list[StepDraft]:
-        work = Workspace(observed.database, destination, scope.root(bucket), bucket, scope.prefix)
         facts = observed.facts.get(bucket)
+        work = Workspace(
+            observed.database,
+            destination,
+            scope.root(bucket),
+            bucket,
+            scope.prefix,
+            # A bucket that is gone has no versions left that a listing could tell of.
+            versions=facts is None or (scope.versions and facts.versioning != "never"),
+        )
         catalogue = observed.catalogues.get(destination, {}).get(bucket)
         foreign = (
             list(catalogue_obstacles(catalogue.header, observed.target, destination))
@@ -129,12 +149,27 @@ class Evacuation:
         problems += retained_obstacles(work)
         select = selection(spec, observed.now)
         try:
-            find_differences(work, select)
+            find_differences(
+                work,
+                select,
+                all_versions=spec.versions == "all",
+                skip_markers=spec.markers == "skip",
+            )
             problems += object_obstacles(work)
+            if spec.versions == "refuse" and delete:
+                problems += history_obstacles(work)
+            if work.versions and delete:
+                problems += stack_obstacles(work)
+            problems += lock_obstacles(work)
         except PlanningError as error:
             problems.append(error)
         _refuse(bucket, problems)
         return steps_of(work, spec, select, facts, observed)
+
+
+def _asks_for_versions(spec: EvacuationSpec) -> bool:
+    """Deleting an object says nothing of its versions; a copy of objects alone needs none."""
+    return spec.delete == "afterVerification" or spec.versions == "all"
 
 
 def _refuse(bucket: str, problems: list[PlanningError]) -> None:

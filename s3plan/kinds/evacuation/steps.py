@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, UnsetType, structs
 
 from s3plan.errors import ProblemsError
-from s3plan.inventory.annotations import Annotated
 from s3plan.kinds.evacuation.attributes import (
     asked_attributes,
     deletion_warnings,
     verification_notes,
 )
 from s3plan.kinds.evacuation.freeze import freezing, thawing
+from s3plan.kinds.evacuation.leftovers import abort_drafts, upload_warnings
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
 from s3plan.kinds.evacuation.restores import (
     Archived,
@@ -25,6 +25,7 @@ from s3plan.kinds.evacuation.restores import (
 )
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Observed
+from s3plan.kinds.quantities import parse_moment
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import (
     AnyAction,
@@ -33,6 +34,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     Download,
     Gate,
+    Kept,
     Need,
     Restore,
     Select,
@@ -42,24 +44,49 @@ from s3plan.model.steps import (
 from s3plan.plan import StepDraft, step_id
 from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
 from s3plan.rules.bucketdocuments import NOT_PUT, is_default, lost
+from s3plan.rules.counting import counted
 
 # row_number() over nothing counts rows as they come, without gathering them: a third of the time
 # and of the memory. They come as the subquery orders them (DuckDB's preserve_insertion_order); a
 # test holds that for more rows than one thread takes.
 _ITEMS = """
-    INSERT INTO items
-    SELECT $step, row_number() OVER () - 1, * FROM (
+    INSERT INTO items BY NAME
+    SELECT $step AS step, row_number() OVER () - 1 AS n, * FROM (
         SELECT key, path, size, etag, modified, storage_class, checksum
-        FROM evacuation_objects WHERE CASE $which
-            WHEN 'readable' THEN state = 'download' AND archived IS NULL
-            WHEN 'archived' THEN state = 'download' AND archived IS NOT NULL
-            ELSE true END
+        FROM evacuation_objects WHERE {which}
         ORDER BY key
     )
 """
 
 Which = Literal["readable", "archived", "all"]
 """What a worklist is of: objects to download that can be read, that must be restored; or all."""
+
+_WHICH: dict[Which, str] = {
+    "readable": "state = 'download' AND archived IS NULL",
+    "archived": "state = 'download' AND archived IS NOT NULL",
+    "all": "true",
+}
+# Oldest first: what a key holds now goes last, so that nobody reads an older version meanwhile, and
+# what is put back lies in its order.
+_VERSIONS = """
+    INSERT INTO items BY NAME
+    SELECT $step AS step, row_number() OVER () - 1 AS n, * FROM (
+        SELECT key, path, size, etag, modified, storage_class, checksum,
+            version_id, newer, marker, history
+        FROM evacuation_objects WHERE {which}
+        ORDER BY key, newer DESC
+    )
+"""
+
+_LOST = """
+    INSERT INTO items BY NAME
+    SELECT $step AS step, row_number() OVER () - 1 AS n, * FROM (
+        SELECT key, '' AS path, size, etag, modified, storage_class, checksum,
+            version_id, newer, marker, history
+        FROM evacuation_lost
+        ORDER BY key, newer DESC
+    )
+"""
 
 
 def steps_of(
@@ -84,18 +111,19 @@ def steps_of(
         drafts += _restore(work, spec, archived, missing, observed)
     if missing.items > frozen.items:
         readable = Totals(missing.items - frozen.items, missing.bytes - frozen.bytes)
-        drafts.append(_download(work, readable, facts, delete=delete))
+        drafts.append(_download(work, readable, facts))
     if archived:
         drafts.append(restored_draft(work, drafts[0], frozen))
-    if missing.items or (delete and (all_objects.items or spec.delete_bucket)):
+    losing = delete and work.versions and spec.versions == "current" and has_history(work)
+    if missing.items or (delete and (all_objects.items or losing or spec.delete_bucket)):
         if spec.freeze == "policy" and delete:
             drafts += freezing(facts, drafts)
         annotated = observed.annotated.get(work.bucket)
         asked = asked_attributes(facts, annotated) if delete else ()
-        verify = _verify(work, spec, select, all_objects, drafts, asked)
+        verify = _verify(work, spec, select, facts, all_objects, drafts, asked)
         drafts.append(verify)
         if delete:
-            drafts += _deletions(work, spec, facts, all_objects, verify, annotated)
+            drafts += _deletions(work, spec, facts, all_objects, verify, observed)
         if spec.freeze == "policy" and delete and not spec.delete_bucket:
             drafts += thawing(facts, drafts)
     return drafts
@@ -119,11 +147,11 @@ def _restore(
     return [draft]
 
 
-def _download(work: Workspace, totals: Totals, facts: BucketFacts, *, delete: bool) -> StepDraft:
+def _download(work: Workspace, totals: Totals, facts: BucketFacts) -> StepDraft:
     action = Download(work.destination)
     identity = _fill(work, action, "readable")
     warnings: tuple[str, ...] = ()
-    if facts.versioning != "never" and not delete:
+    if facts.versioning != "never" and not work.versions:
         warnings = (
             f"The bucket has versioning {facts.versioning}: only current versions are downloaded.",
         )
@@ -132,7 +160,7 @@ def _download(work: Workspace, totals: Totals, facts: BucketFacts, *, delete: bo
         work.bucket,
         reversibility="free",
         undo="Files that are still as written are removed, where their objects are still in S3.",
-        reason=f"{_objects(totals)} of {work.bucket} not yet in {work.destination}.",
+        reason=f"{_entries(work)} of {work.bucket} not yet in {work.destination}.",
         worklist=identity,
         seconds=transfer_seconds(totals),
         warnings=warnings,
@@ -143,6 +171,7 @@ def _verify(
     work: Workspace,
     spec: EvacuationSpec,
     select: Select | None,
+    facts: BucketFacts,
     totals: Totals,
     before: list[StepDraft],
     asked: tuple[Attribute, ...],
@@ -157,7 +186,15 @@ def _verify(
         select=select,
         second_read=UNSET if spec.verify.second_read else False,
         attributes=asked or UNSET,
+        versions=_kept(work, facts),
     )
+    warnings: tuple[str, ...] = ()
+    (skipped,) = work.row("SELECT count(*) FROM evacuation_objects WHERE state = 'skipped'")
+    if skipped:
+        warnings = (
+            f"{counted(skipped, 'folder marker')} (zero-byte keys that end in /): not downloaded,"
+            " as markers: skip says. Their metadata and tags are not kept.",
+        )
     shared = before[0].worklist if before and _same_worklist(work) else None
     return StepDraft(
         action,
@@ -171,7 +208,7 @@ def _verify(
         needs=tuple(Need(draft.id) for draft in before if not isinstance(draft.action, Restore)),
         worklist=shared or _fill(work, action, "all"),
         seconds=verify_seconds(totals, read_back=delete),
-        warnings=verification_notes(asked),
+        warnings=(*warnings, *verification_notes(asked)),
     )
 
 
@@ -181,35 +218,29 @@ def _deletions(
     facts: BucketFacts,
     totals: Totals,
     verify: StepDraft,
-    annotated: Annotated | None,
+    observed: Observed,
 ) -> list[StepDraft]:
     gate = Gate("approve-delete", work.bucket, verify.id)
     drafts: list[StepDraft] = []
+    if work.versions and spec.versions == "current" and has_history(work):
+        drafts.append(_loss(work, facts, verify))
     if totals.items:
-        drafts.append(
-            StepDraft(
-                Delete(work.destination),
-                work.bucket,
-                reversibility="costs",
-                undo="Objects are uploaded again from the verified files, with their metadata,"
-                " tags and class; their dates are new.",
-                reason="The manifest says delete: afterVerification.",
-                needs=(Need(verify.id),),
-                gate=gate,
-                worklist=verify.worklist,
-                seconds=delete_seconds(totals),
-                warnings=(
-                    "Where the endpoint does not honour conditional deletes, an object written"
-                    " between the last look and its deletion is lost.",
-                    *deletion_warnings(annotated),
-                ),
-            )
-        )
+        before = drafts[-1] if drafts else verify
+        notes = deletion_warnings(observed.annotated.get(work.bucket))
+        drafts.append(_delete(work, spec, facts, totals, verify.worklist, before, gate, notes))
     if spec.delete_bucket:
+        since = parse_moment(spec.abandoned_after, observed.now)
+        needs = (Need((drafts[-1] if drafts else verify).id),)
+        drafts += abort_drafts(work, since, needs, gate)
+        hidden = work.bucket in observed.hidden_uploads
         drafts.append(
             StepDraft(
                 DeleteBucket(
-                    facts.region, work.destination, _unsaved(facts), _saved(facts) or UNSET
+                    facts.region,
+                    work.destination,
+                    _unsaved(facts),
+                    _saved(facts) or UNSET,
+                    _kept(work, facts),
                 ),
                 work.bucket,
                 reversibility="until",
@@ -223,16 +254,102 @@ def _deletions(
                 warnings=(
                     "After the deletion anybody may take the name, and receive what is still"
                     " sent to it.",
+                    *upload_warnings(work, since, hidden=hidden),
                 ),
             )
         )
     return drafts
 
 
+def _delete(
+    work: Workspace,
+    spec: EvacuationSpec,
+    facts: BucketFacts,
+    totals: Totals,
+    worklist: str | None,
+    before: StepDraft,
+    gate: Gate,
+    notes: tuple[str, ...],
+) -> StepDraft:
+    action = Delete(work.destination, versions=_kept(work, facts))
+    undo = (
+        "Objects are uploaded again from the verified files, with their metadata, tags and class;"
+        " their dates are new."
+    )
+    warnings: tuple[str, ...] = (
+        "Where the endpoint does not honour conditional deletes, an object written between the last"
+        " look and its deletion is lost.",
+    )
+    if work.versions:
+        undo = (
+            "Versions and delete markers are put back oldest first from the verified files, with"
+            " their metadata, tags and class; their dates and version ids are new."
+        )
+        warnings = ()
+    if work.versions and facts.versioning == "suspended" and spec.versions == "all":
+        warnings = (
+            "Versioning is suspended: rollback enables it until all versions are back. A version"
+            " with the id null gets an id like the others.",
+        )
+    return StepDraft(
+        action,
+        work.bucket,
+        reversibility="costs",
+        undo=undo,
+        reason="The manifest says delete: afterVerification.",
+        needs=(Need(before.id),),
+        gate=gate,
+        worklist=worklist,
+        seconds=delete_seconds(totals),
+        warnings=(*warnings, *notes),
+    )
+
+
+def _loss(work: Workspace, facts: BucketFacts, verify: StepDraft) -> StepDraft:
+    """What the objects were before, and no copy is made of; gone before the objects go.
+
+    The other way round, what is deleted would show what it was before.
+    """
+    action = Delete(work.destination, versions=_kept(work, facts), lost=True)
+    identity = step_id(action, work.bucket)
+    work.execute(_LOST, step=identity)
+    items, size, markers = work.row(
+        "SELECT count(*), CAST(sum(size) AS BIGINT), count(*) FILTER (WHERE marker)"
+        " FROM evacuation_lost"
+    )
+    return StepDraft(
+        action,
+        work.bucket,
+        reversibility="never",
+        undo="Cannot be undone: there is no copy of them.",
+        reason="The manifest says versions: current, so"
+        f" {counted(items - markers, 'noncurrent version')}"
+        f" and {counted(markers, 'delete marker')} are given up.",
+        needs=(Need(verify.id),),
+        gate=Gate("approve-loss", work.bucket, verify.id),
+        worklist=identity,
+        seconds=delete_seconds(Totals(items, size)),
+    )
+
+
+def has_history(work: Workspace) -> bool:
+    """Whether the bucket has noncurrent versions or delete markers that are not taken along."""
+    (count,) = work.row("SELECT count(*) FROM evacuation_lost")
+    return bool(count)
+
+
+def _kept(work: Workspace, facts: BucketFacts) -> Kept | UnsetType:
+    """How the bucket keeps versions, where that is any of the plan's business."""
+    if not work.versions or facts.versioning == "never":
+        return UNSET
+    return facts.versioning
+
+
 def _fill(work: Workspace, action: AnyAction, which: Which) -> str:
     """Write the rows of a step's own worklist; its id."""
     identity = step_id(action, work.bucket)
-    work.execute(_ITEMS, step=identity, which=which)
+    query = _VERSIONS if work.versions else _ITEMS
+    work.execute(query.format(which=_WHICH[which]), step=identity)
     return identity
 
 
@@ -272,5 +389,15 @@ def _unsaved(facts: BucketFacts) -> tuple[str, ...]:
     return tuple(sorted([*filter(None, gone), *hidden]))
 
 
-def _objects(totals: Totals) -> str:
-    return "1 object" if totals.items == 1 else f"{totals.items:,} objects"
+def _entries(work: Workspace) -> str:
+    """What is to be downloaded, in words."""
+    objects, versions, markers = work.row(
+        "SELECT count(*) FILTER (WHERE history IS NULL),"
+        " count(*) FILTER (WHERE history IS NOT NULL AND NOT marker),"
+        " count(*) FILTER (WHERE marker) FROM evacuation_objects"
+        " WHERE state = 'download' AND archived IS NULL"
+    )
+    told = [counted(objects, "object")]
+    told += [counted(versions, "noncurrent version")] if versions else []
+    told += [counted(markers, "delete marker")] if markers else []
+    return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else told[0]

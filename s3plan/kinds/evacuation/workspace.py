@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from s3plan.rules.versioning import same_entry
 from s3plan.tables import Column, Database, TableDef
 
 DIRECTORIES = TableDef(
@@ -19,19 +20,32 @@ DIRECTORIES = TableDef(
 PATHS = TableDef("evacuation_paths", (Column("key"), Column("path")))
 """Paths that Python worked out, on their way into the table of objects or names."""
 
+VERSION_PATHS = TableDef(
+    "evacuation_version_paths", (Column("key"), Column("history"), Column("path"))
+)
+"""Paths of noncurrent versions, on their way into the table of objects."""
+
 FOLDS = TableDef("evacuation_folds", (Column("path"), Column("folded")))
 """Comparison forms that Python worked out, of paths that are not ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One bucket's planning. ``root`` is its directory below ``destination``, without a slash."""
+    """One bucket's planning. ``root`` is its directory below ``destination``, without a slash.
+
+    With ``versions`` its listing holds every version and delete marker.
+    """
 
     database: Database
     destination: str
     root: str
     bucket: str
     prefix: str
+    versions: bool = False
+
+    def same(self, left: str, right: str) -> str:
+        """SQL that joins rows of the same object or version."""
+        return same_entry(left, right, versions=self.versions)
 
     def create(self, table: str, query: str, **values: object) -> None:
         """Make ``table`` of a query's rows; ``$destination``, ``$root`` ... are bound in it."""
