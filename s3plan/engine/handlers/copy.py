@@ -63,6 +63,15 @@ class _Refused(Exception):
         self.code = code
 
 
+class _Begun(Struct, frozen=True):
+    """An item whose intent is durable, and what was at its source and at its new key."""
+
+    item: Item
+    source: Seen | None
+    target: Seen | None
+    stranger: bool
+
+
 class _Made(Struct, frozen=True):
     """A copy whose content was proved, and whether a stranger had made it before."""
 
@@ -89,16 +98,45 @@ class _Copier:
         self.made: list[_Made] = []
 
     async def run(self) -> None:
+        """Ranges are looked at and begun while those before them are copied, without a pause.
+
+        The queue holds one range, so that what was seen of an item is a moment old.
+        """
+        queue: asyncio.Queue[_Begun | None] = asyncio.Queue(RANGE)
+        count = self.context.plan.header.connection.limits.connections
+        tasks = [asyncio.create_task(self._begin(queue, count))]
+        tasks += [asyncio.create_task(self._work(queue)) for _ in range(count)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._flush()
+
+    async def _begin(self, queue: asyncio.Queue[_Begun | None], workers: int) -> None:
+        """Look at one range after the other and say in the journal that it begins."""
         items = self.context.plan.items(self.step.id)
-        ready = await self._next(items)
-        while ready is not None:
-            self.context.check_stop()
-            # The next range is looked at while this one is copied.
-            following = asyncio.create_task(self._next(items))
-            try:
-                await self._range(*ready)
-            finally:
-                ready = await following
+        while not self.context.stopping and (ready := await self._next(items)) is not None:
+            todo, sources, targets = ready
+            taken = tuple(
+                item.n for item in todo if item.path in targets and not self.state.begun(item.n)
+            )
+            await self.context.intend(self.step, todo[0].n, todo[-1].n, taken)
+            self.state.take(taken)
+            strangers = frozenset(taken)
+            for item in todo:
+                await queue.put(
+                    _Begun(item, sources.get(item.key), targets.get(item.path), item.n in strangers)
+                )
+        for _ in range(workers):
+            await queue.put(None)
+
+    async def _work(self, queue: asyncio.Queue[_Begun | None]) -> None:
+        while (begun := await queue.get()) is not None:
+            if not self.context.stopping:
+                self.context.began(self.step, begun.item.key)
+                await self._one(begun)
 
     async def _next(
         self, items: Iterator[Item]
@@ -114,43 +152,15 @@ class _Copier:
                 return todo, sources, targets
         return None
 
-    async def _range(
-        self, todo: list[Item], sources: dict[str, Seen], targets: dict[str, Seen]
-    ) -> None:
-        taken = tuple(
-            item.n for item in todo if item.path in targets and not self.state.begun(item.n)
-        )
-        await self.context.intend(self.step, todo[0].n, todo[-1].n, taken)
-        self.state.take(taken)
-        strangers = frozenset(taken)
-        pending = iter(todo)
-
-        async def work() -> None:
-            for item in pending:
-                if self.context.stopping:
-                    return
-                self.context.began(self.step, item.key)
-                await self._one(
-                    item,
-                    sources.get(item.key),
-                    targets.get(item.path),
-                    stranger=item.n in strangers,
-                )
-
-        workers = min(self.context.plan.header.connection.limits.connections, len(todo))
-        await asyncio.gather(*[work() for _ in range(workers)])
-        self._flush()
-
-    async def _one(
-        self, item: Item, source: Seen | None, target: Seen | None, *, stranger: bool
-    ) -> None:
+    async def _one(self, begun: _Begun) -> None:
+        item, source, target = begun.item, begun.source, begun.target
         try:
             if source is None:
                 self._drifted(item, "source-gone", "the object is gone from the source")
             elif not source.is_like(item.size, item.etag, item.modified):
                 self._drifted(item, "source-changed", "the object was changed after the plan")
             elif target is not None:
-                await self._settle(item, stranger=stranger)
+                await self._settle(item, stranger=begun.stranger)
             else:
                 await self._copy(item)
         except NoSuchKeyError:
