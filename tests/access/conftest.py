@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from s3plan import api
+from s3plan.engine.handlers import configure
 from s3plan.model.events import AnyEvent, ItemProblem, RunFinished
 from s3plan.model.steps import Configure
 from tests.engine.scene import client_of, environment
@@ -120,6 +121,8 @@ def enter(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(account.directory)
     for name, value in account.environ.items():
         monkeypatch.setenv(name, value)
+    # These servers need no time until a policy is in force.
+    monkeypatch.setattr(configure, "PROBE_PAUSES", (0.0, 0.1))
 
 
 @pytest.fixture

@@ -273,3 +273,21 @@ def test_only_me_is_rendered_for_every_bucket(
     assert run(capsys, "render", "manifest.yaml").split() == [
         f"policies/{name}_policy.json" for name in sorted([one, other])
     ]
+
+
+def test_the_library_does_what_the_commands_do(account: Account) -> None:
+    """Row A65: what other programs load and save goes through functions, without a terminal."""
+    from s3plan import api
+
+    bucket = account.bucket("secret")
+    there = Path(connection(account))
+    account.write("BucketAccess", only_me(bucket))
+    manifest = account.directory / "manifest.yaml"
+    assert api.whoami(there).account == "123456789012"
+    assert bucket in api.list_buckets(there)
+    (written,) = api.render([manifest], out=Path("policies"))
+    listed = {one.file: one.statements for one in api.list_policies(there) if one.file}
+    assert listed == {written.name: ("S3planAllowOnly",)}
+    assert api.import_manifest("bucket-access", bucket, connection=there).startswith("apiVersion")
+    resources = {one["Resource"] for one in api.iam_policy([manifest])["Statement"]}
+    assert f"arn:aws:s3:::{bucket}" in resources
