@@ -44,6 +44,8 @@ class Claim(Protocol):
     @property
     def listing(self) -> bool: ...
     @property
+    def bodies(self) -> bool: ...
+    @property
     def documents(self) -> Collection[DocumentName] | None: ...
     @property
     def tag_sample(self) -> int: ...
@@ -122,11 +124,12 @@ async def survey(
                     observer=observer,
                     versions=claim.versions and facts[name].versioning != "never",
                 )
-                sealed[name] = await sealed_keys(store.bucket(name), database)
-                if is_aws(store.target.endpoint):
-                    sample = [key for key, _ in _sample(name, database)]
-                    annotated[name] = await sample_annotations(store.bucket(name), sample)
-                await observe_archive_tiers(store.bucket(name), database, observer)
+                if claim.bodies:
+                    sealed[name] = await sealed_keys(store.bucket(name), database)
+                    if is_aws(store.target.endpoint):
+                        sample = [key for key, _ in _sample(name, database)]
+                        annotated[name] = await sample_annotations(store.bucket(name), sample)
+                    await observe_archive_tiers(store.bucket(name), database, observer)
                 found_tags = await sampled_tags(store.bucket(name), database, claim.tag_sample)
                 if found_tags is not None:
                     tags[name] = found_tags

@@ -65,7 +65,8 @@ class Scope:
     ``include`` and ``exclude`` are bucket names or globs. ``destination`` is the absolute path of
     the tree whose files and catalogues count, None where there is none; ``layout`` says which
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
-    not matter, and only what is known of the buckets themselves is looked at. With ``versions``
+    not matter, and only what is known of the buckets themselves is looked at; without ``bodies``
+    nobody will read the objects, and whether that is possible is not tried. With ``versions``
     buckets that keep them are listed with all versions and delete markers. With ``deletes`` it is
     looked at what stands in the way of that: Object Lock, and uploads that nobody finished.
     ``documents`` are the parts of the buckets' configuration that matter, None all. ``tag_sample``
@@ -81,6 +82,7 @@ class Scope:
     layout: str = DEFAULT_LAYOUT
     prefix: str = ""
     listing: bool = True
+    bodies: bool = True
     documents: tuple[DocumentName, ...] | None = None
     tag_sample: int = 0
     caller: bool = False

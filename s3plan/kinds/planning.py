@@ -112,7 +112,9 @@ def _looking(scope: Scope) -> Iterator[Permission]:
         yield Permission("", "role", "iam:GetRole")
     documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
     for bucket in scope.include:
-        yield from looking(bucket, documents, listing=scope.listing, tags=scope.tag_sample > 0)
+        yield from looking(
+            bucket, documents, bodies=scope.listing and scope.bodies, tags=scope.tag_sample > 0
+        )
         if scope.deletes:
             yield from looking_for_obstructions(bucket)
 

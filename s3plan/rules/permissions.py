@@ -218,13 +218,13 @@ def looking_for_obstructions(bucket: str) -> Iterator[Permission]:
 
 
 def looking(
-    bucket: str, documents: Iterable[DocumentName], *, listing: bool, tags: bool
+    bucket: str, documents: Iterable[DocumentName], *, bodies: bool, tags: bool
 ) -> Iterator[Permission]:
     """What planning needs of a bucket: where it is, its documents, its listing, a few objects."""
     yield Permission(bucket, "bucket", "s3:ListBucket")
     for document in documents:
         yield Permission(bucket, "bucket", READ[document])
-    if listing:
+    if bodies:
         # A sample is looked at by HEAD, which a listing cannot replace.
         yield Permission(bucket, "object", "s3:GetObject")
     if tags:

@@ -122,6 +122,15 @@ def test_principals_in_every_form(tmp_path: Path) -> None:
     }
 
 
+def test_who_is_of_another_account_needs_an_allow_besides(tmp_path: Path) -> None:
+    """Across accounts sparing somebody grants nothing."""
+    stranger = "arn:aws:iam::999999999999:role/partner"
+    spec = f"buckets: {{include: [secret]}}\nallowOnly: {{principals: [current, '{stranger}']}}"
+    (step,) = steps(tmp_path, spec)
+    assert [warning for warning in step.warnings if stranger in warning]
+    assert not [warning for warning in step.warnings if USER in warning]
+
+
 @pytest.mark.parametrize(
     "name", ["group/devs", "alice", f"arn:aws:iam::{ACCOUNT}:group/devs", ACCOUNT]
 )

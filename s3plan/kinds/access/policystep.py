@@ -15,8 +15,9 @@ from s3plan.plan import StepDraft
 from s3plan.rules.policies.checks import faults
 from s3plan.rules.policies.document import Policy, read_policy, same_policy
 from s3plan.rules.policies.exposure import is_public, public_statements
-from s3plan.rules.policies.making import POLICY_ACTIONS
+from s3plan.rules.policies.making import ALLOW_ONLY, POLICY_ACTIONS, statements_of
 from s3plan.rules.policies.meaning import Caller, Lockout, access_changes, lockout, sentences
+from s3plan.rules.policies.principals import read_principal
 
 _PROBES: tuple[tuple[Probe, str], ...] = (
     ("list", "s3:ListBucket"),
@@ -76,7 +77,7 @@ def policy_step(
         ),
         warnings=(
             *(f"{fault.what}: {fault.next_step}" for fault in found if fault.severity == "warning"),
-            *_doubts(spec, locked, observed),
+            *_doubts(spec, after, locked, observed),
         ),
         reversibility="never" if stuck else "free",
         undo="Not with these credentials: only whoever the policy still lets, or the root user, can"
@@ -134,7 +135,20 @@ def _locking_out(locked: Lockout, address: str, caller: Caller | None) -> Planni
     )
 
 
-def _doubts(spec: AccessSpec, locked: Lockout, observed: Observed) -> Iterator[str]:
+def _strangers(after: Any, caller: Caller) -> Iterator[str]:
+    """Those of other accounts whom allowOnly spares: sparing is not granting."""
+    for statement in statements_of(after):
+        if statement.get("Sid") != ALLOW_ONLY:
+            continue
+        for arn in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]:
+            if read_principal(arn).account != caller.principal.account:
+                yield (
+                    f"{arn} is of another account: allowOnly spares it and grants it nothing; it"
+                    " needs an Allow of its own here, and one there."
+                )
+
+
+def _doubts(spec: AccessSpec, after: Any, locked: Lockout, observed: Observed) -> Iterator[str]:
     caller = observed.caller
     if caller is None:
         yield (
@@ -155,6 +169,8 @@ def _doubts(spec: AccessSpec, locked: Lockout, observed: Observed) -> Iterator[s
             f"iam:GetRole was not answered, so the role {caller.principal.name} is meant with any"
             " path."
         )
+    if caller is not None:
+        yield from _strangers(after, caller)
     if spec.allow_only is not None and observed.connection.endpoint is not None:
         known = observed.capabilities.get("policy-condition")
         if known.standing == "not-tried":

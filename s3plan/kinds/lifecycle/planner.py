@@ -10,7 +10,7 @@ from s3plan.kinds.buckets import configured_step, missing_bucket, readable
 from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
 from s3plan.kinds.lifecycle.desired import Wanted
 from s3plan.kinds.lifecycle.making import new_bucket_steps, versioning_steps
-from s3plan.kinds.lifecycle.manifest import LifecycleDocument, LifecycleSpec
+from s3plan.kinds.lifecycle.manifest import LifecycleDocument, LifecycleSpec, RulesSourceFields
 from s3plan.kinds.lifecycle.matching import Inventory
 from s3plan.kinds.lifecycle.telling import (
     nothing_matched,
@@ -41,7 +41,8 @@ class Lifecycle:
             include=spec.buckets.include,
             exclude=spec.buckets.exclude,
             documents=("lifecycle",),
-            tag_sample=spec.tag_sample,
+            tag_sample=spec.tag_sample if _goes_by_tags(spec) else 0,
+            bodies=False,
             filters=manifest.filters,
         )
 
@@ -134,6 +135,11 @@ def _bucket_steps(
         if deletes
         else "The old rules are put back; what was moved by then stays where it is.",
     )
+
+
+def _goes_by_tags(spec: LifecycleSpec) -> bool:
+    """Whether any rule may ask for tags; of rules in a file nobody knows yet."""
+    return isinstance(spec.rules, RulesSourceFields) or any(rule.filter.tag for rule in spec.rules)
 
 
 def _desired(spec: LifecycleSpec, wanted: Wanted, before: Any) -> Any:
