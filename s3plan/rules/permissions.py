@@ -74,6 +74,10 @@ _WRITTEN_OTHERWISE: Final[dict[DocumentName, tuple[str, ...]]] = {
 }
 
 
+_IN_PARTS: Final = ("s3:AbortMultipartUpload", "s3:PutObject")
+"""An object that may be large is written in parts, and those of one that fails are removed."""
+
+
 class Permission(Struct, frozen=True, order=True):
     """One IAM action on something; ``bucket`` is a name or a glob, empty for the account."""
 
@@ -155,22 +159,18 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
         case AbortUploads():
             return ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
         case Upload():
-            return ("s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
+            return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging")
         case Copy():
             acl = ("s3:PutObjectAcl",) if action.acl is not None else ()
-            return (
-                "s3:AbortMultipartUpload",
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:PutObjectTagging",
-                *acl,
-            )
+            return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging", *acl)
         case RemoveFile() | RewriteFile():
             return ("s3:GetObject",)
         case Restore():
             return ("s3:GetObject", "s3:RestoreObject")
         case Configure():
-            return ("s3:GetObject",) if "get" in action.probe else ()
+            # What is frozen for a while is tried by an upload that must not even begin.
+            frozen = _IN_PARTS if action.temporary else ()
+            return ("s3:GetObject", *frozen) if "get" in action.probe else frozen
         case CreateBucket() | DeleteBucket() | BackupFile() | RestoreFile():
             return ()
         case _:

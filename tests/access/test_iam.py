@@ -136,7 +136,7 @@ def test_an_evacuation(account: Account, capsys: pytest.CaptureFixture[str]) -> 
     assert seen <= needed
     # The new bucket got back what the old one had; the others' documents nobody had to write.
     put_back = {("bucket", action) for name in READ for action in written(name)}
-    # Nobody had begun an upload that was to be looked at or aborted.
+    # Only a large upload is made in parts; nobody had begun one that was to be aborted.
     uploads = {
         ("object", f"s3:{name}") for name in ("AbortMultipartUpload", "ListMultipartUploadParts")
     }
@@ -216,6 +216,19 @@ def _as_a_session(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+
+
+def test_freezing_needs_to_try_a_write(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a frozen bucket refuses writes is seen by one that may not even begin."""
+    account.write(
+        "BucketEvacuation",
+        "buckets: {include: [photos]}\ndestination: {path: here}\n"
+        "delete: afterVerification\nfreeze: policy",
+    )
+    applying = printed(capsys, "photos", "--phase", "apply")
+    assert {("bucket", "s3:PutBucketPolicy"), ("object", "s3:PutObject")} <= applying
 
 
 def test_one_phase_alone(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,7 @@ class Evacuation:
         verify = Verify("", "", versions=versions)
         actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), verify]
         if spec.freeze == "policy":
-            actions.append(Configure("policy", probe=("list", "get")))
+            actions.append(Configure("policy", probe=("list",), temporary=True))
         if spec.delete == "afterVerification":
             actions.append(Delete("", versions=versions))
         if spec.delete_bucket:
