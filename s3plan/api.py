@@ -516,23 +516,40 @@ def iam_policy(
 
 
 def render(
-    manifests: Sequence[Path], *, out: Path, variables: Mapping[str, str] | None = None
+    manifests: Sequence[Path],
+    *,
+    out: Path,
+    replace: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[Path, ...]:
     """Write the documents that the manifests mean to files in ``out``; their paths.
 
     Looks at S3, since what others put there is kept. Raises ProblemsError for what cannot be
-    rendered, DestinationError where a file cannot be written.
+    rendered, and without ``replace`` for files that say something else by now; DestinationError
+    where a file cannot be written.
     """
     from s3plan import kinds
     from s3plan.rules.policies.document import policy_text
 
     loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
-    written = []
-    for one in asyncio.run(_render(loaded)):
-        path = out / one.name
+    texts = {out / one.name: policy_text(one.document) for one in asyncio.run(_render(loaded))}
+    others = [path for path, text in texts.items() if not _says(path, text)]
+    if others and not replace:
+        raise ProblemsError(
+            "files that are there say something else",
+            [
+                DestinationError(
+                    "the file says something else than the manifest",
+                    address=str(path),
+                    next_step="compare them; --replace writes over it, --out chooses another place",
+                )
+                for path in others
+            ],
+        )
+    for path, text in texts.items():
         try:
             out.mkdir(parents=True, exist_ok=True)
-            path.write_text(policy_text(one.document), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise DestinationError(
                 "the file cannot be written",
@@ -540,8 +557,17 @@ def render(
                 found=error.strerror,
                 next_step="choose another place with --out",
             ) from error
-        written.append(path)
-    return tuple(written)
+    return tuple(texts)
+
+
+def _says(path: Path, text: str) -> bool:
+    """Whether the file is not there, or holds this very text."""
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def import_manifest(what: str, bucket: str, *, connection: Path | None = None) -> str:

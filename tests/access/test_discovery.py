@@ -275,6 +275,45 @@ def test_only_me_is_rendered_for_every_bucket(
     ]
 
 
+def test_a_file_that_was_edited_is_not_written_over(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless that is said; one that says the same is no obstacle."""
+    bucket = account.bucket("one")
+    account.write("BucketAccess", only_me(bucket))
+    path = account.directory / "policies" / f"{bucket}_policy.json"
+    run(capsys, "render", "manifest.yaml")
+    run(capsys, "render", "manifest.yaml")
+    rendered = path.read_text()
+    path.write_text("mine")
+    assert main(["render", "manifest.yaml"]) == 1
+    assert path.name in capsys.readouterr().err
+    assert path.read_text() == "mine"
+    run(capsys, "render", "manifest.yaml", "--replace")
+    assert path.read_text() == rendered
+
+
+def test_policy_files_that_nobody_uses_are_listed(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a plan and without one, where a person reads it."""
+    bucket = account.bucket("used")
+    folder = account.directory / "policies"
+    folder.mkdir()
+    for name in (bucket, "gone"):
+        (folder / f"{name}_policy.json").write_text(json.dumps(reading(name)))
+    account.write(
+        "BucketAccess", f"buckets: {{include: [{bucket}]}}\npolicy: {{from: policies/*.json}}"
+    )
+    words = "gone_policy.json is not used: no bucket gone is planned for"
+    assert words in run(capsys, "plan", "manifest.yaml")
+    assert account.apply().exit_code == 0
+    assert main(["plan", "manifest.yaml"]) == 0
+    told_to = capsys.readouterr()
+    assert told_to.out == "No changes.\n"
+    assert words in told_to.err
+
+
 def test_the_library_does_what_the_commands_do(account: Account) -> None:
     """Row A65: what other programs load and save goes through functions, without a terminal."""
     from s3plan import api
