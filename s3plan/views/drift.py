@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from s3plan.model.recheck import Drift, Drifted, PlanRecheck, StepRecheck
+from s3plan.views.marktext import code, prose
 from s3plan.views.quantities import counted, number, size
 from s3plan.views.text import shorten, visible
 
@@ -32,6 +33,31 @@ def drift_lines(drift: Drift, columns: int) -> Iterator[Text]:
         yield from _first(line.first, columns)
     yield Text()
     yield Text(drift.summary, style="bold")
+
+
+def markdown_drift(drift: Drift, *, budget: int) -> str:
+    """What drifted as Markdown, at most ``budget`` bytes; lines that do not fit are counted."""
+    applied = (
+        "These manifests were never applied here."
+        if drift.applied is None
+        else f"Last applied: run {code(drift.applied)}, planned {code(drift.time or '')}."
+    )
+    blocks = ["### s3plan: drift", f"**{drift.summary}**", applied]
+    room = budget - sum(len(block.encode()) + 2 for block in blocks) - 100
+    lines: list[str] = []
+    for line in drift.lines:
+        names = f" First: {', '.join(code(name) for name in line.first)}" if line.first else ""
+        text = f"- **{line.verb}** {code(line.subject)}{prose(_what(line))}.{names}"
+        room -= len(text.encode()) + 1
+        if room < 0:
+            break
+        lines.append(text)
+    if lines:
+        blocks.append("\n".join(lines))
+    left = len(drift.lines) - len(lines)
+    if left:
+        blocks.append(f"{counted(left, 'line')} more: `s3plan drift` has them all.")
+    return "\n\n".join(blocks) + "\n"
 
 
 def recheck_lines(recheck: PlanRecheck, columns: int) -> Iterator[Text]:

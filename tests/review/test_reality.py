@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from s3plan.model.recheck import Drift, Drifted
+from s3plan.model.steps import Totals
+from s3plan.views.drift import markdown_drift
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene
 from tests.review.inside import s3plan
 
@@ -88,3 +91,14 @@ def test_drift_is_told_three_ways(scene: Scene) -> None:
     assert "1 object appeared since" in people.out
     assert "1 object gone from S3 since" in people.out
     assert Path("plan.json").read_bytes() == plan, "no plan is written"
+    page = s3plan("drift", "manifest.yaml", "--markdown").out
+    assert page.startswith("### s3plan: drift\n\n**Drift: 1 appeared, 1 gone.**")
+    assert "- **download** <code>" in page
+
+
+def test_drift_as_markdown_keeps_its_budget_and_its_names() -> None:
+    lines = [Drifted("copy", f"b|`{n}", Totals(1, 1), first=("<b>" * 30,)) for n in range(500)]
+    page = markdown_drift(Drift("run", "now", tuple(lines), "Drift: 500 appeared."), budget=9_000)
+    assert len(page.encode()) <= 9_000
+    assert "<b>" not in page
+    assert f"{500 - page.count('- **copy**')} lines more" in page

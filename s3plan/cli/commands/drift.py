@@ -11,6 +11,9 @@ from s3plan.cli.exits import CHANGES
 from s3plan.cli.settings import settings
 from s3plan.cli.variables import read_variables, variable_options
 
+_BUDGET = 30_000
+"""Bytes of Markdown: half of what GitHub takes as a comment."""
+
 
 @click.command(
     cls=Command,
@@ -28,11 +31,13 @@ from s3plan.cli.variables import read_variables, variable_options
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 2 instead of 0 when something drifted."
 )
+@click.option("--markdown", is_flag=True, help="Print Markdown, for an issue or a comment.")
 @variable_options
 def command(
     *,
     manifests: tuple[Path, ...],
     detailed_exitcode: bool,
+    markdown: bool,
     var: tuple[str, ...],
     var_file: tuple[Path, ...],
 ) -> int:
@@ -47,5 +52,10 @@ def command(
     view = settings().view()
     with view.look() as watch:
         found = api.drift(manifests, variables=variables, observer=watch)
-    view.drift(found)
+    if markdown:
+        from s3plan.views.drift import markdown_drift
+
+        view.document(markdown_drift(found, budget=_BUDGET))
+    else:
+        view.drift(found)
     return CHANGES if detailed_exitcode and found.lines else 0
