@@ -60,9 +60,11 @@ def _declared(before: PlanFile | None, now: PlanFile | None) -> Iterator[Drifted
             yield _configured(known, step, step.action)
         elif step.worklist == step.id and effect_of(step.action) != "reads":
             yield _items(before, known, now, step)
-        elif effect_of(step.action) != "reads" and step.worklist is None:
-            said = "as before" if known is not None else "not part of the last apply"
-            yield Drifted(step.verb, step.subject, remark=f"would {step.verb}: {said}")
+        elif effect_of(step.action) != "reads":
+            items = f" ({step.totals.items:,} objects)" if step.worklist else ""
+            said = "did not finish it" if known is not None else "was not about it"
+            remark = f"declared and not done{items}: the last apply {said}"
+            yield Drifted(step.verb, step.subject, remark=remark)
 
 
 def _counterpart(before: PlanFile | None, step: Step) -> Step | None:
@@ -140,6 +142,6 @@ def _summary(lines: Sequence[Drifted], *, never: bool) -> str:
             parts.append(f"{count:,} {name}")
     remarks = sum(bool(line.remark) for line in lines)
     if remarks:
-        parts.append(f"{remarks:,} of configuration or buckets")
+        parts.append(f"{remarks:,} other {'thing' if remarks == 1 else 'things'}")
     said = ", ".join(parts)
     return f"Never applied: {said}." if never else f"Drift: {said}."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from s3plan.errors import NotSupportedError
 from s3plan.inventory.s3 import observe_bucket
+from s3plan.inventory.selection import narrow
 from s3plan.model.recheck import StepRecheck
 from s3plan.model.steps import (
     Configure,
@@ -41,6 +42,12 @@ _THERE = """
       OR (l.size, l.etag, l.modified) IS DISTINCT FROM (i.size, i.etag, i.modified))
     ORDER BY i.n
 """
+# What a verification would find besides, and hold its gate for.
+_APPEARED = """
+    SELECT l.key, 'appeared' FROM listing l
+    ANTI JOIN (SELECT key FROM items WHERE step = $step) AS i USING (key)
+    WHERE l.bucket = $bucket ORDER BY l.key
+"""
 _FREE_KEYS = """
     SELECT i.key, 'in_the_way' FROM items i JOIN listing l ON l.key = i.key AND l.bucket = $bucket
     WHERE i.step = $step ORDER BY i.n
@@ -57,7 +64,8 @@ async def recheck_steps(plan: PlanFile, store: Store, scratch: Path) -> tuple[St
                 await observe_bucket(
                     store.bucket(bucket), database, prefix="", observer=lambda _: None
                 )
-            for step, query in steps:
+            # Last what narrows the listing to what a verification means.
+            for step, query in sorted(steps, key=lambda entry: entry[1] == _APPEARED):
                 known = found.get(step.id, StepRecheck(step.id, step.verb, step.subject))
                 found[step.id] = await asyncio.to_thread(
                     _compared, plan, step, bucket, query, known, database
@@ -82,8 +90,11 @@ def _by_bucket(steps: Sequence[Step]) -> dict[str, list[tuple[Step, str]]]:
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
     match step.action:
-        case Restore() | Download() | Verify() | Delete():
+        case Restore() | Download() | Delete():
             yield step.subject, _THERE
+        case Verify():
+            yield step.subject, _THERE
+            yield step.subject, _APPEARED
         case Copy():
             yield step.action.source, _THERE
             yield step.subject, _FREE_PATHS
@@ -98,25 +109,27 @@ def _questions(step: Step) -> Iterator[tuple[str, str]]:
 def _compared(
     plan: PlanFile, step: Step, bucket: str, query: str, known: StepRecheck, database: Database
 ) -> StepRecheck:
-    if step.worklist is None:
-        return known
     _load(plan, step, database)
-    counts = {"changed": known.changed, "gone": known.gone, "in_the_way": known.in_the_way}
+    if query == _APPEARED and isinstance(step.action, Verify):
+        narrow(database, bucket, step.action.select)
+    counts = dict.fromkeys(("changed", "gone", "in_the_way", "appeared"), 0)
     first = list(known.first)
-    bad = 0
-    for key, what in database.rows(query, {"bucket": bucket, "step": step.worklist}):
+    for key, what in database.rows(query, {"bucket": bucket, "step": step.worklist or ""}):
         counts[what] += 1
-        bad += 1
         if len(first) < _SHOWN:
             first.append(key)
+    changed = known.changed + counts["changed"]
+    gone = known.gone + counts["gone"]
+    in_the_way = known.in_the_way + counts["in_the_way"]
     return StepRecheck(
         step.id,
         step.verb,
         step.subject,
-        as_planned=step.totals.items - bad,
-        changed=counts["changed"],
-        gone=counts["gone"],
-        in_the_way=counts["in_the_way"],
+        as_planned=max(0, step.totals.items - changed - gone - in_the_way),
+        changed=changed,
+        gone=gone,
+        in_the_way=in_the_way,
+        appeared=known.appeared + counts["appeared"],
         first=tuple(first),
     )
 
@@ -124,7 +137,7 @@ def _compared(
 def _load(plan: PlanFile, step: Step, database: Database) -> None:
     """The worklist as rows of ``items``, once for all steps that share it."""
     (there,) = database.row("SELECT count(*) FROM items WHERE step = ?", [step.worklist])
-    if there:
+    if there or step.worklist is None:
         return
     names = ("n", "key", "path", "size", "etag", "modified")
     columns: dict[str, list[str | int | float | bool | None]] = {name: [] for name in names}

@@ -10,9 +10,9 @@ from s3plan.model.steps import Totals
 class StepRecheck(Struct, frozen=True):
     """One step: items still ``as_planned``, ``changed`` since, ``gone``, or ``in_the_way``.
 
-    What a step makes must not be there yet. ``first`` names a few that are not as planned;
-    ``remark`` says the same of a step without items, empty where all is well. What is only on this
-    machine is not ``looked`` at.
+    What a step makes must not be there yet; what ``appeared`` since the plan holds a gate. ``first``
+    names a few that are not as planned; ``remark`` says the same of a step without items, empty
+    where all is well. What is only on this machine is not ``looked`` at.
     """
 
     step: str
@@ -22,6 +22,7 @@ class StepRecheck(Struct, frozen=True):
     changed: int = 0
     gone: int = 0
     in_the_way: int = 0
+    appeared: int = 0
     first: tuple[str, ...] = ()
     remark: str = ""
     looked: bool = True
@@ -29,7 +30,7 @@ class StepRecheck(Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """Whether everything that was looked at is as it was when the plan was made."""
-        return not (self.changed or self.gone or self.in_the_way or self.remark)
+        return not (self.changed or self.gone or self.in_the_way or self.appeared or self.remark)
 
 
 class PlanRecheck(Struct, frozen=True):

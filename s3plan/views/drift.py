@@ -98,6 +98,7 @@ def _standing(step: StepRecheck) -> str:
             (step.changed, "changed since"),
             (step.gone, "gone since"),
             (step.in_the_way, "in the way"),
+            (step.appeared, "appeared since"),
         )
         if count
     ]

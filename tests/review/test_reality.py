@@ -42,6 +42,27 @@ def test_what_is_no_longer_as_planned_is_named(scene: Scene) -> None:
     assert "1 as planned, 1 changed since, 1 gone since" in people.out
 
 
+def test_what_appeared_holds_the_gate_of_a_deletion(scene: Scene) -> None:
+    scene.fill(2)
+    scene.manifest(WHOLE)
+    assert s3plan("plan", "manifest.yaml").code == 0
+    scene.put("zzz-new")
+    found = s3plan("validate", "plan.json")
+    assert found.code == 5
+    assert "2 as planned, 1 appeared since" in found.out
+    assert "zzz-new" in found.out
+
+
+def test_a_deletion_that_was_held_is_declared_and_not_done(scene: Scene) -> None:
+    scene.fill(2)
+    scene.manifest(WHOLE)
+    assert s3plan("plan", "manifest.yaml").code == 0
+    assert s3plan("apply", "--approve").code == 4
+    found = s3plan("drift", "manifest.yaml")
+    assert "declared and not done (2 objects): the last apply did not finish it" in found.out
+    assert found.out.splitlines()[-1] == "Drift: 2 other things."
+
+
 def test_a_plan_that_could_not_be_applied_says_why(scene: Scene) -> None:
     scene.fill(1)
     scene.manifest(COPY_ONLY)
