@@ -10,7 +10,7 @@ from s3plan.model.steps import Totals
 class StepRecheck(Struct, frozen=True):
     """One step: items still ``as_planned``, ``changed`` since, ``gone``, or ``in_the_way``.
 
-    What a step makes must not be there yet; what ``appeared`` since the plan holds a gate. ``first``
+    What a step makes must not be there yet; what ``appeared`` since holds a gate. ``first``
     names a few that are not as planned; ``remark`` says the same of a step without items, empty
     where all is well. What is only on this machine is not ``looked`` at.
     """
