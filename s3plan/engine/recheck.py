@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from s3plan.engine.gate import load_rows
 from s3plan.errors import NotSupportedError
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.selection import narrow
@@ -29,15 +30,15 @@ from s3plan.model.steps import (
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.bucketdocuments import same
 from s3plan.store import Store
-from s3plan.tables import ITEMS, Database
+from s3plan.tables import Database
 
 _SHOWN = 10
-_BATCH = 5_000
 
-# What a worklist is to a bucket: its keys are there as planned, or its names are still free.
+# What a worklist is to a bucket: its entries are there as planned, or its names are still free.
 _THERE = """
     SELECT i.key, CASE WHEN l.key IS NULL THEN 'gone' ELSE 'changed' END
     FROM items i LEFT JOIN listing l ON l.key = i.key AND l.bucket = $bucket
+        AND l.history IS NOT DISTINCT FROM i.history
     WHERE i.step = $step AND (l.key IS NULL
       OR (l.size, l.etag, l.modified) IS DISTINCT FROM (i.size, i.etag, i.modified))
     ORDER BY i.n
@@ -45,12 +46,13 @@ _THERE = """
 # What a verification would find besides, and hold its gate for.
 _APPEARED = """
     SELECT l.key, 'appeared' FROM listing l
-    ANTI JOIN (SELECT key FROM items WHERE step = $step) AS i USING (key)
+    ANTI JOIN (SELECT key, history FROM items WHERE step = $step) AS i
+        ON i.key = l.key AND i.history IS NOT DISTINCT FROM l.history
     WHERE l.bucket = $bucket ORDER BY l.key
 """
 _FREE_KEYS = """
     SELECT i.key, 'in_the_way' FROM items i JOIN listing l ON l.key = i.key AND l.bucket = $bucket
-    WHERE i.step = $step ORDER BY i.n
+    WHERE i.step = $step AND l.history IS NULL ORDER BY i.n
 """
 _FREE_PATHS = _FREE_KEYS.replace("l.key = i.key", "l.key = i.path")
 
@@ -62,7 +64,11 @@ async def recheck_steps(plan: PlanFile, store: Store, scratch: Path) -> tuple[St
         with Database(scratch) as database:
             if await store.bucket(bucket).exists():
                 await observe_bucket(
-                    store.bucket(bucket), database, prefix="", observer=lambda _: None
+                    store.bucket(bucket),
+                    database,
+                    prefix="",
+                    observer=lambda _: None,
+                    versions=any(_means_versions(step) for step, _ in steps),
                 )
             # Last what narrows the listing to what a verification means.
             for step, query in sorted(steps, key=lambda entry: entry[1] == _APPEARED):
@@ -86,6 +92,10 @@ def _by_bucket(steps: Sequence[Step]) -> dict[str, list[tuple[Step, str]]]:
         for bucket, query in _questions(step):
             wanted.setdefault(bucket, []).append((step, query))
     return wanted
+
+
+def _means_versions(step: Step) -> bool:
+    return isinstance(step.action, Verify | Delete) and bool(step.action.versions)
 
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
@@ -139,16 +149,7 @@ def _load(plan: PlanFile, step: Step, database: Database) -> None:
     (there,) = database.row("SELECT count(*) FROM items WHERE step = ?", [step.worklist])
     if there or step.worklist is None:
         return
-    names = ("n", "key", "path", "size", "etag", "modified")
-    columns: dict[str, list[str | int | float | bool | None]] = {name: [] for name in names}
-    for item in plan.items(step.id):
-        for name in names:
-            columns[name].append(getattr(item, name))
-        if len(columns["n"]) >= _BATCH:
-            database.append(ITEMS, columns, {"step": step.worklist})
-            columns = {name: [] for name in names}
-    if columns["n"]:
-        database.append(ITEMS, columns, {"step": step.worklist})
+    load_rows(plan.items(step.id), step.worklist, database)
 
 
 async def _remark(step: Step, store: Store) -> str | None:

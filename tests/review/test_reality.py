@@ -123,3 +123,21 @@ def test_drift_as_markdown_keeps_its_budget_and_its_names() -> None:
     assert len(page.encode()) <= 9_000
     assert "<b>" not in page
     assert f"{500 - page.count('- **copy**')} lines more" in page
+
+
+def test_versions_are_told_apart(versioned: Scene) -> None:
+    """Noncurrent versions and delete markers of a plan are looked for as what they are."""
+    scene = versioned
+    for body in (b"one", b"two"):
+        scene.put("twice", body)
+    scene.put("removed")
+    scene.delete("removed")
+    scene.manifest("  versions: all\n  delete: afterVerification\n")
+    made = s3plan("plan", "manifest.yaml")
+    assert made.code == 0, made.err
+    found = s3plan("validate", "plan.json")
+    assert found.code == 0, found.out
+    scene.put("twice", b"three")
+    changed = s3plan("validate", "plan.json")
+    assert changed.code == 5
+    assert "twice" in changed.out
