@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from s3plan.errors import ArchivedObjectError
+from s3plan.store import Bucket
 from tests.engine.conftest import enter
 from tests.engine.scene import OBJECTS_ONLY, Scene, open_scene
+from tests.engine.test_losses import put_without_evidence
 from tests.servers import Server
 
 CLASSES = (
@@ -45,3 +49,21 @@ def test_every_class_is_evacuated_and_put_back(scene: Scene) -> None:
     assert {entry["Key"]: entry["StorageClass"] for entry in listed} == dict(
         zip(CLASSES, CLASSES, strict=True)
     )
+
+
+def test_a_copy_that_expires_before_the_second_read_leaves_a_loss_to_decide_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nothing can be compared with stays unverifiable; the verification comes to its end."""
+    put_without_evidence(scene, "sealed.bin", b"content")
+
+    async def expired(self: Bucket, key: str, *_: Any, **__: Any) -> Any:
+        raise ArchivedObjectError("the object is archived", address=key)
+
+    monkeypatch.setattr(Bucket, "get_to", expired)
+    scene.plan(OBJECTS_ONLY)
+    held = scene.apply()
+    assert (held.outcome, held.exit_code) == ("held", 4), held.message
+    assert scene.gate().figures["unverifiable"] == 1
+    assert "--approve-loss" in str(held.next_step)
+    assert scene.keys() == ["sealed.bin"]

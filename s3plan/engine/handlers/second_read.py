@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from s3plan.engine.comparing import HashSink
 from s3plan.engine.context import Context, Destination
-from s3plan.errors import PreconditionFailedError
+from s3plan.errors import ArchivedObjectError, PreconditionFailedError
 from s3plan.model.local import CatalogueVerdict
 from s3plan.model.objects import Checksum, Verdict
 from s3plan.model.steps import Step
@@ -77,7 +77,11 @@ async def read_again(
     async def read(row: Sequence[Any]) -> _Read:
         async with gate:
             context.check_stop()
-            return await _read(bucket, row)
+            try:
+                return await _read(bucket, row)
+            except ArchivedObjectError:
+                # Its temporary copy has expired: it stays what it was, of which a person decides.
+                return _Read(row[1], "", "unverifiable")
 
     last = -1
     query = _WANTED.format(same=same_entry("i", "c", versions=versions))
