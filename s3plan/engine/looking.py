@@ -57,27 +57,25 @@ async def look_at(
     wanted = sorted(set(keys))
     found: dict[str, Seen] = {}
     left = await _by_listing(bucket, wanted, found, restores=restores)
-    found.update(await head_all(bucket, left))
+    seen = await head_all(bucket, [(key, None) for key in left])
+    found.update((key, one) for key, one in zip(left, seen, strict=True) if one is not None)
     return found
 
 
-async def head_all(bucket: Bucket, keys: Sequence[str]) -> dict[str, Seen]:
-    """Those of ``keys`` that exist, each asked for by itself."""
-    found: dict[str, Seen] = {}
+async def head_all(
+    bucket: Bucket, entries: Sequence[tuple[str, str | None]]
+) -> tuple[Seen | None, ...]:
+    """Objects, or versions of them by their ids, each asked for by itself; None is gone."""
     gate = asyncio.Semaphore(HEADS)
 
-    async def head(key: str) -> None:
+    async def head(entry: tuple[str, str | None]) -> Seen | None:
         async with gate:
-            seen = await head_one(bucket, key)
-            if seen is not None:
-                found[key] = seen
+            return await _head(bucket, *entry)
 
-    await asyncio.gather(*map(head, keys))
-    return found
+    return tuple(await asyncio.gather(*map(head, entries)))
 
 
-async def head_one(bucket: Bucket, key: str, version: str | None = None) -> Seen | None:
-    """An object, or one version of it; None where there is none."""
+async def _head(bucket: Bucket, key: str, version: str | None) -> Seen | None:
     try:
         told = await bucket.head(key, version=version)
     except NoSuchKeyError:

@@ -14,7 +14,8 @@ from s3plan.tables import ARCHIVE_TIERS, Database
 HEADS = 32
 """HEAD requests in flight."""
 
-_TIERED = "SELECT key, size FROM listing WHERE bucket = ? AND storage_class = ? ORDER BY key"
+_TIERED = """
+    SELECT key, history, size FROM listing WHERE bucket = ? AND storage_class = ? ORDER BY key"""
 
 
 async def observe_archive_tiers(
@@ -27,27 +28,28 @@ async def observe_archive_tiers(
     """
     gate = asyncio.Semaphore(HEADS)
 
-    async def tier_of(key: str) -> str | None:
+    async def tier_of(key: str, version: str | None) -> str | None:
         async with gate:
             try:
-                return (await bucket.head(key)).archive_status
+                return (await bucket.head(key, version=version)).archive_status
             except NoSuchKeyError:
                 return None  # gone since the listing; the download says so
 
     rows = database.batches(_TIERED, [bucket.name, TIERED_CLASS])
     looked = volume = 0
     while batch := await asyncio.to_thread(next, rows, None):
-        tiers = await asyncio.gather(*[tier_of(key) for key, _ in batch])
+        tiers = await asyncio.gather(*[tier_of(key, version) for key, version, _ in batch])
         archived = [
-            (key, tier) for (key, _), tier in zip(batch, tiers, strict=True) if tier is not None
+            (key, version, tier)
+            for (key, version, _), tier in zip(batch, tiers, strict=True)
+            if tier is not None
         ]
         if archived:
-            keys, found = zip(*archived, strict=True)
-            database.append(
-                ARCHIVE_TIERS, {"key": list(keys), "tier": list(found)}, {"bucket": bucket.name}
-            )
+            names = ("key", "history", "tier")
+            columns = dict(zip(names, map(list, zip(*archived, strict=True)), strict=True))
+            database.append(ARCHIVE_TIERS, columns, {"bucket": bucket.name})
         looked += len(batch)
-        volume += sum(size for _, size in batch)
+        volume += sum(size for *_, size in batch)
         observer(Scanning(f"the archive tiers of {bucket.name}", looked, volume))
     if looked:
         subject = f"the archive tiers of {bucket.name}"

@@ -72,9 +72,11 @@ of all; these two are NULL where the caller may not ask."""
 LOCKS = TableDef("locks", (Column("bucket"), Column("key"), Column("version_id"), Column("lock")))
 """One row per version that Object Lock keeps from being deleted, and how, in words."""
 
-ARCHIVE_TIERS = TableDef("archive_tiers", (Column("bucket"), Column("key"), Column("tier")))
-"""Objects of INTELLIGENT_TIERING that lie in one of its archive tiers: ``ARCHIVE_ACCESS`` or
-``DEEP_ARCHIVE_ACCESS``. A listing does not show it; a HEAD of each did."""
+ARCHIVE_TIERS = TableDef(
+    "archive_tiers", (Column("bucket"), Column("key"), Column("history"), Column("tier"))
+)
+"""Objects of INTELLIGENT_TIERING, and older versions by their ids, that lie in an archive tier:
+``ARCHIVE_ACCESS`` or ``DEEP_ARCHIVE_ACCESS``. A listing does not show it; a HEAD of each did."""
 
 TREE = TableDef(
     "tree",

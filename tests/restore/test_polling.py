@@ -32,6 +32,10 @@ from tests.kinds.test_evacuation import COPY, planned
 
 COUNT = 10_000
 LATER = "2099-01-01T00:00:00.000Z"
+_HEADERS = {
+    ONGOING: 'ongoing-request="true"',
+    LATER: 'ongoing-request="false", expiry-date="Thu, 01 Jan 2099 00:00:00 GMT"',
+}
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Numbers:
             raise NoSuchKeyError("no such object")
         return ObjectHead(
             key, 1, ETAG, TIME, ObjectAttributes(storage_class="GLACIER"),
-            restore='ongoing-request="true"' if self._restore(key) else None,
+            restore=_HEADERS.get(self._restore(key) or ""),
         )  # fmt: skip
 
     async def restore(self, key: str, **_: Any) -> RestoreAnswer:
@@ -194,6 +198,46 @@ def test_a_journal_that_ends_in_the_middle_of_asking_asks_for_the_rest(tmp_path:
         asyncio.run(restore(context, step, action))
         assert context.step_state(step).count(ItemState.DONE) == 100
     assert bucket.requests["restore"] == 60
+
+
+class _Versions(Numbers):
+    """Of every key the older version is archived, and what it holds now is not."""
+
+    async def head(self, key: str, *, version: str | None = None, **_: Any) -> ObjectHead:
+        assert version == "old", "what the key holds now is another object"
+        return await super().head(key)
+
+    async def restore(self, key: str, *, version: str | None = None, **_: Any) -> RestoreAnswer:
+        assert version == "old"
+        return await super().restore(key)
+
+
+def test_older_versions_are_asked_for_and_looked_at_by_their_ids(tmp_path: Path) -> None:
+    keys = ["a", "b"]
+    now = [{"key": key, "version_id": "new"} for key in keys]
+    old = [
+        {"key": key, "version_id": "old", "newer": 1, "marker": False, "history": "old"}
+        | {"storage_class": "GLACIER"}
+        for key in keys
+    ]
+    spec = f"{COPY}\nversions: all\nrestore: {{poll: 1}}"
+    buckets = {"b": {"objects": now + old, "versioning": "enabled"}}
+    plan = planned(tmp_path, spec, buckets=buckets).file
+    step = plan.steps[0]
+    assert isinstance(step.action, Restore)
+    bucket = _Versions(keys)
+    waits: list[AnyEvent] = []
+
+    def observer(event: AnyEvent) -> None:
+        if isinstance(event, Waiting):
+            waits.append(event)
+            bucket.ready = lambda _: True
+
+    with _context(tmp_path, bucket, plan, observer) as context:
+        asyncio.run(restore(context, step, step.action))
+        assert context.step_state(step).count(ItemState.DONE) == 2
+    assert bucket.asked == {"a", "b"}
+    assert len(waits) == 1
 
 
 def test_what_expired_while_nobody_looked_is_asked_for_again(tmp_path: Path) -> None:

@@ -146,19 +146,23 @@ class _Restorer:
         return state in WAITING or state is ItemState.UNKNOWN or untouched
 
     async def _seen(self, chunk: list[Item]) -> list[tuple[Item, Seen | None]]:
-        seen = await look_at(self.bucket, [item.key for item in chunk], restores=True)
-        # A listing that tells nothing may not know of restores at all. Only what was asked for is
-        # worth a question of its own.
-        silent = [
-            item.key
-            for item in chunk
-            if self.state.of(item.n) not in (ItemState.PENDING, ItemState.FAILED)
-            and (told := seen.get(item.key)) is not None
-            and told.restore is None
-            and not told.by_head
-        ]
-        seen |= await head_all(self.bucket, silent)
-        return [(item, seen.get(item.key)) for item in chunk]
+        keys = [item.key for item in chunk if item.history is None]
+        listed = await look_at(self.bucket, keys, restores=True)
+        alone = [item for item in chunk if not self._is_told(item, listed.get(item.key))]
+        asked = await head_all(self.bucket, [(item.key, item.history) for item in alone])
+        found = dict(zip((item.n for item in alone), asked, strict=True))
+        return [(item, found.get(item.n, listed.get(item.key))) for item in chunk]
+
+    def _is_told(self, item: Item, seen: Seen | None) -> bool:
+        """Whether a listing says enough of an item; only HEAD tells of older versions.
+
+        A listing that tells nothing may not know of restores at all. Only what was asked for is
+        worth a question of its own.
+        """
+        if item.history is not None:
+            return False
+        untouched = self.state.of(item.n) in (ItemState.PENDING, ItemState.FAILED)
+        return untouched or seen is None or seen.by_head or seen.restore is not None
 
     def _stage(self, item: Item, seen: Seen | None) -> tuple[RestoreStage, str] | None:
         """What became of an item, and until when; None where nothing did."""
@@ -246,7 +250,9 @@ class _Restorer:
         days = None if item.storage_class == TIERED_CLASS else self.action.days
         while True:
             tier = self.tiers[item.storage_class]
-            answer = await self.bucket.restore(item.key, days=days, tier=tier)
+            answer = await self.bucket.restore(
+                item.key, days=days, tier=tier, version=item.version_id
+            )
             match answer:
                 case "started":
                     return "requested"

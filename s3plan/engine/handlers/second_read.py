@@ -81,7 +81,7 @@ async def read_again(
                 return await _read(bucket, row)
             except ArchivedObjectError:
                 # Its temporary copy has expired: it stays what it was, of which a person decides.
-                return _Read(row[1], "", "unverifiable")
+                return _Read(row[1], row[5], "", "unverifiable")
 
     last = -1
     query = _WANTED.format(same=same_entry("i", "c", versions=versions))

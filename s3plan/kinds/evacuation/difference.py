@@ -64,7 +64,8 @@ _OBJECTS = f"""
         ON c.destination = $destination AND c.bucket = $bucket AND {{same}}
     LEFT JOIN tree t ON t.destination = c.destination AND t.path = c.path
     LEFT JOIN evacuation_directories d ON d.source = 'tree' AND d.path = c.path
-    LEFT JOIN archive_tiers a ON a.bucket = l.bucket AND a.key = l.key AND l.history IS NULL
+    LEFT JOIN archive_tiers a ON a.bucket = l.bucket AND a.key = l.key
+        AND a.history IS NOT DISTINCT FROM l.history
     WHERE l.bucket = $bucket
 """  # noqa: S608 - as above
 
