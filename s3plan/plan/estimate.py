@@ -25,10 +25,10 @@ BATCHED_OBJECTS_PER_SECOND = 10_000
 
 
 def download_seconds(totals: Totals, limits: Limits) -> float:
-    """Seconds to download objects within a connection's limits."""
+    """Seconds to download objects within a connection's limits, a request each."""
     requests = min(OBJECTS_PER_SECOND, limits.requests or math.inf)
     volume = min(BYTES_PER_SECOND, limits.bandwidth or math.inf)
-    return totals.items / requests + totals.bytes / volume
+    return round(totals.items / requests + totals.bytes / volume, 1)
 
 
 def transfer_seconds(totals: Totals) -> float:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from s3plan.errors import ProblemsError
 from s3plan.model.steps import Download, Need, Restore
+from tests.kinds.planned import manifest, plan
 from tests.kinds.test_evacuation import COPY, planned, refused
 
 AWS = {"endpoint": "https://s3.us-east-1.amazonaws.com", "region": "us-east-1"}
@@ -111,6 +113,25 @@ def test_days_must_outlast_the_restore_and_the_download(tmp_path: Path) -> None:
     (found,) = refused(tmp_path, f"{COPY}\nrestore: {{days: 5}}", buckets=large)
     assert "restore.days of 6 or more" in found
     assert "about 139 h to download" in found
+
+
+def test_estimates_keep_to_the_limits_of_the_connection(tmp_path: Path) -> None:
+    """A42: a download that may take 1 MB a second takes a hundred times as long."""
+    objects = {"b": {"objects": _objects("GLACIER", "STANDARD", size=100 * 10**9)}}
+    path = manifest(tmp_path, f"{COPY}\nrestore: {{days: 7}}")
+    fast = plan(tmp_path, path, {"buckets": objects}).file
+    assert [step.seconds for step in fast.steps[1:3]] == [1000.0, 1000.0]
+    connection = (
+        "---\napiVersion: s3plan/v1\nkind: Connection\nmetadata: {name: default}\n"
+        "spec: {limits: {bandwidth: 1MB}}\n"
+    )
+    path.write_text(path.read_text() + connection)
+    slow = plan(tmp_path, path, {"buckets": objects}).file
+    assert [step.seconds for step in slow.steps[1:3]] == [100_000.0, 100_000.0]
+    path.write_text(path.read_text().replace("days: 7", "days: 2"))
+    with pytest.raises(ProblemsError, match="cannot be planned") as caught:
+        plan(tmp_path, path, {"buckets": objects})
+    assert "restore.days of 3 or more" in str(caught.value.problems[0])
 
 
 def test_copies_of_intelligent_tiering_do_not_expire(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from s3plan.errors import PlanningError
 from s3plan.kinds.evacuation.manifest import RestoreFields
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Observed
+from s3plan.model.connection import Limits
 from s3plan.model.steps import Download, Need, Restore, Tier, Totals
 from s3plan.plan import StepDraft
 from s3plan.plan.cost import cost_of
-from s3plan.plan.estimate import download_seconds, transfer_seconds
+from s3plan.plan.estimate import download_seconds
 from s3plan.plan.holdings import holdings_of
 from s3plan.rules.restores import SECONDS, ArchiveTier, default_tier
 
@@ -73,12 +74,13 @@ def restore_obstacles(
     copies = [held for held in archived if held.storage_class == held.archive]
     waits = max((_slowest(held) for held in copies), default=0)
     window = waits + download_seconds(missing, observed.connection.limits)
-    if copies and window > restore.days * _DAY:
+    if copies and window >= restore.days * _DAY:
         yield PlanningError(
             "temporary copies would expire before they are downloaded",
             address=address,
-            expected=f"restore.days of {math.ceil(window / _DAY)} or more: up to {_hours(waits)}"
-            f" until copies are there, and about {_hours(window - waits)} to download",
+            expected=f"restore.days of {math.floor(window / _DAY) + 1} or more: up to"
+            f" {_hours(waits)} until copies are there, and about {_hours(window - waits)} to"
+            " download",
             found=f"days: {restore.days}",
             next_step="set restore.days to that, or plan fewer objects with select",
         )
@@ -134,7 +136,9 @@ def restore_draft(
     )
 
 
-def restored_draft(work: Workspace, restore: StepDraft, totals: Totals) -> StepDraft:
+def restored_draft(
+    work: Workspace, restore: StepDraft, totals: Totals, limits: Limits
+) -> StepDraft:
     """The download of what is restored: each object as soon as it can be read."""
     return StepDraft(
         Download(work.destination, restored=True),
@@ -144,7 +148,7 @@ def restored_draft(work: Workspace, restore: StepDraft, totals: Totals) -> StepD
         reason=f"{_objects(totals)} of {work.bucket}, each as soon as it can be read.",
         needs=(Need(restore.id, "each"),),
         worklist=restore.id,
-        seconds=transfer_seconds(totals),
+        seconds=download_seconds(totals, limits),
     )
 
 

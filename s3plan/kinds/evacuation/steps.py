@@ -27,6 +27,7 @@ from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Observed
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model.buckets import BucketFacts, DocumentName
+from s3plan.model.connection import Limits
 from s3plan.model.steps import (
     AnyAction,
     Attribute,
@@ -42,7 +43,7 @@ from s3plan.model.steps import (
     Verify,
 )
 from s3plan.plan import StepDraft, step_id
-from s3plan.plan.estimate import delete_seconds, transfer_seconds, verify_seconds
+from s3plan.plan.estimate import delete_seconds, download_seconds, verify_seconds
 from s3plan.rules.bucketdocuments import NOT_PUT, is_default, lost
 from s3plan.rules.counting import counted
 
@@ -111,9 +112,9 @@ def steps_of(
         drafts += _restore(work, spec, archived, missing, observed)
     if missing.items > frozen.items:
         readable = Totals(missing.items - frozen.items, missing.bytes - frozen.bytes)
-        drafts.append(_download(work, readable, facts))
+        drafts.append(_download(work, readable, facts, observed.connection.limits))
     if archived:
-        drafts.append(restored_draft(work, drafts[0], frozen))
+        drafts.append(restored_draft(work, drafts[0], frozen, observed.connection.limits))
     losing = delete and work.versions and spec.versions == "current" and has_history(work)
     if missing.items or (delete and (all_objects.items or losing or spec.delete_bucket)):
         if spec.freeze == "policy" and delete:
@@ -147,7 +148,7 @@ def _restore(
     return [draft]
 
 
-def _download(work: Workspace, totals: Totals, facts: BucketFacts) -> StepDraft:
+def _download(work: Workspace, totals: Totals, facts: BucketFacts, limits: Limits) -> StepDraft:
     action = Download(work.destination)
     identity = _fill(work, action, "readable")
     warnings: tuple[str, ...] = ()
@@ -162,7 +163,7 @@ def _download(work: Workspace, totals: Totals, facts: BucketFacts) -> StepDraft:
         undo="Files that are still as written are removed, where their objects are still in S3.",
         reason=f"{_entries(work)} of {work.bucket} not yet in {work.destination}.",
         worklist=identity,
-        seconds=transfer_seconds(totals),
+        seconds=download_seconds(totals, limits),
         warnings=warnings,
     )
 
