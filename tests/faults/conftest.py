@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3plan import api
+from s3plan.api import places
 from s3plan.store import Bucket, Patience, Store
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
@@ -34,7 +34,7 @@ def _between(server: Server, directory: Path, patch: pytest.MonkeyPatch) -> Iter
     with open_scene(server, directory) as scene, proxy_to(server.endpoint) as proxy:
         enter(scene, patch)
         scene.server = replace(server, endpoint=proxy.endpoint)
-        patch.setattr(api, "Store", partial(Store, patience=QUICK))
+        patch.setattr(places, "Store", partial(Store, patience=QUICK))
         yield Between(scene, proxy)
 
 

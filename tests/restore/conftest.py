@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3plan import api
+from s3plan.api import places
 from s3plan.store import Store
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
@@ -43,7 +43,7 @@ def archive(seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with open_scene(seaweed, tmp_path) as scene, proxy_to(seaweed.endpoint) as proxy:
         enter(scene, monkeypatch)
         scene.server = replace(seaweed, endpoint=proxy.endpoint)
-        monkeypatch.setattr(api, "Store", partial(Store, patience=QUICK))
+        monkeypatch.setattr(places, "Store", partial(Store, patience=QUICK))
         glacier = Glacier()
         glacier.play(proxy)
         yield Archive(scene, proxy, glacier)

@@ -1,0 +1,84 @@
+"""The library: everything the command line does, as functions; the one place that wires parts.
+
+Functions here are synchronous and run their own event loop. While they work they tell an observer
+what happens (:mod:`s3plan.model.events`), on the calling thread. They raise errors of
+:mod:`s3plan.errors` and print nothing.
+"""
+
+from __future__ import annotations
+
+from s3plan.api.asking import query, report, verify
+from s3plan.api.discovery import (
+    doctor,
+    iam_policy,
+    import_manifest,
+    list_buckets,
+    list_policies,
+    whoami,
+)
+from s3plan.api.places import Observer, ignore, load_connection
+from s3plan.api.planning import PlanResult, plan, render, resolve, resolve_upload, validate
+from s3plan.api.reviewing import (
+    approvals_from,
+    compare,
+    drift,
+    read_approvals,
+    recheck,
+    region_prices,
+    show,
+)
+from s3plan.api.running import (
+    abandon_run,
+    apply,
+    break_lock,
+    journal_rebuild,
+    journal_reset,
+    list_runs,
+    locks,
+    recover_run,
+    rollback,
+    rollback_plan,
+    status,
+)
+from s3plan.engine.approval import Approval, Ask
+
+__all__ = [
+    "Approval",
+    "Ask",
+    "Observer",
+    "PlanResult",
+    "abandon_run",
+    "apply",
+    "approvals_from",
+    "break_lock",
+    "compare",
+    "doctor",
+    "drift",
+    "iam_policy",
+    "ignore",
+    "import_manifest",
+    "journal_rebuild",
+    "journal_reset",
+    "list_buckets",
+    "list_policies",
+    "list_runs",
+    "load_connection",
+    "locks",
+    "plan",
+    "query",
+    "read_approvals",
+    "recheck",
+    "recover_run",
+    "region_prices",
+    "render",
+    "report",
+    "resolve",
+    "resolve_upload",
+    "rollback",
+    "rollback_plan",
+    "show",
+    "status",
+    "validate",
+    "verify",
+    "whoami",
+]

@@ -1,0 +1,99 @@
+"""Looking at everything that manifests mean, into tables that are gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3plan.api.places import Observer, open_store, remembered_capabilities
+from s3plan.errors import UsageError
+from s3plan.model.steps import Totals
+from s3plan.rules.prices import PriceList
+from s3plan.store import Store
+from s3plan.tables import Database
+
+if TYPE_CHECKING:
+    from s3plan import kinds
+
+
+@contextmanager
+def surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
+    """A database with everything that the manifests mean."""
+    from s3plan import kinds
+    from s3plan.inventory.survey import survey
+
+    async def look(database: Database) -> None:
+        async with open_store(loaded.connection) as store:
+            await store.identify()
+            await survey(kinds.scopes(loaded), store, database, datetime.now(UTC), observer)
+
+    with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
+        memory = loaded.connection.limits.memory
+        with Database(Path(scratch), memory_limit=memory) as database:
+            asyncio.run(look(database))
+            yield database
+
+
+def bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
+    globs: list[str] = []
+    for text in filters:
+        what, equals, glob = text.partition("=")
+        if what != "bucket" or not equals or not glob:
+            raise UsageError(
+                "this filter is not known",
+                expected="bucket=GLOB, such as bucket=photos-*",
+                found=text,
+                next_step="use select in the manifest to choose keys",
+            )
+        globs.append(glob)
+    return tuple(globs)
+
+
+@asynccontextmanager
+async def looked_at(
+    loaded: kinds.Loaded, scopes: Sequence[kinds.Scope], observer: Observer, prices: PriceList
+) -> AsyncIterator[tuple[Store, kinds.Observed]]:
+    """Everything that the scopes mean, looked at; its tables are gone afterwards."""
+    from s3plan import kinds
+    from s3plan.inventory.survey import survey
+
+    now = datetime.now(UTC)
+    async with open_store(loaded.connection) as store:
+        target = await store.identify()
+        with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
+            memory = loaded.connection.limits.memory
+            with Database(Path(scratch), memory_limit=memory) as database:
+                seen = await survey(scopes, store, database, now, observer)
+                yield (
+                    store,
+                    kinds.Observed(
+                        database=database,
+                        target=target,
+                        connection=loaded.connection,
+                        facts=seen.facts,
+                        catalogues=seen.catalogues,
+                        now=now,
+                        sealed=seen.sealed,
+                        files=seen.files,
+                        annotated=seen.annotated,
+                        hidden_uploads=seen.hidden_uploads,
+                        tags=seen.tags,
+                        caller=seen.caller,
+                        capabilities=remembered_capabilities(store, now),
+                        prices=prices.region(target.endpoint, target.region),
+                    ),
+                )
+
+
+def listed_totals(database: Database) -> dict[str, Totals]:
+    """What was listed of each bucket."""
+    rows = database.rows(
+        "SELECT bucket, count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM listing"
+        " GROUP BY bucket ORDER BY bucket"
+    )
+    return {bucket: Totals(count, size) for bucket, count, size in rows}

@@ -1,0 +1,294 @@
+"""Manifests checked, planned, resolved and rendered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct
+
+from s3plan import __version__
+from s3plan.api.looking import bucket_globs, listed_totals, looked_at, surveyed
+from s3plan.api.places import Observer, ignore, price_list, project_file, state_home
+from s3plan.engine import session
+from s3plan.engine.runs import timestamp
+from s3plan.errors import DestinationError, PlanningError, ProblemsError, UsageError
+from s3plan.localfs.marker import KnownDestinations
+from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.grouping import ResolvedKey
+from s3plan.model.local import Space
+from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.steps import Download, Totals
+from s3plan.plan.drafts import StepDraft
+from s3plan.plan.limits import broken_limits
+from s3plan.plan.reading import PlanFile
+from s3plan.plan.room import lacking, room_for
+from s3plan.rules.prices import PriceList
+from s3plan.tables import Database
+
+if TYPE_CHECKING:
+    from s3plan import kinds
+
+
+class PlanResult(Struct, frozen=True):
+    """What planning came to. ``plan`` is None where nothing differs: No changes.
+
+    ``notes`` are sentences a person should read. ``unfinished`` is the id of a run here that was
+    begun and not finished; applying the new plan closes it.
+    """
+
+    plan: PlanFile | None
+    path: Path | None
+    notes: tuple[str, ...] = ()
+    unfinished: str | None = None
+
+
+def validate(
+    manifests: Sequence[Path], *, variables: Mapping[str, str] | None = None
+) -> tuple[ManifestRef, ...]:
+    """Check manifest files without looking at S3; the documents they hold.
+
+    Raises ProblemsError with every problem of every file.
+    """
+    from s3plan import kinds
+
+    return kinds.load(manifests, variables=variables or {}, environ=os.environ).refs
+
+
+def plan(
+    manifests: Sequence[Path],
+    *,
+    out: Path = Path("plan.json"),
+    variables: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    limit_groups: int | None = None,
+    prices: Path | None = None,
+    observer: Observer = ignore,
+) -> PlanResult:
+    """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
+
+    ``only`` and ``exclude`` are ``bucket=GLOB``. ``limit_groups`` is how many groups of an
+    ObjectGrouping a pilot is of. ``prices`` is a price list of the user's. Where
+    nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
+    with everything that cannot be planned for.
+    """
+    from s3plan import kinds
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    loaded = loaded.narrowed(bucket_globs(only), bucket_globs(exclude), limit_groups)
+    if limit_groups is not None and all(m.kind != "ObjectGrouping" for m in loaded.manifests):
+        raise UsageError(
+            "there are no groups to limit",
+            expected="a document of kind ObjectGrouping",
+            found=", ".join(m.kind for m in loaded.manifests),
+            next_step="leave --limit-groups out",
+        )
+    known = KnownDestinations(state_home() / "destinations")
+    for scope in kinds.scopes(loaded):
+        if scope.destination is not None:
+            known.check(Path(scope.destination))
+    found = next(session.unfinished_runs(Path()), None)
+    project = project_file()
+    made, notes = asyncio.run(_plan(loaded, out, observer, price_list(prices or project.prices)))
+    broken = broken_limits(made, project.limits) if made is not None else []
+    if broken:
+        raise ProblemsError(
+            "the plan goes beyond its limits",
+            broken,
+            next_step=f"s3plan show {out}: it was written to be looked at, and cannot be applied",
+        )
+    return PlanResult(made, out if made else None, notes, found.id if found else None)
+
+
+def resolve(
+    manifest: Path, *, variables: Mapping[str, str] | None = None, observer: Observer = ignore
+) -> Iterator[ResolvedKey]:
+    """Which key an ObjectGrouping gives each object, in the order of the keys. Only reads.
+
+    Raises ProblemsError for a manifest that is not right, UsageError where it holds no grouping.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.grouping import resolving
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    grouping = resolving.only_grouping(loaded.manifests, str(manifest))
+    with surveyed(loaded, observer) as database:
+        yield from resolving.preview(grouping, database)
+
+
+def resolve_upload(
+    manifest: Path,
+    row: str,
+    file: str,
+    *,
+    parts: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> ResolvedKey:
+    """The key that a new file of a row must be uploaded to.
+
+    Parts of the key that are not among ``parts`` are those of the group that has this row in the
+    bucket; where none is missing S3 is not asked. Raises UsageError where no group or several have
+    the row, ProblemsError for a manifest that is not right.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.grouping import resolving
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    grouping = resolving.only_grouping(loaded.manifests, str(manifest))
+    known = {resolving.ROW: row, **(parts or {})}
+    if resolving.missing_parts(grouping, known):
+        with surveyed(loaded, ignore) as database:
+            known = resolving.row_parts(grouping, database, row) | known
+    return resolving.upload_key(grouping, known, file)
+
+
+def render(
+    manifests: Sequence[Path],
+    *,
+    out: Path,
+    replace: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> tuple[Path, ...]:
+    """Write the documents that the manifests mean to files in ``out``; their paths.
+
+    Looks at S3, since what others put there is kept. Raises ProblemsError for what cannot be
+    rendered, and without ``replace`` for files that say something else by now; DestinationError
+    where a file cannot be written.
+    """
+    from s3plan import kinds
+    from s3plan.rules.policies.document import policy_text
+
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    texts = {out / one.name: policy_text(one.document) for one in asyncio.run(_render(loaded))}
+    others = [path for path, text in texts.items() if not _says(path, text)]
+    if others and not replace:
+        raise ProblemsError(
+            "files that are there say something else",
+            [
+                DestinationError(
+                    "the file says something else than the manifest",
+                    address=str(path),
+                    next_step="compare them; --replace writes over it, --out chooses another place",
+                )
+                for path in others
+            ],
+        )
+    for path, text in texts.items():
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise DestinationError(
+                "the file cannot be written",
+                address=str(path),
+                found=error.strerror,
+                next_step="choose another place with --out",
+            ) from error
+    return tuple(texts)
+
+
+def _says(path: Path, text: str) -> bool:
+    """Whether the file is not there, or holds this very text."""
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+async def _plan(
+    loaded: kinds.Loaded, out: Path, observer: Observer, prices: PriceList
+) -> tuple[PlanFile | None, tuple[str, ...]]:
+    from s3plan import kinds
+    from s3plan.plan.opinions import with_opinions
+    from s3plan.plan.seal import seal
+
+    side_by_side = kinds.parallel_buckets(loaded)
+    async with looked_at(loaded, kinds.scopes(loaded), observer, prices) as (store, observed):
+        # Before planning: a manifest that selects forgets what it does not.
+        held = await asyncio.to_thread(listed_totals, observed.database)
+        planned = await asyncio.to_thread(kinds.plan_all, loaded, observed)
+        notes = tuple(observed.notes)
+        if not planned:
+            return None, notes
+        drafts = await with_opinions(planned, store, observed.caller)
+        _check_space(drafts, observed.database)
+        header = PlanHeader(
+            format=PLAN_FORMAT,
+            tool=__version__,
+            created=timestamp(observed.now),
+            host=socket.gethostname(),
+            target=observed.target,
+            connection=loaded.connection,
+            manifests=loaded.refs,
+            notes=notes,
+            parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
+            limits=loaded.limits or UNSET,
+            held=held,
+        )
+        made = await asyncio.to_thread(seal, drafts, observed.database, header, out, prices=prices)
+        return made, notes
+
+
+async def _render(loaded: kinds.Loaded) -> list[kinds.Rendered]:
+    from s3plan import kinds
+    from s3plan.rules.pricelist import shipped
+
+    # Documents only: what objects there are does not change what a document says.
+    scopes = [
+        replace(scope, listing=False, tag_sample=0, destination=None)
+        for scope in kinds.scopes(loaded)
+    ]
+    async with looked_at(loaded, scopes, ignore, shipped()) as (_, observed):
+        return kinds.render_all(loaded, observed)
+
+
+def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
+    """Refuse downloads that do not fit where they go, all that go to one destination together."""
+    needed: dict[str, tuple[Totals, int]] = {}
+    for draft in drafts:
+        if isinstance(draft.action, Download):
+            files, size, directories = database.row(_EXTENT, [draft.worklist])
+            path = draft.action.destination
+            totals, known = needed.get(path, (Totals(), 0))
+            needed[path] = totals + Totals(files, size), known + directories
+    problems = []
+    for path, (totals, directories) in needed.items():
+        free = _space(Path(path))
+        for unit, wanted, found in lacking(room_for(totals, free.block, directories), free):
+            problems.append(_too_small(path, wanted, found, unit))
+    if problems:
+        raise ProblemsError("this cannot be planned", problems)
+
+
+_EXTENT = """
+    SELECT count(*), CAST(sum(size) AS BIGINT),
+        count(DISTINCT regexp_extract(path, '^(.*/)[^/]*$', 1, 's'))
+    FROM items WHERE step = ?"""
+
+
+def _too_small(path: str, wanted: int, free: int, unit: str) -> PlanningError:
+    return PlanningError(
+        "the objects do not fit into the destination",
+        address=path,
+        expected=f"{wanted:,} {unit} free",
+        found=f"{free:,} {unit} free",
+        next_step="make room, choose another destination, or plan fewer buckets",
+    )
+
+
+def _space(path: Path) -> Space:
+    """What is free at ``path``, or where it would be made."""
+    try:
+        with Tree.open(path, create=False) as tree:
+            return tree.space()
+    except RootMissingError:
+        with Tree.open(path.parent, create=False) as tree:
+            return tree.space()
