@@ -297,6 +297,7 @@ def _packed(plan: PlanDocument, step: Step, taken: int) -> str:
     classes: list[int] = []
     modified: list[str] = []
     paths: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for place, item in enumerate(plan.items(step.id)):
         if place >= taken:
             break
@@ -304,8 +305,12 @@ def _packed(plan: PlanDocument, step: Step, taken: int) -> str:
         sizes.append(item.size)
         classes.append(names.setdefault(item.storage_class, len(names)))
         modified.append(item.modified)
-        if not f"/{item.path}".endswith(f"/{item.key}"):
+        if item.path and not f"/{item.path}".endswith(f"/{item.key}"):
             paths[str(place)] = item.path
+        if item.marker:
+            notes[str(place)] = "delete marker"
+        elif item.history is not None:
+            notes[str(place)] = f"older version {item.history}"
     columns = {
         "keys": keys,
         "sizes": sizes,
@@ -313,6 +318,7 @@ def _packed(plan: PlanDocument, step: Step, taken: int) -> str:
         "class": classes,
         "modified": modified,
         "paths": paths,
+        "notes": notes,
     }
     packed = gzip.compress(msgspec.json.encode(columns), compresslevel=6, mtime=0)
     return base64.b64encode(packed).decode()

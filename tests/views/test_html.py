@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from s3plan.cli import main
@@ -46,6 +47,19 @@ def test_every_item_is_in_it() -> None:
     assert data["keys"] == [item.key for item in items]
     assert data["sizes"] == [item.size for item in items]
     assert [data["classes"][n] for n in data["class"]] == [item.storage_class for item in items]
+
+
+def test_older_versions_and_delete_markers_are_named() -> None:
+    newest, older, marker = (samples.item(n, "a") for n in range(3))
+    older = msgspec.structs.replace(older, version_id="v1", newer=1)
+    marker = msgspec.structs.replace(marker, version_id="v2", marker=True, path="")
+    packed = re.findall(
+        r'id="items-\d+">([A-Za-z0-9+/=]+)</script>',
+        page(samples.evacuation((newest, older, marker))),
+    )
+    data = json.loads(gzip.decompress(base64.b64decode(packed[0])))
+    assert data["notes"] == {"1": "older version v1", "2": "delete marker"}
+    assert data["paths"] == {}
 
 
 def test_what_does_not_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,8 @@ class Worklist {
       key.textContent = visible(this.data.keys[n]);
       const path = this.data.paths[n];
       key.title = key.textContent + (path === undefined ? "" : `\n${visible(path)}`);
+      const note = this.data.notes[n];
+      if (note !== undefined) key.textContent += `  (${visible(note)})`;
       if (path !== undefined) key.textContent += `  \u2192 ${visible(path)}`;
       row.append(key);
       for (const [text, name] of [
