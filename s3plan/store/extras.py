@@ -66,6 +66,8 @@ def _grants(root: Element) -> dict[str, str]:
     for grant in (one for one in root.iter() if _is(one, "Grant")):
         grantee = next(one for one in grant if _is(one, "Grantee"))
         permission = _field(grant, "Permission")
+        if permission == "WRITE":
+            continue  # of objects it says nothing (acl-overview.html), and PutObject cannot say it
         named = _spelled(grantee)
         alone = alone and permission == "FULL_CONTROL" and _field(grantee, "ID") == owner
         found.setdefault(_HEADERS[permission], []).append(named)

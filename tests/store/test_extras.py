@@ -57,6 +57,11 @@ def test_an_acl_becomes_the_headers_that_make_it() -> None:
     assert target.endswith("?acl=")
 
 
+def test_what_says_nothing_about_an_object_is_left_out() -> None:
+    writes = NAMED.replace("<Permission>READ<", "<Permission>WRITE<")
+    assert _asked(answer(200, writes), "grants", "k")[0] == {}
+
+
 def test_the_owners_own_right_is_no_grant() -> None:
     head, _, rest = NAMED.partition("<Grant><Grantee xmlns:xsi=")
     first, _, _ = rest.partition("</Grant>")
