@@ -41,7 +41,7 @@ async def freeze_standing(context: Context, step: Step) -> str:
         except StoreError as error:
             return f"whether the policy keeps writers off is not known: {error.what}"
         if refused:
-            return "the bucket's policy keeps writers off (tried just now)"
+            return "the bucket's policy denies writing, and an upload was refused just now"
         await asyncio.sleep(1)
     sentence = "the bucket's policy denies writing, and this endpoint does not enforce that"
     context.observer(Warned(f"{step.subject}: {sentence}"))

@@ -17,6 +17,7 @@ from s3plan.model.buckets import DocumentName
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Attribute,
     BackupFile,
     Configure,
     Copy,
@@ -76,6 +77,15 @@ _WRITTEN_OTHERWISE: Final[dict[DocumentName, tuple[str, ...]]] = {
 
 _IN_PARTS: Final = ("s3:AbortMultipartUpload", "s3:PutObject")
 """An object that may be large is written in parts, and those of one that fails are removed."""
+
+_ASKED: Final[dict[Attribute, str]] = {
+    "acl": "s3:GetObjectAcl",
+    "annotations": "s3:ListObjectAnnotations",
+}
+"""What a verification asks of every object, where a bucket can have it."""
+
+_PUT_BACK: Final = ("s3:PutObjectAcl", "s3:PutObjectLegalHold", "s3:PutObjectRetention")
+"""What an upload needs besides, of an object that had an ACL, a legal hold or a retention."""
 
 
 class Permission(Struct, frozen=True, order=True):
@@ -152,14 +162,17 @@ def _on_versions(action: AnyAction) -> tuple[str, ...]:
 
 def _on_objects(action: AnyAction) -> tuple[str, ...]:
     match action:
-        case Download() | Verify() | VerifyCopies():
+        case Verify():
+            extra = tuple(_ASKED[attribute] for attribute in action.attributes or ())
+            return ("s3:GetObject", "s3:GetObjectTagging", *extra)
+        case Download() | VerifyCopies():
             return ("s3:GetObject", "s3:GetObjectTagging")
         case Delete() | RemoveCopy():
             return ("s3:GetObject", "s3:DeleteObject")
         case AbortUploads():
             return ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
         case Upload():
-            return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging")
+            return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging", *_PUT_BACK)
         case Copy():
             acl = ("s3:PutObjectAcl",) if action.acl is not None else ()
             return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging", *acl)

@@ -70,7 +70,7 @@ def _told(scene: Scene) -> str:
 def test_writers_are_kept_off_from_the_listing_to_the_deletion(owned: Scene) -> None:
     """Mistake E19: what is written after the last look must not be deleted unseen."""
     evidence = owned.apply_to_gate(WHOLE + FREEZE)
-    assert "keeps writers off (tried just now)" in owned.gate().guard
+    assert "an upload was refused just now" in owned.gate().guard
     assert "stays frozen until its deletion is approved or declined" in _told(owned)
     assert _is_frozen(owned)
     assert owned.apply(delete=evidence).exit_code == 0

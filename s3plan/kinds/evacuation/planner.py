@@ -33,6 +33,7 @@ from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Attribute,
     Configure,
     Delete,
     DeleteBucket,
@@ -75,11 +76,14 @@ class Evacuation:
         spec = _spec(manifest)
         # Which buckets keep versions is not known here: who says nothing of them, has none.
         versions: Kept | UnsetType = UNSET if spec.versions == "refuse" else "enabled"
-        verify = Verify("", "", versions=versions)
+        delete = spec.delete == "afterVerification"
+        # Nor which of them have ACLs or annotations: any may.
+        attributes: tuple[Attribute, ...] | UnsetType = ("acl", "annotations") if delete else UNSET
+        verify = Verify("", "", versions=versions, attributes=attributes)
         actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), verify]
         if spec.freeze == "policy":
             actions.append(Configure("policy", probe=("list",), temporary=True))
-        if spec.delete == "afterVerification":
+        if delete:
             actions.append(Delete("", versions=versions))
         if spec.delete_bucket:
             actions += [AbortUploads(""), DeleteBucket("", ".", versions=versions)]
