@@ -26,7 +26,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.catalogue import PLACE, list_catalogues
 from s3plan.localfs.tree import Tree
 from s3plan.model.journal import Restores, StepEnded, StepStarted
-from s3plan.model.steps import Delete, DeleteBucket, Download, Item, Verify
+from s3plan.model.steps import Delete, DeleteBucket, Download, Item, Step, Verify
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.rules.commands import DEFAULT_PLAN
 from s3plan.tables import Database, TableDef
@@ -48,7 +48,18 @@ from s3plan.tables.history import (
 
 _BATCH = 10_000
 
-_OUTCOMES: dict[int, str] = {state: state.name.lower() for state in ItemState if state}
+_VERB_COLUMNS = {
+    ("apply", "restore"): "restore",
+    ("apply", "download"): "download",
+    ("apply", "verify"): "verify",
+    ("apply", "delete"): "delete",
+    ("rollback", "upload"): "put_back",
+}
+"""Verbs that have a column of their own in the table of worklists."""
+
+_ITEM_COLUMNS = frozenset(Item.__struct_fields__)
+
+_OUTCOMES: dict[int, str] = {state: state.name.lower() for state in ItemState}
 
 
 class Source(Struct, frozen=True):
@@ -215,9 +226,9 @@ def _load_plan(
                 "ended": ended,
             }
         )
-        _append(database, OUTCOMES, _outcomes(step.id, known))
+        _load_outcomes(database, step.id, known)
         if step.worklist == step.id:
-            _append(database, WORKLISTS, map(_item, plan.items(step.id)))
+            _load_worklist(database, command, plan, state, step)
             database.compact()
     _append(database, STEPS, steps)
     if state is not None:
@@ -248,24 +259,50 @@ def _read(database: Database, journal: Path) -> dict[str, tuple[str, str | None]
     return times
 
 
-def _item(item: Item) -> dict[str, Value]:
-    return {
-        "step": item.step,
-        "n": item.n,
-        "key": item.key,
-        "path": item.path,
-        "size": item.size,
-        "etag": item.etag,
-        "modified": item.modified,
-        "storage_class": item.storage_class,
-        "checksum": item.checksum,
+def _load_worklist(
+    database: Database, command: str, plan: PlanFile, state: RunState | None, worklist: Step
+) -> None:
+    """The items that stand under one step, with what they came to in every step that has them."""
+    sizes = {
+        step.id: step.totals.items
+        for step in plan.steps
+        if step.subject == worklist.subject and step.worklist == step.id
+    }
+    largest = max(sizes, key=lambda step: sizes[step])
+    is_first = command == "apply" and worklist.id == largest
+    constants: dict[str, Value] = {"bucket": worklist.subject, "rank": 0 if is_first else 1}
+    verbs = {
+        column: state.step(step.id) if state is not None else StepState()
+        for step in plan.steps
+        if step.worklist == worklist.id
+        and (column := _VERB_COLUMNS.get((command, step.verb))) is not None
     }
 
+    items = plan.items(worklist.id)
+    while batch := list(islice(items, _BATCH)):
+        columns: dict[str, list[Value]] = {
+            column.name: [] for column in WORKLISTS.columns if column.name in _ITEM_COLUMNS
+        }
+        for name, values in columns.items():
+            values += [getattr(item, name) for item in batch]
+        for name, known in verbs.items():
+            columns[name] = _outcomes_of(known, batch[0].n, len(batch))
+        database.append(WORKLISTS, columns, constants)
 
-def _outcomes(step: str, known: StepState) -> Iterator[dict[str, Value]]:
-    for n, code in enumerate(known.items):
-        if code:
-            yield {"step": step, "n": n, "outcome": _OUTCOMES[code]}
+
+def _outcomes_of(known: StepState, first: int, count: int) -> list[Value]:
+    """How ``count`` items from ``first`` on ended."""
+    codes = known.items[first : first + count]
+    return [*(_OUTCOMES[code] for code in codes), *([_OUTCOMES[0]] * (count - len(codes)))]
+
+
+def _load_outcomes(database: Database, step: str, known: StepState) -> None:
+    for first in range(0, len(known.items), _BATCH):
+        codes = known.items[first : first + _BATCH]
+        touched = [n for n, code in enumerate(codes, first) if code]
+        if touched:
+            outcomes = [_OUTCOMES[code] for code in codes if code]
+            database.append(OUTCOMES, {"n": touched, "outcome": outcomes}, {"step": step})
 
 
 def _load_state(database: Database, state: RunState) -> None:

@@ -26,7 +26,7 @@ _DIGITS = 16
 _NAMES = {
     "runs": {"account": "account", "host": "host", "approver": "person"},
     "steps": {"bucket": "bucket"},
-    "worklists": {"key": "key", "path": "path"},
+    "worklists": {"bucket": "bucket", "key": "key", "path": "path"},
     "failures": {"key": "key", "path": "path"},
     "gates": {"bucket": "bucket"},
     "approvals": {"bucket": "bucket", "approver": "person"},
@@ -43,11 +43,14 @@ _BUCKETS = """
 _PLACES = "SELECT DISTINCT destination FROM catalogues ORDER BY length(destination) DESC"
 
 # Sentences, metadata and tags can hold any name.
-_DROPPED = (
-    "UPDATE steps SET reason = NULL",
-    """UPDATE catalogue SET tags = NULL, attributes = json_object('storage_class',
-        coalesce(json_extract_string(attributes, '$.storage_class'), 'STANDARD'))""",
-)
+_DROPPED = {
+    "steps": ("NULL::VARCHAR AS reason",),
+    "catalogue": (
+        "NULL::VARCHAR AS tags",
+        """json_object('storage_class', coalesce(json_extract_string(attributes,
+            '$.storage_class'), 'STANDARD'))::VARCHAR AS attributes""",
+    ),
+}
 
 # A word boundary that knows letters beyond ASCII; names may begin and end with anything.
 _BEFORE = r"(^|[^\pL\pN])"
@@ -93,11 +96,15 @@ def redact(database: Database, key: bytes) -> None:
         "UPDATE failures SET message = regexp_replace(message, '\\b[0-9]{12}\\b', 'account', 'g')"
     )
     for table, columns in _NAMES.items():
-        changes = ", ".join(f"{name} = token('{kind}', {name})" for name, kind in columns.items())
-        database.execute(f"UPDATE {table} SET {changes}")  # noqa: S608 - constants of this module
-    for statement in _DROPPED:
-        database.execute(statement)
-    database.compact()
+        changes = [f"token('{kind}', {name}) AS {name}" for name, kind in columns.items()]
+        changes += _DROPPED.get(table, ())
+        # Written anew: an update keeps the old rows in memory beside the new ones.
+        database.execute(
+            f"CREATE TABLE redacted AS SELECT * REPLACE ({', '.join(changes)}) FROM {table}"  # noqa: S608 - constants
+        )
+        database.execute(f"DROP TABLE {table}")
+        database.execute(f"ALTER TABLE redacted RENAME TO {table}")
+        database.compact()
 
 
 def _make_token(database: Database, key: bytes) -> None:

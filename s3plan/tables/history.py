@@ -62,9 +62,18 @@ WORKLISTS = TableDef(
         Column("modified"),
         Column("storage_class"),
         Column("checksum"),
+        Column("bucket"),
+        Column("rank", "BIGINT"),
+        Column("restore"),
+        Column("download"),
+        Column("verify"),
+        Column("delete"),
+        Column("put_back"),
     ),
 )
-"""The items of the plan, once each, as they were when it was made."""
+"""The items of the plan, once each, as they were when it was made. ``rank`` is 0 for the largest
+worklist of a bucket, which nearly always has all its objects. The last columns tell how the item
+ended in the steps of these verbs that share the worklist; NULL where there is no such step."""
 
 OUTCOMES = TableDef("outcomes", (Column("step"), Column("n", "BIGINT"), Column("outcome")))
 """How item ``n`` of a step's worklist ended; no row for what the step has not come to."""
@@ -207,18 +216,27 @@ _ITEMS = """
 """
 
 # One row per object that a plan or a catalogue knows. What an item of a step came to stands in a
-# column per verb; NULL where no step of that verb has the object.
+# column per verb; NULL where no step of that verb has the object. Only what is in smaller worklists
+# is grouped: grouping everything takes memory for everything.
 _OBJECTS = """
-    WITH planned AS (
+    WITH lesser AS (
         SELECT bucket, key, any_value(path) AS path, any_value(size) AS size,
             any_value(etag) AS etag, any_value(modified) AS modified,
-            any_value(storage_class) AS storage_class,
-            max(outcome) FILTER (verb = 'restore') AS restore,
-            max(outcome) FILTER (verb = 'download') AS download,
-            max(outcome) FILTER (verb = 'verify') AS verify,
-            max(outcome) FILTER (verb = 'delete' AND command = 'apply') AS delete,
-            max(outcome) FILTER (verb = 'upload' AND command = 'rollback') AS put_back
-        FROM items GROUP BY bucket, key
+            any_value(storage_class) AS storage_class, max(restore) AS restore,
+            max(download) AS download, max(verify) AS verify, max(delete) AS delete,
+            max(put_back) AS put_back
+        FROM worklists WHERE rank > 0 GROUP BY bucket, key
+    ), planned AS (
+        SELECT coalesce(w.bucket, s.bucket) AS bucket, coalesce(w.key, s.key) AS key,
+            coalesce(w.path, s.path) AS path, coalesce(w.size, s.size) AS size,
+            coalesce(w.etag, s.etag) AS etag, coalesce(w.modified, s.modified) AS modified,
+            coalesce(w.storage_class, s.storage_class) AS storage_class,
+            coalesce(w.restore, s.restore) AS restore,
+            coalesce(w.download, s.download) AS download,
+            coalesce(w.verify, s.verify) AS verify, coalesce(w.delete, s.delete) AS delete,
+            coalesce(w.put_back, s.put_back) AS put_back
+        FROM (SELECT * FROM worklists WHERE rank = 0) w
+        FULL JOIN lesser s ON s.bucket = w.bucket AND s.key = w.key
     )
     SELECT coalesce(p.bucket, c.bucket) AS bucket, coalesce(p.key, c.key) AS key,
         coalesce(c.path, p.path) AS path, coalesce(p.size, c.size) AS size,
