@@ -26,7 +26,7 @@ from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.catalogue import PLACE, list_catalogues
 from s3plan.localfs.tree import Tree
 from s3plan.model.journal import Restores, StepEnded, StepStarted
-from s3plan.model.steps import Delete, DeleteBucket, Download, Item, Step, Verify
+from s3plan.model.steps import AbortUploads, Delete, DeleteBucket, Download, Item, Step, Verify
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.rules.commands import DEFAULT_PLAN
 from s3plan.tables import Database, TableDef
@@ -57,7 +57,7 @@ _VERB_COLUMNS = {
 }
 """Verbs that have a column of their own in the table of worklists."""
 
-_ITEM_COLUMNS = frozenset(Item.__struct_fields__)
+_ITEM_COLUMNS = frozenset({*Item.__struct_fields__, "history"})
 
 _OUTCOMES: dict[int, str] = {state: state.name.lower() for state in ItemState}
 
@@ -266,11 +266,15 @@ def _load_worklist(
     sizes = {
         step.id: step.totals.items
         for step in plan.steps
-        if step.subject == worklist.subject and step.worklist == step.id
+        if step.subject == worklist.subject
+        and step.worklist == step.id
+        and not isinstance(step.action, AbortUploads)
     }
-    largest = max(sizes, key=lambda step: sizes[step])
-    is_first = command == "apply" and worklist.id == largest
-    constants: dict[str, Value] = {"bucket": worklist.subject, "rank": 0 if is_first else 1}
+    largest = max(sizes, key=lambda step: sizes[step], default="")
+    rank = None if worklist.id not in sizes else 1
+    if command == "apply" and worklist.id == largest:
+        rank = 0
+    constants: dict[str, Value] = {"bucket": worklist.subject, "rank": rank}
     verbs = {
         column: state.step(step.id) if state is not None else StepState()
         for step in plan.steps

@@ -62,6 +62,9 @@ WORKLISTS = TableDef(
         Column("modified"),
         Column("storage_class"),
         Column("checksum"),
+        Column("version_id"),
+        Column("history"),
+        Column("marker", "BOOLEAN"),
         Column("bucket"),
         Column("rank", "BIGINT"),
         Column("restore"),
@@ -72,8 +75,10 @@ WORKLISTS = TableDef(
     ),
 )
 """The items of the plan, once each, as they were when it was made. ``rank`` is 0 for the largest
-worklist of a bucket, which nearly always has all its objects. The last columns tell how the item
-ended in the steps of these verbs that share the worklist; NULL where there is no such step."""
+worklist of a bucket, which nearly always has all its objects, and NULL where the items are no
+objects. ``history`` is the id of a version that is not what its key holds now. The last columns
+tell how the item ended in the steps of these verbs that share the worklist; NULL where there is no
+such step."""
 
 OUTCOMES = TableDef("outcomes", (Column("step"), Column("n", "BIGINT"), Column("outcome")))
 """How item ``n`` of a step's worklist ended; no row for what the step has not come to."""
@@ -210,24 +215,25 @@ SCRATCH = (CATALOGUE_NOTES, TREE)
 # One row per item and step, whichever step the worklist is stored under.
 _ITEMS = """
     SELECT s.command, s.step, s.verb, s.bucket, w.n, w.key, w.path, w.size, w.etag, w.modified,
-        w.storage_class, w.checksum, coalesce(o.outcome, 'pending') AS outcome
+        w.storage_class, w.checksum, w.version_id, coalesce(o.outcome, 'pending') AS outcome
     FROM steps s JOIN worklists w ON w.step = s.worklist
     LEFT JOIN outcomes o ON o.step = s.step AND o.n = w.n
 """
 
-# One row per object that a plan or a catalogue knows. What an item of a step came to stands in a
-# column per verb; NULL where no step of that verb has the object. Only what is in smaller worklists
-# is grouped: grouping everything takes memory for everything.
+# One row per object, noncurrent version and delete marker that a plan or a catalogue knows. What an
+# item of a step came to stands in a column per verb; NULL where no step of that verb has it. Only
+# what is in smaller worklists is grouped: grouping everything takes memory for everything.
 _OBJECTS = """
     WITH lesser AS (
-        SELECT bucket, key, any_value(path) AS path, any_value(size) AS size,
-            any_value(etag) AS etag, any_value(modified) AS modified,
+        SELECT bucket, key, history, any_value(marker) AS marker, any_value(path) AS path,
+            any_value(size) AS size, any_value(etag) AS etag, any_value(modified) AS modified,
             any_value(storage_class) AS storage_class, max(restore) AS restore,
             max(download) AS download, max(verify) AS verify, max(delete) AS delete,
             max(put_back) AS put_back
-        FROM worklists WHERE rank > 0 GROUP BY bucket, key
+        FROM worklists WHERE rank > 0 GROUP BY bucket, key, history
     ), planned AS (
         SELECT coalesce(w.bucket, s.bucket) AS bucket, coalesce(w.key, s.key) AS key,
+            coalesce(w.history, s.history) AS history, coalesce(w.marker, s.marker) AS marker,
             coalesce(w.path, s.path) AS path, coalesce(w.size, s.size) AS size,
             coalesce(w.etag, s.etag) AS etag, coalesce(w.modified, s.modified) AS modified,
             coalesce(w.storage_class, s.storage_class) AS storage_class,
@@ -237,8 +243,11 @@ _OBJECTS = """
             coalesce(w.put_back, s.put_back) AS put_back
         FROM (SELECT * FROM worklists WHERE rank = 0) w
         FULL JOIN lesser s ON s.bucket = w.bucket AND s.key = w.key
+            AND s.history IS NOT DISTINCT FROM w.history
     )
     SELECT coalesce(p.bucket, c.bucket) AS bucket, coalesce(p.key, c.key) AS key,
+        coalesce(p.history, c.history) AS noncurrent,
+        coalesce(p.marker, c.path IS NULL AND c.key IS NOT NULL) AS marker,
         coalesce(c.path, p.path) AS path, coalesce(p.size, c.size) AS size,
         coalesce(p.etag, c.etag) AS etag, coalesce(p.modified, c.modified) AS modified,
         coalesce(p.storage_class, json_extract_string(c.attributes, '$.storage_class'), 'STANDARD')
@@ -247,16 +256,18 @@ _OBJECTS = """
         p.key IS NOT NULL AS planned, c.key IS NOT NULL AS catalogued,
         c.destination, c.verdict, c.rung, c.algorithm, c.value, c.run, c.adopted
     FROM planned p FULL JOIN catalogue c ON c.bucket = p.bucket AND c.key = p.key
+        AND c.history IS NOT DISTINCT FROM p.history
 """
 
 # One row per archived object: where it is on its way, and until when it can be read.
 _RESTORE_STATUS = """
-    SELECT s.bucket, w.key, w.storage_class, w.size, arg_max(r.stage, r.seq) AS stage,
+    SELECT s.bucket, w.key, w.history AS noncurrent, w.storage_class, w.size,
+        arg_max(r.stage, r.seq) AS stage,
         max(r.time) FILTER (r.stage = 'requested') AS requested_at,
         max(r.time) FILTER (r.stage = 'ready') AS restored_at,
         arg_max(r.until, r.seq) AS until
     FROM restores r JOIN steps s USING (step) JOIN worklists w ON w.step = s.worklist AND w.n = r.n
-    GROUP BY s.bucket, w.key, w.storage_class, w.size
+    GROUP BY s.bucket, w.key, w.history, w.storage_class, w.size
 """
 
 _FAILED = "('failed', 'mismatched', 'drifted')"
@@ -264,7 +275,9 @@ _FAILED = "('failed', 'mismatched', 'drifted')"
 _FILES = f"""
     WITH said AS (
         SELECT s.bucket, f.key, any_value(f.message) AS message
-        FROM failures f JOIN steps s USING (step) GROUP BY s.bucket, f.key
+        FROM failures f JOIN steps s USING (step)
+        JOIN worklists w ON w.step = s.worklist AND w.n = f.n AND w.history IS NULL
+        GROUP BY s.bucket, f.key
     )
     SELECT o.bucket, o.key, o.size, o.etag, o.storage_class, o.modified AS last_modified,
         o.destination || '/' || o.path AS local_path,
@@ -286,8 +299,9 @@ _FILES = f"""
         r.started AS created_at, r.updated AS updated_at
     FROM objects o
     LEFT JOIN said ON said.bucket = o.bucket AND said.key = o.key
-    LEFT JOIN restore_status a ON a.bucket = o.bucket AND a.key = o.key
+    LEFT JOIN restore_status a ON a.bucket = o.bucket AND a.key = o.key AND a.noncurrent IS NULL
     LEFT JOIN runs r ON r.command = 'apply'
+    WHERE o.noncurrent IS NULL
 """  # noqa: S608 - made of this module's constants
 
 # The figures of the replaced tool, from counts and never from the name of a phase: they are the

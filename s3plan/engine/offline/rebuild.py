@@ -58,22 +58,26 @@ from s3plan.tables import CATALOGUE, CATALOGUE_NOTES, ITEMS, Column, Database, T
 _RECEIPTS = 10_000
 """Items of one receipt."""
 
-_FAULTS = TableDef("faults", (Column("bucket"), Column("key"), Column("fault"), Column("message")))
+_FAULTS = TableDef("faults", (Column("bucket"), Column("path"), Column("fault"), Column("message")))
 """Files that are not as their rows say."""
 
-_RUNS = "SELECT DISTINCT run, bucket FROM catalogue ORDER BY ALL"
+_RUNS = "SELECT DISTINCT run, bucket FROM catalogue WHERE history IS NULL ORDER BY ALL"
+
+_VERSIONS = "SELECT count(*) FROM catalogue WHERE bucket = ? AND history IS NOT NULL"
 
 # The class is in the attributes; what a listing said of checksums is not kept.
 _ITEMS = """
     INSERT INTO items (step, n, key, path, size, etag, modified, storage_class)
     SELECT $step, row_number() OVER (ORDER BY key) - 1, key, path, size, etag, modified,
         coalesce(json_extract_string(attributes, '$.storage_class'), 'STANDARD')
-    FROM catalogue WHERE bucket = $bucket AND ($all OR run = $run)"""
+    FROM catalogue
+    WHERE bucket = $bucket AND history IS NULL AND path IS NOT NULL AND ($all OR run = $run)"""
 
 _OUTCOMES = """
     SELECT i.n, i.key, i.path, i.size, c.verdict, f.fault, f.message
-    FROM items i JOIN catalogue c ON c.bucket = $bucket AND c.key = i.key
-    LEFT JOIN faults f ON f.bucket = $bucket AND f.key = i.key
+    FROM items i
+    JOIN catalogue c ON c.bucket = $bucket AND c.key = i.key AND c.history IS NULL
+    LEFT JOIN faults f ON f.bucket = $bucket AND f.path = i.path
     WHERE i.step = $step ORDER BY i.n"""
 
 
@@ -167,7 +171,7 @@ def _note_into(database: Database) -> Callable[[TreeProblem], None]:
                 _FAULTS,
                 {
                     "bucket": [problem.bucket],
-                    "key": [problem.key],
+                    "path": [problem.path],
                     "fault": [problem.fault],
                     "message": [f"{problem.path}: {problem.message}"],
                 },
@@ -294,6 +298,12 @@ class _Maker:
             notes=(
                 f"Rebuilt from the catalogues in {self._destination}: what they prove, and no more."
                 " Approvals and evidence are lost with the journal.",
+                *(
+                    f"{bucket}: noncurrent versions and delete markers are in the catalogue, and"
+                    " are not part of this run any more: a rollback puts back the objects."
+                    for bucket in buckets
+                    if self._database.row(_VERSIONS, [bucket])[0]
+                ),
             ),
         )
 

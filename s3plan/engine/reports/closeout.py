@@ -22,6 +22,7 @@ from s3plan.inventory.local import observe_tree
 from s3plan.localfs.tree import Tree
 from s3plan.model.objects import Checksum
 from s3plan.model.tabular import Column, Report, Section
+from s3plan.rules.versioning import versions_root
 from s3plan.tables import Database
 from s3plan.tables.history import SPOT_CHECKS, STRUCTURE
 
@@ -67,7 +68,8 @@ def look_at_copies(source: Source, database: Database, options: Options) -> None
         place = {"destination": claim.destination, "bucket": claim.bucket}
         with Tree.open(claim.destination, create=False) as tree:
             database.execute("DELETE FROM tree")
-            observe_tree(tree, claim.root or "", database)
+            for root in (claim.root or "", versions_root(claim.bucket)):
+                observe_tree(tree, root, database)
             database.execute(_MISSING, place)
             if claim.inventory == "exact":
                 found = list(extra_files(database, claim.ignore))

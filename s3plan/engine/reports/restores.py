@@ -35,12 +35,14 @@ _STANDING = f"""
         min(s.requested_at) AS requested, min(s.until) FILTER (s.stage = 'ready') AS expires
     FROM (SELECT * FROM objects WHERE {_NEEDED}) o
     LEFT JOIN restore_status s ON s.bucket = o.bucket AND s.key = o.key
+        AND s.noncurrent IS NOT DISTINCT FROM o.noncurrent
     GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - constants
 
 # What can be read now and is not on disk yet: in the order in which the copies expire.
 _EXPIRING = """
     SELECT s.bucket, s.key, s.size, s.until FROM restore_status s
     JOIN objects o ON o.bucket = s.bucket AND o.key = s.key
+        AND o.noncurrent IS NOT DISTINCT FROM s.noncurrent
     WHERE s.stage = 'ready' AND s.until IS NOT NULL AND NOT o.catalogued
     ORDER BY s.until, s.bucket, s.key"""
 

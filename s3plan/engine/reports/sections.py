@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from s3plan.engine.history import History
@@ -29,13 +31,21 @@ def section(
     lengthy: bool = False,
     sentences: bool = False,
 ) -> Section:
-    """The answer to a query of ours as a section, read when it is rendered."""
-    columns, batches = history.database.answer(sql)
+    """The answer to a query of ours as a section, asked when it is rendered: several answers that
+    are begun and not read would share the memory.
+    """
+    columns, _ = history.database.answer(f"SELECT * FROM ({sql}) LIMIT 0")  # noqa: S608 - ours
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        _, batches = history.database.answer(sql)
+        for batch in batches:
+            yield from batch
+
     return Section(
         name,
         title,
         tuple(Column(column, "bytes" if column in _BYTES else "") for column in columns),
-        (row for batch in batches for row in batch),
+        rows(),
         note,
         lengthy,
         sentences,
