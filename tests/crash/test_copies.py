@@ -14,7 +14,7 @@ from tests.engine.scene import Scene, open_scene
 from tests.servers import Server
 
 COUNT = 24
-KILLS = 12
+KILLS = 8
 """Of the short run, in each of both phases."""
 
 APPLY = ("apply", "--approve")

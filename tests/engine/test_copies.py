@@ -67,9 +67,8 @@ def test_rollback_removes_exactly_the_copies(any_scene: Scene) -> None:
     assert any_scene.objects() == before
 
 
-def test_a_new_key_that_is_in_use_is_left_alone(any_scene: Scene) -> None:
+def test_a_new_key_that_is_in_use_is_left_alone(scene: Scene) -> None:
     """Invariant 3: nothing is written over, here by somebody between plan and apply."""
-    scene = any_scene
     scene.fill(COUNT)
     plan_copies(scene)
     theirs = by_type("d0/object-0000.txt")
@@ -82,8 +81,7 @@ def test_a_new_key_that_is_in_use_is_left_alone(any_scene: Scene) -> None:
     assert scene.objects()[theirs].body == b"a stranger's", "and no rollback removes it"
 
 
-def test_an_equal_object_at_the_new_key_is_adopted_and_never_removed(any_scene: Scene) -> None:
-    scene = any_scene
+def test_an_equal_object_at_the_new_key_is_adopted_and_never_removed(scene: Scene) -> None:
     scene.fill(COUNT)
     plan_copies(scene)
     theirs = by_type("d0/object-0000.txt")
@@ -97,8 +95,7 @@ def test_an_equal_object_at_the_new_key_is_adopted_and_never_removed(any_scene: 
     assert sum(key.startswith("grouped/") for key in scene.objects()) == 1
 
 
-def test_a_source_that_changed_or_went_since_the_plan_is_drifted(any_scene: Scene) -> None:
-    scene = any_scene
+def test_a_source_that_changed_or_went_since_the_plan_is_drifted(scene: Scene) -> None:
     scene.fill(COUNT)
     plan_copies(scene)
     scene.put("d0/object-0000.txt", b"written again")
@@ -156,10 +153,9 @@ def test_what_a_stranger_writes_between_look_and_copy_is_left_alone(
 
 @pytest.mark.parametrize("did", [True, False])
 def test_a_lost_answer_is_settled_by_looking(
-    any_scene: Scene, monkeypatch: pytest.MonkeyPatch, did: bool
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, did: bool
 ) -> None:
     """Invariant 4: done where the copy is there, failed where it is not; the same command ends."""
-    scene = any_scene
     scene.fill(COUNT)
     before = scene.objects()
     plan_copies(scene)
@@ -210,11 +206,10 @@ def test_a_large_object_is_copied_in_parts_and_keeps_everything(
 
 
 def test_parts_of_a_large_copy_that_fails_are_abandoned(
-    any_scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "LARGEST_COPY", 6 << 20)
     monkeypatch.setattr(copying, "part_size", lambda _: 5 << 20)
-    scene = any_scene
     scene.put("d0/film.mp4", b"x" * (11 << 20))
     plan_copies(scene)
     copy_part = Upload.copy_part
@@ -278,22 +273,21 @@ def test_the_gate_tells_of_copies_that_were_changed_or_removed_since(scene: Scen
     assert (figures["changed"], figures["gone"]) == (1, 1)
 
 
-def test_a_copy_that_was_changed_since_the_run_is_kept(any_scene: Scene) -> None:
+def test_a_copy_that_was_changed_since_the_run_is_kept(scene: Scene) -> None:
     """Invariant 5: rollback does not touch what is no longer ours."""
-    any_scene.fill(COUNT)
-    _applied(any_scene)
+    scene.fill(COUNT)
+    _applied(scene)
     mine = by_type("d0/object-0000.txt")
-    any_scene.put(mine, b"edited by me")
-    finished = any_scene.rollback()
+    scene.put(mine, b"edited by me")
+    finished = scene.rollback()
     assert finished is not None
     assert finished.exit_code == 7
-    assert {p.key: p.reason for p in any_scene.problems()} == {"d0/object-0000.txt": "not-ours"}
-    assert any_scene.objects()[mine].body == b"edited by me"
+    assert {p.key: p.reason for p in scene.problems()} == {"d0/object-0000.txt": "not-ours"}
+    assert scene.objects()[mine].body == b"edited by me"
 
 
-def test_a_copy_whose_original_is_gone_or_changed_is_kept(any_scene: Scene) -> None:
+def test_a_copy_whose_original_is_gone_or_changed_is_kept(scene: Scene) -> None:
     """Invariant 5: rollback never removes a last copy."""
-    scene = any_scene
     scene.fill(COUNT)
     _applied(scene)
     scene.delete("d0/object-0000.txt")
@@ -310,15 +304,15 @@ def test_a_copy_whose_original_is_gone_or_changed_is_kept(any_scene: Scene) -> N
 
 
 def test_an_original_that_was_only_written_again_with_the_same_content_counts(
-    any_scene: Scene,
+    scene: Scene,
 ) -> None:
-    any_scene.fill(COUNT)
-    before = _applied(any_scene)
-    any_scene.put("d0/object-0000.txt", b"content 0")
-    finished = any_scene.rollback()
+    scene.fill(COUNT)
+    before = _applied(scene)
+    scene.put("d0/object-0000.txt", b"content 0")
+    finished = scene.rollback()
     assert finished is not None
     assert finished.exit_code == 0
-    assert any_scene.keys() == sorted(before)
+    assert scene.keys() == sorted(before)
 
 
 def test_the_intent_is_in_the_journal_before_a_copy_is_sent(

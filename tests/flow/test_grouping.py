@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3plan import api
+from s3plan.errors import UsageError
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
 from tests.servers import Server, find_program
@@ -184,15 +184,16 @@ def test_the_key_of_a_new_upload(
         scene.put("7/Ann/a.mp3")
         scene.put("7/Ben/a.mp3")
         _manifest(scene)
-        found = scene.s3plan("resolve", "manifest.yaml", "472", "youtube_69XL3TrD6mE.mp3")
-        assert found.out == "audio/472_Kaioxys_DarkMacro_youtube_69XL3TrD6mE.mp3\n"
-        several = scene.s3plan("resolve", "manifest.yaml", "7", "b.mp3")
-        assert several.code == 64
-        assert "7/Ann, 7/Ben" in several.err
+        manifest = Path("manifest.yaml")
+        found = api.resolve_upload(manifest, "472", "youtube_69XL3TrD6mE.mp3")
+        assert found.new_key == "audio/472_Kaioxys_DarkMacro_youtube_69XL3TrD6mE.mp3"
+        with pytest.raises(UsageError) as several:
+            api.resolve_upload(manifest, "7", "b.mp3")
+        assert several.value.found == "7/Ann, 7/Ben"
         said = scene.s3plan("resolve", "manifest.yaml", "9", "b.PDF", "--part", "name=New")
         assert said.out == "documents/9_New_b.PDF\n"
-        lines = scene.s3plan("--json", "resolve", "manifest.yaml").out.splitlines()
-        assert json.loads(lines[0])["newKey"] == "audio/472_Kaioxys_DarkMacro_a.mp3"
+        first = next(iter(api.resolve(manifest)))
+        assert first.new_key == "audio/472_Kaioxys_DarkMacro_a.mp3"
 
 
 def test_s5cmd_lists_what_the_plan_said(

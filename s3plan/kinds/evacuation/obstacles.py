@@ -9,18 +9,15 @@ from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.evacuation.workspace import Workspace
+from s3plan.kinds.obstacles import found, sealed, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.local import CatalogueHeader
 from s3plan.model.plan import Target
-from s3plan.rules.classes import is_directory_bucket
 
 LARGEST_STACKED = 5 * 1024**3
 """Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html).
 Larger files go up in parts, for hours, in which nobody may write to the key."""
-
-NAMED = 10
-"""Keys that one problem names; it counts all."""
 
 
 def bucket_obstacles(
@@ -28,21 +25,8 @@ def bucket_obstacles(
 ) -> Iterator[PlanningError]:
     """What the bucket's own settings forbid."""
     address = f"s3://{facts.name}"
-    if is_directory_bucket(facts.name):
-        yield PlanningError(
-            "directory buckets are not served",
-            address=address,
-            expected="a general purpose bucket",
-            next_step="leave the bucket out with buckets.exclude",
-        )
-    if facts.requester_pays and not connection.requester_pays:
-        yield PlanningError(
-            "the bucket charges whoever asks",
-            address=address,
-            expected="requesterPays: true in the Connection, to accept the charges",
-            found="a requester-pays bucket",
-            next_step="set it, or leave the bucket out with buckets.exclude",
-        )
+    leave_out = "leave the bucket out with buckets.exclude"
+    yield from unserved(facts, connection, otherwise=leave_out)
     versioning = facts.configuration.get("versioning")
     if delete and isinstance(versioning, dict) and versioning.get("MFADelete") == "Enabled":
         # DeleteObjects would be refused as a whole, at the very end
@@ -113,14 +97,8 @@ def lock_obstacles(work: Workspace) -> Iterator[PlanningError]:
 
 def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
     """Objects that nobody but the holder of their key can read."""
-    if keys:
-        yield PlanningError(
-            "objects are encrypted with keys of the customer's own (SSE-C), which s3plan never has",
-            address=f"s3://{bucket}",
-            expected="objects that the credentials alone can read",
-            found=", ".join(keys[:NAMED]),
-            next_step="leave them out with select, or the bucket with buckets.exclude",
-        )
+    step = "leave them out with select, or the bucket with buckets.exclude"
+    yield from sealed(bucket, keys, next_step=step)
 
 
 def catalogue_obstacles(
@@ -224,22 +202,8 @@ def _found(
     next_step: str,
     values: dict[str, object] | None = None,
 ) -> Iterator[PlanningError]:
-    """A problem if the query has rows; it names the first and counts all."""
-    names: list[str] = []
-    count = 0
-    for (name,) in work.rows(query, **(values or {})):
-        count += 1
-        if len(names) < NAMED:
-            names.append(name)
-    if count:
-        more = f", and {count - len(names):,} more" if count > len(names) else ""
-        yield PlanningError(
-            f"{count:,} {what}",
-            address=address,
-            expected=expected,
-            found=", ".join(names) + more,
-            next_step=next_step,
-        )
+    rows = work.rows(query, **(values or {}))
+    yield from found(rows, what=what, address=address, expected=expected, next_step=next_step)
 
 
 def _identity(identity: tuple[str, str | None]) -> str:

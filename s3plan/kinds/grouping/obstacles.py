@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.grouping.mapping import Mapping
+from s3plan.kinds.obstacles import found, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
-from s3plan.rules.classes import ARCHIVED_CLASSES, is_directory_bucket
-
-NAMED = 10
-"""Keys that one problem names; it counts all."""
+from s3plan.rules.classes import ARCHIVED_CLASSES
 
 LONGEST_KEY = 1024
 """Bytes of a key (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
@@ -28,33 +26,8 @@ def bucket_obstacles(
             address=address,
             next_step="check its name, the region and the credentials",
         )
-    elif is_directory_bucket(name):
-        yield PlanningError(
-            "directory buckets are not served",
-            address=address,
-            expected="a general purpose bucket",
-            next_step="name another bucket",
-        )
-    elif facts.requester_pays and not connection.requester_pays:
-        yield PlanningError(
-            "the bucket charges whoever asks",
-            address=address,
-            expected="requesterPays: true in the Connection, to accept the charges",
-            found="a requester-pays bucket",
-            next_step="set it",
-        )
-
-
-def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
-    """Objects that nobody but the holder of their key can copy."""
-    if keys:
-        yield PlanningError(
-            "objects are encrypted with keys of the customer's own (SSE-C), which s3plan never has",
-            address=f"s3://{bucket}",
-            expected="objects that the credentials alone can read",
-            found=", ".join(keys[:NAMED]),
-            next_step="regroup another prefix",
-        )
+    else:
+        yield from unserved(facts, connection, otherwise="name another bucket")
 
 
 def source_obstacles(work: Mapping) -> Iterator[PlanningError]:
@@ -196,19 +169,5 @@ def _found(
     next_step: str,
     **values: object,
 ) -> Iterator[PlanningError]:
-    """A problem if the query has rows; it names the first and counts all."""
-    names: list[str] = []
-    count = 0
-    for (name,) in work.rows(query, **values):
-        count += 1
-        if len(names) < NAMED:
-            names.append(name)
-    if count:
-        more = f", and {count - len(names):,} more" if count > len(names) else ""
-        yield PlanningError(
-            f"{count:,} {what}",
-            address=address,
-            expected=expected,
-            found=", ".join(names) + more,
-            next_step=next_step,
-        )
+    rows = work.rows(query, **values)
+    yield from found(rows, what=what, address=address, expected=expected, next_step=next_step)

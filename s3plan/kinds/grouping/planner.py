@@ -13,11 +13,11 @@ from s3plan.kinds.grouping.obstacles import (
     backup_obstacles,
     bucket_obstacles,
     key_obstacles,
-    sealed_obstacles,
     source_obstacles,
 )
 from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.kinds.obstacles import sealed
 from s3plan.model.steps import AnyAction, Copy, VerifyCopies
 from s3plan.plan import StepDraft
 
@@ -65,9 +65,8 @@ class Grouping:
         map_sources(work)
         place_copies(work)
         place_backup(work)
-        problems += sealed_obstacles(
-            spec.source.bucket, observed.sealed.get(spec.source.bucket, ())
-        )
+        keys = observed.sealed.get(spec.source.bucket, ())
+        problems += sealed(spec.source.bucket, keys, next_step="regroup another prefix")
         problems += [*source_obstacles(work), *key_obstacles(work), *backup_obstacles(work)]
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
