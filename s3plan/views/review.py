@@ -272,6 +272,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one cas
             yield "copy in", Text(visible(f"{action.destination.rstrip('/')}/{action.root}"))
             if action.read_back:
                 yield "reads", Text("every file back from disk")
+                if action.second_read is not False:
+                    yield "", Text("objects that S3 keeps no comparable checksum of, a second time")
         case Copy() | VerifyCopies() | RemoveCopy():
             yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():

@@ -63,6 +63,10 @@ _RUN_STYLES: dict[RunOutcome, str] = {
 }
 
 
+_FOR_REPORTS = {"size_verified_count", "checksum_verified_count", "size_only_count"}
+"""Figures that say again, by names that reports know, what others say."""
+
+
 class Watch:
     """The observer of a run on a terminal or in a log. Call it with events; leave it when done."""
 
@@ -179,7 +183,9 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
     """Yield a verification gate: its verdict, its figures, its evidence."""
     name = visible(gate.subject)
     yield Text()
-    if gate.passes:
+    if gate.passes and gate.losses:
+        yield Text(f"verification of {name} passed, but for a loss", style="bold yellow")
+    elif gate.passes:
         yield Text(f"verification of {name} passed", style="bold green")
     else:
         yield Text(f"verification of {name} did not pass: nothing is deleted", style="bold red")
@@ -189,6 +195,8 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
     table.add_row("objects", number(gate.totals.items))
     table.add_row("bytes", size(gate.totals.bytes))
     for figure, value in gate.figures.items():
+        if figure in _FOR_REPORTS:
+            continue
         words = visible(figure).replace("_", " ")
         is_bytes = "bytes" in figure or figure == "total_size"
         table.add_row(words, size(value) if is_bytes else number(value))

@@ -111,7 +111,7 @@ PAST: Final = {
 """What was done, by verb."""
 
 LOSSES: Final[dict[LossReason, str]] = {
-    "unverifiable": "whose content nothing in S3 can be compared with",
+    "unverifiable": "whose content could not be verified",
     "no-copy": "of which there is no copy",
     "annotations": "whose annotations nothing saves",
     "metadata": "with metadata that no HTTP header can carry",

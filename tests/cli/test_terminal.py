@@ -130,7 +130,7 @@ def test_a_loss_is_asked_about_after_the_deletion(tmp_path: Path, answer: str, c
     session.types("yes\n")
     session.until("Delete also what may be lost for good in bucket old-photos? (yes/no)")
     shown = session.shown[session.shown.index("from S3? (yes/no)") :]
-    assert "12 objects, 45.8 MiB whose content nothing in S3 can be compared with" in shown
+    assert "12 objects, 45.8 MiB whose content could not be verified" in shown
     assert "1 object, 900 B of which there is no copy" in shown
     session.types(answer)
     assert session.ends() == code
