@@ -237,10 +237,12 @@ class Wire:
     def _new_handle(self, shape: str, origin: str) -> pycurl.Curl:
         curl = pycurl.Curl()
         self._configure(curl, origin)
-        curl.setopt(pycurl.MAXFILESIZE_LARGE, self._limits.memory)
         if shape == "HEAD":
+            # Its content-length is of a body that does not come, and may be larger than memory.
             curl.setopt(pycurl.NOBODY, 1)
-        elif shape == "DELETE":
+            return curl
+        curl.setopt(pycurl.MAXFILESIZE_LARGE, self._limits.memory)
+        if shape == "DELETE":
             curl.setopt(pycurl.CUSTOMREQUEST, "DELETE")
         return curl
 

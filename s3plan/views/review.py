@@ -270,10 +270,7 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one cas
             yield "copy in", Text(visible(action.destination))
         case Verify():
             yield "copy in", Text(visible(f"{action.destination.rstrip('/')}/{action.root}"))
-            if action.read_back:
-                yield "reads", Text("every file back from disk")
-                if action.second_read is not False:
-                    yield "", Text("objects that S3 keeps no comparable checksum of, a second time")
+            yield from _readings(action)
         case Copy() | VerifyCopies() | RemoveCopy():
             yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():
@@ -284,6 +281,13 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one cas
             yield from change_rows(action)
         case _:
             assert_never(action)
+
+
+def _readings(action: Verify) -> Iterator[tuple[str, Text]]:
+    if action.read_back:
+        yield "reads", Text("every file back from disk")
+        if action.second_read is not False:
+            yield "", Text("objects that S3 keeps no comparable checksum of, a second time")
 
 
 def _bucket_itself(action: CreateBucket | DeleteBucket) -> Iterator[tuple[str, Text]]:

@@ -76,6 +76,18 @@ def test_requester_pays_is_said_on_every_request() -> None:
     assert asyncio.run(main()) == "requester"
 
 
+def test_the_head_of_an_object_larger_than_memory_is_read() -> None:
+    """Its content-length is no body that would have to fit anywhere."""
+
+    async def main() -> int:
+        size = 6 << 30
+        told = answer(200, length=size, ETag='"e"', Last_Modified="Fri, 20 Nov 2026 04:23:11 GMT")
+        async with scripted([told]) as server, store_at(server.endpoint) as store:
+            return (await store.bucket("bucket").head("huge.bin")).size
+
+    assert asyncio.run(main()) == 6 << 30
+
+
 def test_connections_are_used_again_and_never_more_than_allowed() -> None:
     async def main() -> int:
         async with scripted([found()]) as server:
