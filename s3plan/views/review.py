@@ -253,7 +253,7 @@ def _undo_style(step: Step) -> str:
     ]
 
 
-def _place(step: Step) -> Iterator[tuple[str, Text]]:  # noqa: PLR0912 - one case a verb
+def _place(step: Step) -> Iterator[tuple[str, Text]]:
     action = step.action
     match action:
         case Restore():
