@@ -72,6 +72,7 @@ class Resumable:
         self._name = name.encode()
         self._log_name = f"{name}.log"
         self._place = place
+        self._size = cut.size
         self._lock = threading.Lock()
         self._stat: FileStat | None = None
         self.done: dict[int, Done] = {}
@@ -124,6 +125,8 @@ class Resumable:
         """
         try:
             if self._stat is None:
+                # Bytes behind the last range are nobody's: only what the log names is believed.
+                os.ftruncate(self._descriptor, self._size)
                 self._stat = seal(self._descriptor, mtime_ns)
             self._place(self._directory, self._name)
             os.unlink(self._log_name, dir_fd=self._directory)

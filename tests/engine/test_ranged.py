@@ -131,8 +131,8 @@ def test_a_range_that_no_sync_covers_is_fetched_again(
     log.write_bytes(b"".join(lines[:2]) + lines[2][:20])
     kept = int(lines[1].split(b'"n":')[1].split(b",")[0])
     whole = data.read_bytes()
-    data.write_bytes(bytes(kept * MIB) + whole[kept * MIB : (kept + 1) * MIB] + b"\xff" * (3 * MIB))
-    # Bytes before the range that counts were zeroed: only it is believed.
+    data.write_bytes(bytes(kept * MIB) + whole[kept * MIB : (kept + 1) * MIB] + b"\xff" * (7 * MIB))
+    # What is before the range that counts is zeros, and the file is too long: only it is believed.
     again = _spy(monkeypatch, lambda number: None)
     assert scene.apply().exit_code == 0
     assert len(again) == 6

@@ -9,7 +9,7 @@ not match what S3 stored never gets its final name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -19,15 +19,19 @@ from msgspec import Struct
 
 from s3plan.engine.context import SMALL_BODY, Context, Destination
 from s3plan.engine.each import Feed
-from s3plan.engine.handlers import ranged
+from s3plan.engine.handlers.large import (
+    ATTEMPTS,
+    Drifted,
+    Finished,
+    LargeBodies,
+    check_same,
+)
 from s3plan.engine.handlers.placing import Content, Placer, mtime_of
-from s3plan.engine.handlers.ranged import RangedFetch
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     ArchivedObjectError,
     DestinationError,
     NoSuchKeyError,
-    NotSupportedError,
     PreconditionFailedError,
     S3PlanError,
     StoreError,
@@ -35,11 +39,10 @@ from s3plan.errors import (
 from s3plan.localfs.tree import Occupied
 from s3plan.model.journal import Outcome
 from s3plan.model.local import CatalogueRecord, FileStat
-from s3plan.model.objects import Checksum, ObjectHead, Verdict
+from s3plan.model.objects import ObjectHead
 from s3plan.model.steps import Download, Item, Step
-from s3plan.rules.hashing import digest, hasher
-from s3plan.rules.integrity import FALLBACK, compare, evidence_of, parts_offered, rung_of
-from s3plan.rules.parts import count_of_parts
+from s3plan.rules.hashing import digest
+from s3plan.rules.integrity import FALLBACK, compare, evidence_of, rung_of
 from s3plan.store import Bucket
 
 BATCH = 64
@@ -48,14 +51,8 @@ BATCH = 64
 LINGER = 0.01
 """Seconds that a batch waits for more."""
 
-BUFFER = 256 << 10
-"""Bytes of a stream that are hashed and written at once."""
-
 INTENT_RANGE = 1000
 """Items that one intent covers."""
-
-ATTEMPTS = 2
-"""Downloads of an object whose content did not match, before it is called mismatched."""
 
 GIVE_UP = 50
 """Failures in a row, without one success, after which the step stops asking."""
@@ -71,33 +68,6 @@ class Fetched(Struct, frozen=True):
     sizes: tuple[int, ...]
 
 
-class Finished(Struct, frozen=True):
-    """What a disk thread made of a body."""
-
-    item: Item
-    verdict: Verdict | None
-    problem: tuple[Outcome, str, str] | None = None
-    sizes: tuple[int, ...] = ()
-
-
-class _Arrived(Struct, frozen=True):
-    """A large body whose bytes are all in a file without a name.
-
-    ``digests`` are of the kind to compare by, and of the whole as local evidence falls back on.
-    """
-
-    item: Item
-    head: ObjectHead
-    tags: dict[str, str] | None
-    expected: Checksum | None
-    digests: tuple[Checksum, Checksum]
-    commit: Callable[[int], FileStat]
-
-
-class _Drifted(Exception):
-    """The object is not the one that was planned."""
-
-
 class _Downloader:
     """One download step."""
 
@@ -110,8 +80,7 @@ class _Downloader:
         self.placer = Placer(destination.tree, context.run.id, self.state)
         self.ready: asyncio.Queue[Fetched | Item | None] = asyncio.Queue(maxsize=4 * BATCH)
         self.memory = context.bodies
-        self.streams = context.streams
-        self.parts = context.plan.header.connection.limits.parts
+        self.large = LargeBodies(context, self.bucket, destination, self.placer)
         self.intending = asyncio.Lock()
         self.intended = 0
         """Items up to this number, it not among them, may be requested."""
@@ -215,7 +184,7 @@ class _Downloader:
             self.context.began(self.step, item.key)
             try:
                 await self._one(item)
-            except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
+            except (Drifted, NoSuchKeyError, PreconditionFailedError) as error:
                 self._problem(item, "drifted", "source-changed", _drift_text(item, error))
             except ArchivedObjectError as error:
                 # A temporary copy that expired is asked for again.
@@ -243,51 +212,21 @@ class _Downloader:
         may_be = self.state.of(item.n) is not ItemState.PENDING or self.state.was_taken(item.n)
         if may_be and await self._adopted(item):
             return
-        sizes = await self._part_sizes(item)
-        if item.size >= ranged.RANGED_FROM and self.parts > 1:
-            await self._ranged(item, sizes)
-            return
+        sizes = await self.large.part_sizes(item)
         if item.size > SMALL_BODY:
-            async with self.streams:
-                await self._stream(item, sizes)
+            self._told(await self.large.fetch(item, sizes))
             return
         await self.memory.acquire()
         try:
             head, body = await self.bucket.get(
                 item.key, if_match=item.etag, version=item.version_id
             )
-            _check_same(item, head)
-            tags = await self._tags(item, head)
+            check_same(item, head)
+            tags = await self.large.tags(item, head)
         except BaseException:
             self.memory.release()
             raise
         await self.ready.put(Fetched(item, head, body, tags, sizes))
-
-    async def _part_sizes(self, item: Item, head: ObjectHead | None = None) -> tuple[int, ...]:
-        """The sizes of an object's parts, where only they make its content comparable.
-
-        Asked for before its bytes come, since these are hashed as they do. No request is sent for
-        an object that was uploaded whole, nor where the listing tells a checksum of the whole.
-        """
-        count = count_of_parts(item.etag)
-        if count in (None, 1) or (item.checksum or "").endswith("/FULL_OBJECT"):
-            return ()
-        if head is None:
-            head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
-            _check_same(item, head)
-        offered = parts_offered(head)
-        if not offered:
-            return ()
-        found = await self.bucket.part_sizes(
-            item.key, offered, if_match=item.etag, version=item.version_id
-        )
-        return found or ()
-
-    async def _tags(self, item: Item, head: ObjectHead) -> dict[str, str] | None:
-        """The tags, or None where only asking for each object could tell that there are none."""
-        if head.tag_count:
-            return await self.bucket.tags(item.key, version=item.version_id)
-        return None
 
     # -- small bodies --------------------------------------------------------------------------
 
@@ -356,109 +295,29 @@ class _Downloader:
             if result.verdict != "mismatched":
                 continue
             try:
-                async with self.streams:
-                    await self._stream(result.item, result.sizes, attempts=ATTEMPTS - 1)
-            except (_Drifted, NoSuchKeyError, PreconditionFailedError) as error:
+                self._told(await self.large.fetch_once_more(result.item, result.sizes))
+            except (Drifted, NoSuchKeyError, PreconditionFailedError) as error:
                 self._problem(
                     result.item, "drifted", "source-changed", _drift_text(result.item, error)
                 )
             except StoreError as error:
                 self._problem(result.item, "failed", error.code, str(error))
 
-    # -- large bodies --------------------------------------------------------------------------
-
-    async def _ranged(self, item: Item, sizes: tuple[int, ...]) -> None:
-        """A body that comes in ranges; as one stream where the endpoint knows no ranges."""
-        head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
-        _check_same(item, head)
-        for last in (False, True):
-            fetch = await self.context.in_thread(self._open_ranges, item, head, sizes)
-            keep = True
-            try:
-                if not await fetch.run():
-                    return  # the run is to stop; another session goes on with what is there
-                tags = await self._tags(item, head)
-                expected = evidence_of(head, sizes)
-                arrived = _Arrived(item, head, tags, expected, fetch.digests, fetch.commit)
-                finished = await self.context.in_thread(self._settle, arrived, last)
-                keep = finished.problem is not None
-            except NotSupportedError:
-                keep = False
-                break
-            finally:
-                await self.context.in_thread(partial(fetch.close, keep=keep))
-            if self._told(finished, last):
-                return
-        async with self.streams:
-            await self._stream(item, sizes)
-
-    def _open_ranges(self, item: Item, head: ObjectHead, sizes: tuple[int, ...]) -> RangedFetch:
-        expected = evidence_of(head, sizes)
-        kind = expected.kind if expected else FALLBACK
-        return RangedFetch(self.context, self.bucket, self.destination.tree, item, head, kind)
-
-    async def _stream(self, item: Item, sizes: tuple[int, ...], attempts: int = ATTEMPTS) -> None:
-        for attempt in range(attempts):
-            last = attempt + 1 == attempts
-            sink = _FileSink(self, item, sizes)
-            try:
-                head = await self.bucket.get_to(
-                    item.key, sink, if_match=item.etag, version=item.version_id
-                )
-                _check_same(item, head)
-                tags = await self._tags(item, head)
-                finished = await self.context.in_thread(self._finish_stream, sink, head, tags, last)
-            finally:
-                await self.context.in_thread(sink.close)
-            if self._told(finished, last):
-                return
-
-    def _finish_stream(
-        self, sink: _FileSink, head: ObjectHead, tags: dict[str, str] | None, last: bool
-    ) -> Finished:
-        digests = sink.finish()
-        expected = sink.expected
-        return self._settle(
-            _Arrived(sink.item, head, tags, expected, digests, sink.partial.commit), last
-        )
-
-    def _settle(self, arrived: _Arrived, last: bool) -> Finished:
-        """Compare a large body that is all there, and give it its name if it is right.
-
-        Runs on a disk thread. ``last`` says that it will not be fetched again.
-        """
-        item = arrived.item
-        actual, plain = arrived.digests
-        verdict = compare(arrived.expected, actual)
-        rung = rung_of(actual, verdict)
-        if verdict == "mismatched":
-            if rung != "parts-etag" or not last:
-                return Finished(item, verdict)
-            # What such an ETag is made of is nowhere promised: that it differs proves nothing, and
-            # must not stand in the way of a copy for ever. It does not verify anything either.
-            actual, verdict = plain, "unverifiable"
-        content = Content(arrived.head, actual, verdict, arrived.tags, rung)
-        try:
-            row = self.placer.place(item, content, partial(arrived.commit, mtime_of(item)))
-        except Occupied as error:
-            return Finished(item, None, ("failed", "occupied", str(error)))
-        self.destination.record(self.step.subject, [row])
-        return Finished(item, verdict)
-
-    def _told(self, finished: Finished, last: bool) -> bool:
-        """Report a large body; False where it is to be fetched once more."""
-        item = finished.item
+    def _told(self, finished: Finished | None) -> None:
+        """Report a large body; None is one that the run was stopped before."""
+        if finished is None:
+            return
         if finished.verdict != "mismatched":
             self._report([finished])
-        elif last:
-            self._problem(
-                item,
-                "mismatched",
-                "content-differs",
-                f"the content of {self._address(item)} is not what S3 stored, "
-                f"{ATTEMPTS} times; nothing was written to {item.path}",
-            )
-        return last or finished.verdict != "mismatched"
+            return
+        item = finished.item
+        self._problem(
+            item,
+            "mismatched",
+            "content-differs",
+            f"the content of {self._address(item)} is not what S3 stored, "
+            f"{ATTEMPTS} times; nothing was written to {item.path}",
+        )
 
     # -- files that are there already ----------------------------------------------------------
 
@@ -470,14 +329,14 @@ class _Downloader:
         if stat is None or stat.size != item.size:
             return False
         head = await self.bucket.head(item.key, if_match=item.etag, version=item.version_id)
-        _check_same(item, head)
-        expected = evidence_of(head, await self._part_sizes(item, head))
+        check_same(item, head)
+        expected = evidence_of(head, await self.large.part_sizes(item, head))
         if expected is None:
             return False
         local = await self.context.in_thread(self.placer.local, item, expected.kind)
         if local is None or local[0] != expected:
             return False
-        tags = await self._tags(item, head)
+        tags = await self.large.tags(item, head)
         content = Content(head, expected, "verified", tags, rung_of(expected, "verified"))
         adopted = not self.placer.ours(item, local[1])
         row = self.placer.row(item, content, local[1], adopted=adopted)
@@ -492,7 +351,7 @@ class _Downloader:
             for item in await self.context.in_thread(self._of_their_size, chunk):
                 self.context.check_stop()
                 # What does not work out here is met again, and told, when its turn comes.
-                with suppress(_Drifted, StoreError):
+                with suppress(Drifted, StoreError):
                     await self._adopted(item)
         feed.surveyed.set()
 
@@ -534,61 +393,11 @@ class _Downloader:
         return f"s3://{self.step.subject}/{item.key}"
 
 
-class _FileSink:
-    """A large body on its way to disk: hashed and written in the transfer's thread."""
-
-    def __init__(self, downloader: _Downloader, item: Item, sizes: tuple[int, ...]) -> None:
-        self.item = item
-        self._sizes = sizes
-        self.partial = downloader.destination.tree.partial(item.path, item.size)
-        self.expected: Checksum | None = None
-        self._chunks: list[bytes] = []
-        self._held = 0
-
-    def start(self, head: ObjectHead) -> None:
-        _check_same(self.item, head)
-        self.expected = evidence_of(head, self._sizes)
-        self._kind = self.expected.kind if self.expected else FALLBACK
-        self._hashers = {kind: hasher(*kind) for kind in (self._kind, FALLBACK)}
-        self._chunks.clear()
-        self._held = 0
-        self.partial.restart()
-
-    def feed(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._held += len(chunk)
-        if self._held >= BUFFER:
-            self._flush()
-
-    def finish(self) -> tuple[Checksum, Checksum]:
-        """Write what is held and give the digest of all of it, as expected and as of the whole."""
-        self._flush()
-        return self._hashers[self._kind].checksum(), self._hashers[FALLBACK].checksum()
-
-    def close(self) -> None:
-        """Remove the temporary file if it was not committed."""
-        self.partial.abort()
-
-    def _flush(self) -> None:
-        data = b"".join(self._chunks)
-        self._chunks.clear()
-        self._held = 0
-        for one in self._hashers.values():
-            one.update(data)
-        self.partial.write(data)
-
-
 async def download(context: Context, step: Step, action: Download) -> None:
     """Run a download step. Raises DestinationError when the disk stops it."""
     destination = context.destination(action.destination)
     await _Downloader(context, step, destination).run()
     context.check_stop()
-
-
-def _check_same(item: Item, head: ObjectHead) -> None:
-    """An endpoint that ignores If-Match on GET must not slip us another object."""
-    if head.etag != item.etag or head.size != item.size:
-        raise _Drifted
 
 
 def _drift_text(item: Item, error: Exception) -> str:
