@@ -38,7 +38,7 @@ def _asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_every_rung_is_recorded_and_read_back_and_passes_the_gate(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A31, E17: small and large, whole and in parts, deleted and put back.
+    """A28, A31, E17: small and large, whole and in parts, deleted and put back.
 
     SeaweedFS tells no checksum types in listings, so each object in parts costs a HEAD more.
     """

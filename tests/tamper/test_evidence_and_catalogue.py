@@ -60,6 +60,7 @@ def test_evidence_forged_to_vouch_for_a_changed_file_deletes_nothing(desk: Desk)
     ],
 )
 def test_changed_evidence_is_made_anew(desk: Desk, edit: Callable[[list[Record]], None]) -> None:
+    """A32: without its figures and the digest of what was verified nothing is deleted."""
     before = _evidence(desk)
     _forge_evidence(desk, edit)
     said = desk.s3plan("apply", "--approve")
