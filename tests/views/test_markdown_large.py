@@ -1,10 +1,9 @@
-"""A million items on one page: seconds and megabytes, in a process of its own."""
+"""A million items on one page: CPU seconds and megabytes, in a process of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,10 @@ MEBIBYTE = 1024**2
 
 # The high-water mark of this process alone: ru_maxrss would begin with that of its parent.
 _MEASURED = """
-import sys
+import sys, time
 from s3plan.cli import main
 code = main()
+print(time.process_time(), file=sys.stderr)
 sys.stderr.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 sys.exit(code)
 """
@@ -82,10 +82,10 @@ def test_many_items_are_rendered_quickly_in_little_memory(
 ) -> None:
     plan = large_plan(tmp_path, count)
     command = [sys.executable, "-c", _MEASURED, "show", str(plan), "--markdown"]
-    began = time.monotonic()
     shown = subprocess.run(command, capture_output=True, check=True)
-    took = time.monotonic() - began
-    most = int(shown.stderr.split()[-2]) / 1024
+    # Of its own: what else the machine does meanwhile is not its doing.
+    words = shown.stderr.decode().split()
+    took, most = float(words[0]), int(words[2]) / 1024
     assert f"{count:,} objects".encode() in shown.stdout
     assert len(shown.stdout) <= 60_000
     assert took < seconds, took
