@@ -231,3 +231,54 @@ def test_status_and_review_show_the_change(moto_scene: Scene) -> None:
     ran = moto_scene.s3plan("apply", "--approve")
     assert (ran.code, "1 configured" in ran.out) == (0, True), ran
     assert "completed" in moto_scene.s3plan("status").out
+
+
+@pytest.mark.parametrize("denied", [False, True], ids=["probes pass", "a probe fails"])
+def test_killed_at_any_request_the_same_command_ends_the_same(
+    moto_scene: Scene, monkeypatch: pytest.MonkeyPatch, *, denied: bool
+) -> None:
+    """Before and after every request about the document, also those that put the old one back."""
+    moto_scene.put("a")
+    before = _policy(moto_scene, "Allow", "s3:ListBucket", "Before")
+    after = _policy(moto_scene, "Deny" if denied else "Allow", "s3:GetObject")
+    reached = True
+    moment = 0
+    while reached:
+        _put(moto_scene, before)
+        # Another Sid each time: a plan that was applied once is consumed.
+        wanted = json.loads(json.dumps(after).replace('"S"', f'"S{moment}"'))
+        drafted(moto_scene, change(moto_scene, "policy", before, wanted, probe=("get",)))
+        with monkeypatch.context() as patch:
+            reached = _killed_at(moto_scene, patch, moment)
+        finished = moto_scene.apply() if reached else None
+        if finished is not None:
+            assert finished.exit_code == (3 if denied else 0), (moment, finished)
+        assert same("policy", _live(moto_scene), before if denied else wanted), moment
+        moment += 1
+    assert moment > 6
+
+
+def _killed_at(scene: Scene, patch: pytest.MonkeyPatch, moment: int) -> bool:
+    """Apply, and die at that moment (even: before a request, odd: after it); whether it came."""
+    seen = 0
+
+    def dying(real: Any) -> Any:
+        def call(self: Control, *arguments: Any, **options: Any) -> Any:
+            nonlocal seen
+            mine, seen = seen, seen + 1
+            if mine == moment // 2 and moment % 2 == 0:
+                raise _Killed
+            result = real(self, *arguments, **options)
+            if mine == moment // 2:
+                raise _Killed
+            return result
+
+        return call
+
+    for name in ("document", "put_document"):
+        patch.setattr(Control, name, dying(getattr(Control, name)))
+    try:
+        scene.apply()
+    except _Killed:
+        return True
+    return False
