@@ -11,12 +11,14 @@ from s3plan.kinds.kind import Observed, Rendered, Renders, Scope
 from s3plan.kinds.loading import Loaded
 from s3plan.kinds.registry import kind_named
 from s3plan.model.buckets import DocumentName
+from s3plan.model.steps import Verify
 from s3plan.plan import StepDraft
 from s3plan.rules.naming import fold
 from s3plan.rules.permissions import (
     Permission,
     Phase,
     looking,
+    looking_at_versions,
     looking_for_obstructions,
     permissions_of,
     scratch,
@@ -89,7 +91,8 @@ def permissions(loaded: Loaded, phases: Collection[Phase]) -> tuple[Permission, 
         scope = kind.scope(manifest)
         uses = tuple(kind.uses(manifest))
         if "plan" in phases:
-            found |= set(_looking(scope))
+            by_versions = any(isinstance(a, Verify) and a.versions for _, a in uses)
+            found |= set(_looking(scope, by_versions=by_versions))
         if "apply" in phases:
             found |= {one for bucket, action in uses for one in permissions_of(bucket, action)}
         if "rollback" in phases:
@@ -105,7 +108,7 @@ def permissions(loaded: Loaded, phases: Collection[Phase]) -> tuple[Permission, 
     return tuple(sorted(found))
 
 
-def _looking(scope: Scope) -> Iterator[Permission]:
+def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
     if scope.has_globs:
         yield Permission("", "account", "s3:ListAllMyBuckets")
     if scope.caller:
@@ -117,6 +120,8 @@ def _looking(scope: Scope) -> Iterator[Permission]:
         )
         if scope.deletes:
             yield from looking_for_obstructions(bucket)
+        if by_versions:
+            yield from looking_at_versions(bucket)
 
 
 def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:

@@ -230,6 +230,13 @@ def looking_for_obstructions(bucket: str) -> Iterator[Permission]:
     yield Permission(bucket, "object", "s3:ListMultipartUploadParts")
 
 
+def looking_at_versions(bucket: str) -> Iterator[Permission]:
+    """What planning needs besides of a bucket that keeps versions, and may lock them."""
+    yield Permission(bucket, "bucket", "s3:ListBucketVersions")
+    for name in ("s3:GetObjectLegalHold", "s3:GetObjectRetention", "s3:GetObjectVersion"):
+        yield Permission(bucket, "object", name)
+
+
 def looking(
     bucket: str, documents: Iterable[DocumentName], *, bodies: bool, tags: bool
 ) -> Iterator[Permission]:

@@ -59,9 +59,10 @@ class _Parsed(Struct, frozen=True):
     truncated: bool
 
 
-# We go on after the last entry, which is what the markers name. Ceph's RGW writes them as they
-# are, with control characters that no XML holds, while the keys beside them are encoded.
-_MARKERS = re.compile(rb"<((?:Next)?KeyMarker)>.*?</\1>", re.DOTALL)
+# We go on after the last entry, which is what the markers name, and know what we asked for. Ceph's
+# RGW writes these as they are, with control characters that no XML holds, while the keys beside
+# them are encoded.
+_ECHOES = re.compile(rb"<((?:Next)?KeyMarker|Prefix)>.*?</\1>", re.DOTALL)
 
 
 async def pages(
@@ -91,7 +92,7 @@ async def pages(
 
 
 def _parse_page(document: bytes) -> _Parsed:
-    root = documents.parse(_MARKERS.sub(b"", document))
+    root = documents.parse(_ECHOES.sub(b"", document))
     if documents.local_name(root.tag) not in ("ListVersionsResult", "ListObjectVersionsOutput"):
         raise ValueError(f"its root is {root.tag!r}")
     facts = documents.fields(root)

@@ -152,6 +152,29 @@ def test_an_evacuation(account: Account, capsys: pytest.CaptureFixture[str]) -> 
     assert ("object", "s3:GetObjectAcl") in seen
 
 
+def test_a_history_needs_actions_of_its_own(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only who says that versions shall go along, or be given up, may have to do with them."""
+    bucket = account.bucket("photos")
+    spec = (
+        f"buckets: {{include: [{bucket}]}}\ndestination: {{path: here}}\ndelete: afterVerification"
+    )
+    account.write("BucketEvacuation", spec, endpoint=account.server.endpoint)
+    plain = printed(capsys, bucket)
+    account.write("BucketEvacuation", f"{spec}\nversions: all", endpoint=account.server.endpoint)
+    more = printed(capsys, bucket)
+    assert not any(
+        "Version" in action for _, action in plain - {("bucket", "s3:GetBucketVersioning")}
+    )
+    assert {
+        ("bucket", "s3:ListBucketVersions"),
+        ("object", "s3:DeleteObjectVersion"),
+        ("object", "s3:GetObjectVersion"),
+    } <= more
+    assert ("bucket", "s3:ListBucketVersions") in printed(capsys, bucket, "--phase", "plan")
+
+
 @pytest.mark.parametrize("kind", ["BucketAccess", "BucketLifecycle"])
 def test_configuration(
     account: Account, capsys: pytest.CaptureFixture[str], kind: str, monkeypatch: pytest.MonkeyPatch

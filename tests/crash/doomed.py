@@ -53,6 +53,8 @@ _POINTS = (
     ("s3plan.localfs.tree", "Tree.set_aside", "set aside"),
     ("s3plan.store", "Bucket.delete_many", "delete objects"),
     ("s3plan.store", "Bucket.put", "upload"),
+    ("s3plan.store", "Bucket.mark_deleted", "delete marker"),
+    ("s3plan.store", "Bucket.abort", "abort upload"),
     ("s3plan.store.multipart", "Upload.send_part", "send part"),
     ("s3plan.store.multipart", "Upload.complete", "complete"),
     ("s3plan.store", "Bucket.copy", "copy object"),

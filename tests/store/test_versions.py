@@ -87,7 +87,8 @@ def test_a_marker_that_no_xml_can_hold_is_not_needed() -> None:
     """Ceph's RGW writes its markers as they are, and the keys beside them encoded."""
     pages, server = listed(
         page(version("bell\x07", "1", latest=True), more=True,
-             marker="<KeyMarker>&#x1;</KeyMarker><NextKeyMarker>bell&#x7;</NextKeyMarker>"),
+             marker="<KeyMarker>&#x1;</KeyMarker><NextKeyMarker>bell&#x7;</NextKeyMarker>"
+             "<Prefix>bell&#x7;</Prefix>"),
         page(version("d", "1", latest=True)),
     )  # fmt: skip
     assert [one.keys for one in pages] == [["bell\x07"], ["d"]]
