@@ -14,7 +14,7 @@ from typing import Any
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
 from s3plan.engine.handlers.placing import mtime_of
-from s3plan.engine.handlers.upload import content_verdict
+from s3plan.engine.handlers.putting import content_verdict
 from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchBucketError, NoSuchKeyError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue

@@ -18,7 +18,14 @@ from msgspec import Struct
 
 from s3plan.engine.context import Interrupted
 from s3plan.engine.handlers import sending
-from s3plan.engine.handlers.upload import WORKERS, Job, Local, Uploader, content_verdict, large_file
+from s3plan.engine.handlers.putting import (
+    WORKERS,
+    Job,
+    Local,
+    Uploader,
+    content_verdict,
+    large_file,
+)
 from s3plan.errors import OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.rules.versioning import same_entry
 from s3plan.store import DeleteTarget
