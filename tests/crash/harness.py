@@ -144,18 +144,26 @@ class Cycle:
         fill(self.scene)
         self.scene.manifest(WHOLE)
         self.before = self.scene.objects()
-        self.plan()
-        for phase in self.PHASES:
-            ended = self.executioner.run(self.scene, *self.command(phase))
-            assert ended.code == {"download": 4, "delete": 0, "rollback": 0}[phase], self.said()
-            self.expected[phase] = (ended.code, picture(self.scene))
-            self.positions[phase] = ended.positions
-            self.seconds[phase] = ended.seconds
+        # Twice: an object that was put back in parts has another ETag than its first PUT gave it,
+        # and the same from then on.
+        for _ in range(2):
+            self.plan()
+            for phase in self.PHASES:
+                ended = self.executioner.run(self.scene, *self.command(phase))
+                assert ended.code == {"download": 4, "delete": 0, "rollback": 0}[phase], self.said()
+                self.expected[phase] = (ended.code, picture(self.scene))
+                self.positions[phase] = ended.positions
+                self.seconds[phase] = ended.seconds
         assert self.scene.objects() == self.before
         assert self.scene.files() == {}
 
     def plan(self) -> None:
-        """Make the plan of the next cycle."""
+        """Make the plan of the next cycle.
+
+        Killed between S3's answer and the journal's line, an upload in parts is known to nobody: a
+        plan lists it and keeps the bucket while it is young. Here somebody has aborted it by hand.
+        """
+        self.scene.abort_uploads()
         assert self.executioner.run(self.scene, "plan", "manifest.yaml").code == 0, self.said()
 
     def command(self, phase: str) -> tuple[str, ...]:

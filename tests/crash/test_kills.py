@@ -68,7 +68,7 @@ def test_a_run_that_was_killed_can_be_taken_back_instead(cycle: Cycle) -> None:
         cycle.plan()
         if phase == "delete":
             cycle.killed("download", [])
-        assert cycle.abandoned(phase, last), f"{last} was not reached"
+        assert cycle.abandoned(phase, last), f"{last} was not reached\n{cycle.said()}"
 
 
 def test_a_session_removes_the_temporary_tables_of_one_that_was_killed(cycle: Cycle) -> None:

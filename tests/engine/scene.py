@@ -135,6 +135,13 @@ class Scene:
         for key in keys:
             self.s3.delete_object(Bucket=self.bucket, Key=key)
 
+    def abort_uploads(self) -> None:
+        """Uploads in parts that nobody finished, aborted behind s3plan's back."""
+        for upload in self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ()):
+            self.s3.abort_multipart_upload(
+                Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
     def keys(self) -> list[str]:
         """Every key in the bucket; none where there is no bucket."""
         if not self.bucket_exists():
