@@ -86,7 +86,7 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     return RunFinished(
         run=context.run.id,
         outcome=outcome,
-        exit_code=_EXIT[outcome],
+        exit_code=_exit_code(context, outcome),
         done=done.items,
         failed=failed,
         drifted=count[ItemState.DRIFTED],
@@ -115,6 +115,14 @@ _EXIT: dict[RunOutcome, int] = {
     "kept": 7,
     "interrupted": 130,
 }
+
+
+def _exit_code(context: Context, outcome: RunOutcome) -> int:
+    # A rollback has no gates: what holds it is something that is no longer as the run left it. Not
+    # final, unlike "kept": once that is settled, the same rollback goes on.
+    if outcome == "held" and context.plan.header.rollback_of is not None:
+        return _EXIT["kept"]
+    return _EXIT[outcome]
 
 
 def _outcome(context: Context, walk: Walk, failed: int, drifted: int, kept: int) -> RunOutcome:

@@ -137,7 +137,7 @@ def test_a_table_that_was_edited_since_the_run_is_left_alone_and_so_are_its_copi
     after = people.objects()
     finished = people.rollback()
     assert finished is not None
-    assert finished.exit_code == 4, finished
+    assert finished.exit_code == 7, finished
     assert (_table(people).read_bytes(), people.objects()) == (edited, after)
 
 
