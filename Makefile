@@ -26,8 +26,12 @@ demo: $(READY) ## see it work: plan, review, apply, gates, status and rollback o
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/s3plan demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run the tests (about three minutes; a file's tests stay together, most of them wait)
+test: $(READY) ## run the tests (about five minutes on two cores; a file's tests stay together)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+
+.PHONY: test-long
+test-long: $(READY) ## variations and whole ways that take seconds each (three minutes; CI runs them too)
+	@$(BIN)/python -m pytest -n 4 -m long $(ARGS)
 
 .PHONY: test-load
 test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and memory (some minutes)

@@ -17,7 +17,7 @@ settings.load_profile("s3plan")
 
 __all__ = ["no_secret_is_written_down"]  # a fixture of every session
 
-_WHERE_NAMED = ("rgw", "browser", "load")
+_WHERE_NAMED = ("rgw", "browser", "load", "long")
 
 _MARKS = {"moto_server": "moto", "seaweed": "seaweedfs", "rgw": "rgw"}
 

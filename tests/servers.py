@@ -98,7 +98,7 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
     command = [
         *(program, "server", f"-dir={data}", "-s3", f"-s3.config={config}"),
         *("-s3.port.iceberg=0", "-s3.port.lance=0", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-        *("-volume.max=100", "-master.volumeSizeLimitMB=64"),
+        *("-volume.max=1000", "-master.volumeSizeLimitMB=64"),
     ]
     for index, name in enumerate(names):
         command.append(f"-{name}.port={ports[2 * index]}")

@@ -80,6 +80,7 @@ def test_whoami_of_a_session(
     assert found["policy_arns"] == [arn]
 
 
+@pytest.mark.long
 def test_an_endpoint_that_has_no_sts(
     seaweed: Server,
     tmp_path: Path,

@@ -112,6 +112,7 @@ def printed(capsys: pytest.CaptureFixture[str], bucket: str, *options: str) -> s
     }
 
 
+@pytest.mark.long
 def test_an_evacuation(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     """Row D40 and E6: everything that plan, apply with deletion, and rollback were seen to need."""
     bucket = account.bucket("photos")
@@ -175,6 +176,7 @@ def test_a_history_needs_actions_of_its_own(
     assert ("bucket", "s3:ListBucketVersions") in printed(capsys, bucket, "--phase", "plan")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["BucketAccess", "BucketLifecycle"])
 def test_configuration(
     account: Account, capsys: pytest.CaptureFixture[str], kind: str, monkeypatch: pytest.MonkeyPatch

@@ -89,6 +89,7 @@ def test_only_a_connection_and_no_manifest_at_all(
     assert api.doctor().healthy
 
 
+@pytest.mark.long
 def test_the_probe_prints_the_table_and_the_next_look_remembers_it(
     scene: Scene, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def _chosen(positions: tuple[str, ...], chance: random.Random, count: int) -> li
     return chosen[:count]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_copies_and_removals_end_as_if_nobody_had_disturbed_them(killed: _Copies) -> None:
     """Invariant 4."""

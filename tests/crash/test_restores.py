@@ -78,6 +78,7 @@ def vault(seaweed: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield vault
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lasts",
     [

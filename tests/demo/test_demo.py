@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from tests.servers import Server
 
@@ -42,6 +43,7 @@ def test_on_a_server_of_its_own() -> None:
     assert done.stdout.splitlines()[-1].endswith("291 of 291 objects are as they were")
 
 
+@pytest.mark.long
 def test_on_a_bucket_of_its_own_elsewhere(seaweed: Server, tmp_path: Path) -> None:
     connection = tmp_path / "connection.yaml"
     connection.write_text(

@@ -136,6 +136,7 @@ def test_half_a_file_gets_no_name(filled: Scene, monkeypatch: pytest.MonkeyPatch
     _goes_on(filled)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [_long(1), 2, _long(3)])
 @pytest.mark.parametrize("where", ["/catalogue/", "journal.json"])
 def test_a_log_that_is_torn_by_a_full_disk_goes_on_whole(
@@ -329,6 +330,7 @@ def _as_anybody(scene: Scene, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "what", [_long("here"), "bucket", _long("catalogue"), "work", _long("state")]
 )

@@ -122,6 +122,7 @@ def test_a_full_disk_in_the_middle_of_a_large_object(scene: Scene, mounts: Mount
     assert scene.files() == {"large.bin": b"x" * 4_000_000}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pages", [_long(0), 1, _long(2), 3, _long(4)])
 def test_a_full_disk_under_the_journal(filled: Scene, mounts: Mounts, pages: int) -> None:
     """Plan copy, journal, evidence: whichever is the first that does not fit, nothing is sent
@@ -155,6 +156,7 @@ def test_a_full_disk_under_the_journal_of_a_deletion(
     assert (len(filled.files()), filled.keys()) == (COUNT, [])
 
 
+@pytest.mark.long
 def test_a_disk_without_inodes(filled: Scene, mounts: Mounts) -> None:
     mounts.memory(filled.here, size="3m", nr_inodes=40)
     filled.plan(WHOLE)
@@ -178,6 +180,7 @@ def test_a_disk_with_too_few_inodes_is_a_planning_error(filled: Scene, mounts: M
 # -- read-only, gone, another one ---------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_disk_that_became_read_only(filled: Scene, mounts: Mounts) -> None:
     mounts.memory(filled.here, size="3m")
     filled.plan(WHOLE)
@@ -204,6 +207,7 @@ def _after_two_files(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     monkeypatch.setattr(Tree, "write_new", counting)
 
 
+@pytest.mark.long
 def test_a_disk_unplugged_in_the_middle_of_downloads_and_back(
     filled: Scene, mounts: Mounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +241,7 @@ def test_a_disk_unplugged_after_the_gate_and_back(filled: Scene, mounts: Mounts)
     _goes_on(filled)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("used", [_long(False), True], ids=["empty", "used"])
 def test_another_disk_at_the_same_place_after_the_gate(
     filled: Scene, mounts: Mounts, used: bool

@@ -215,6 +215,7 @@ def test_an_endpoint_without_the_document_says_so(scene: Scene) -> None:
     assert scene.rollback() is None
 
 
+@pytest.mark.long
 def test_status_and_review_show_the_change(moto_scene: Scene) -> None:
     before = _policy(moto_scene, "Allow", "s3:GetObject")
     _put(moto_scene, before)
@@ -233,6 +234,7 @@ def test_status_and_review_show_the_change(moto_scene: Scene) -> None:
     assert "completed" in moto_scene.s3plan("status").out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("denied", [False, True], ids=["probes pass", "a probe fails"])
 def test_killed_at_any_request_the_same_command_ends_the_same(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch, *, denied: bool

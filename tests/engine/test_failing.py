@@ -261,6 +261,7 @@ def test_an_empty_bucket_goes_and_comes_back(scene: Scene) -> None:
     assert scene.bucket_exists()
 
 
+@pytest.mark.long
 def test_copies_of_an_earlier_run_serve_a_deletion_and_stay_after_its_rollback(
     filled: Scene,
 ) -> None:

@@ -179,6 +179,7 @@ def _full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(AppendLog, "append", refusing)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
 def test_a_disk_that_fills_up_at_the_delete_step_stops_every_request(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, after: int

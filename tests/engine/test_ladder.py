@@ -81,6 +81,7 @@ def test_every_rung_is_recorded_and_read_back_and_passes_the_gate(
     assert scene.files() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["composite.bin", "etag.bin"])
 def test_one_wrong_byte_on_disk_is_found_by_a_checksum_of_parts(scene: Scene, key: str) -> None:
     """A31: the file is read back and compared in the same parts."""

@@ -75,6 +75,7 @@ def test_every_document_comes_back(moto_scene: Scene) -> None:
     assert moto_scene.keys() == ["a"]
 
 
+@pytest.mark.long
 def test_what_the_bucket_did_not_have_it_does_not_get(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_bucket_that_s3_still_deletes_is_waited_for(
     assert moto_scene.keys() == ["a"]
 
 
+@pytest.mark.long
 def test_waiting_for_a_name_ends_with_ctrl_c_and_goes_on_later(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,7 +149,9 @@ def test_a_part_that_somebody_else_put_there_is_sent_again(
     )
     again = _sent(monkeypatch)
     assert _rolled_back(gone).exit_code == 0
-    assert sorted(again) == [1, 3]
+    # S3 keeps the later of two parts of one number. SeaweedFS lists both, in no order, and takes
+    # the one that is named: there the first may be found, and is what it was.
+    assert sorted(again) in ([1, 3], [3])
     _as_before(gone)
 
 

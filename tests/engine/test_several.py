@@ -44,6 +44,7 @@ def _approved(scene: Scene, names: tuple[str, ...]) -> api.Approval:
     return api.Approval("tester", None, {name: gates[name] for name in names})
 
 
+@pytest.mark.long
 def test_every_gate_that_waits_is_in_the_command_that_goes_on(two: tuple[Scene, str]) -> None:
     scene, other = two
     scene.plan()
@@ -107,6 +108,7 @@ def _downloads(scene: Scene) -> list[tuple[str, str]]:
     return [(what, subject.removeprefix(scene.bucket)) for what, subject in told]
 
 
+@pytest.mark.long
 def test_one_bucket_comes_after_the_other_unless_the_manifest_says_more(
     two: tuple[Scene, str],
 ) -> None:
@@ -148,6 +150,7 @@ def _unfinished(scene: Scene) -> set[str]:
     return set(steps.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side_by_side", [1, 2])
 def test_a_disk_that_fails_stops_every_bucket_and_says_what_to_do(
     two: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch, side_by_side: int

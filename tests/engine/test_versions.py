@@ -150,6 +150,7 @@ def test_every_version_is_copied_deleted_and_put_back_in_order(piled: Scene) -> 
     assert piled.rollback() is None, "a second rollback does nothing"
 
 
+@pytest.mark.long
 def test_a_copied_history_is_verified_offline_and_not_copied_again(piled: Scene) -> None:
     piled.plan(COPY_ONLY + ALL)
     assert piled.apply().exit_code == 0
@@ -219,6 +220,7 @@ def test_what_was_written_after_the_plan_holds_the_gate(plain: Scene, spec: str,
     assert len(plain.versions()) == 3, "nothing is deleted"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["version", "marker"])
 def test_what_is_written_between_the_gate_and_the_deletion_survives(
     piled: Scene, monkeypatch: pytest.MonkeyPatch, how: str
@@ -255,6 +257,7 @@ def test_a_version_that_a_stranger_puts_on_top_is_left_alone_by_rollback(piled: 
 # -- folder markers -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_folder_markers_that_are_skipped_are_deleted_as_listed_and_put_back_empty(
     scene: Scene,
 ) -> None:

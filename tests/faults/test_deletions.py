@@ -49,6 +49,7 @@ DONE: dict[str, Fault] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", some([*SENT_AGAIN, *DONE], "503", "reset after", "an error document", "truncated")
 )
@@ -180,6 +181,7 @@ def test_a_lost_answer_that_cannot_be_looked_into_stays_open(between: Between) -
     assert_nothing_lost(scene, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [faults.refuse(500, "InternalError"), faults.truncate, faults.refuse(403, "AccessDenied")],
@@ -199,6 +201,7 @@ def test_a_deletion_whose_listing_fails_deletes_nothing_more(
     assert_nothing_lost(between.scene, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [True, False], ids=["done", "not done"])
 def test_a_bucket_whose_deletion_lost_its_answer_is_looked_for(
     between: Between, *, after: bool
@@ -232,6 +235,7 @@ UPLOADS: dict[str, Fault] = {
 }
 
 
+@pytest.mark.long
 def test_uploads_whose_answer_was_lost_are_settled_by_looking(between: Between) -> None:
     """Every fault on a small and on a large body in one run: sent again with If-None-Match; a 412
     is our own first try, proven by its content.
@@ -275,6 +279,7 @@ def test_uploads_that_are_damaged_on_the_way_are_not_stored(between: Between) ->
     assert_comes_back(scene, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [faults.refuse(500, "InternalError"), faults.refuse(403, "AccessDenied"), faults.truncate],
@@ -301,6 +306,7 @@ def test_copies_whose_originals_cannot_be_listed_are_kept(between: Between, faul
     assert_comes_back(scene, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [True, False], ids=["done", "not done"])
 def test_a_bucket_whose_creation_lost_its_answer_is_looked_for(
     between: Between, *, after: bool

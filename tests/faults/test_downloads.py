@@ -74,6 +74,7 @@ def _fill_for(between: Between, names: Iterable[str]) -> dict[str, list[str]]:
     return keys
 
 
+@pytest.mark.long
 def test_bodies_that_do_not_arrive_once_are_fetched_again(between: Between) -> None:
     """Every fault on a small and on a large body in one run: it ends as if there had been none,
     every object verified, nobody asked.
@@ -135,6 +136,7 @@ def test_tags_that_cannot_be_read_hold_the_gate(between: Between) -> None:
     assert_goes_through(scene, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [faults.refuse(500, "InternalError"), faults.truncate, faults.say(answer(200, "<html/>"))],

@@ -51,6 +51,7 @@ SURVIVED: dict[str, Fault] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     some(SURVIVED, "500", "503", "reset after", "truncated", "206", "200 with an error document"),
@@ -143,6 +144,7 @@ LIES: dict[str, Callable[[], Rule]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LIES)
 def test_a_page_that_cannot_be_right_is_no_listing(between: Between, name: str) -> None:
     """No plan file; asked again without the fault, the plan is made."""
@@ -158,6 +160,7 @@ def test_a_page_that_cannot_be_right_is_no_listing(between: Between, name: str) 
     assert made is not None
 
 
+@pytest.mark.long
 def test_a_key_that_was_garbled_in_a_listing_is_never_found_nor_deleted(between: Between) -> None:
     """Nothing in HTTP protects a listing: the plan has a key that S3 does not, the object drifts,
     and the gate, which lists again, finds one too many.
@@ -205,6 +208,7 @@ def test_a_page_that_leaves_out_a_key_while_planning_holds_the_gate(between: Bet
     assert_untouched(scene, before)
 
 
+@pytest.mark.long
 def test_a_key_that_no_listing_ever_shows_outlives_the_evacuation(between_moto: Between) -> None:
     """It is in no worklist, so nothing deletes it, and S3 does not delete a bucket that holds it
     (SeaweedFS does, unless told not to: -s3.allowDeleteBucketNotEmpty=false).

@@ -129,6 +129,7 @@ def proxy(seaweed: Server) -> Iterator[Proxy]:
 # -- servers that ask to slow down --------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_server_that_refuses_three_of_ten_is_survived_without_a_storm(between: Between) -> None:
     """The whole flow ends as if nothing had been; fewer than two requests for each useful one."""
     scene, proxy = between.scene, between.proxy

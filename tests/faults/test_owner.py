@@ -29,6 +29,7 @@ def _is_about_a_bucket(asked: Asked) -> bool:
     return bool(asked.bucket) and not makes_it
 
 
+@pytest.mark.long
 def test_a_full_run_names_the_owner_in_every_request(
     between_moto: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:

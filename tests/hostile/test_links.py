@@ -78,6 +78,7 @@ def test_a_link_that_is_there_when_planning_is_a_problem_or_left_alone(
     _untouched(outside)
 
 
+@pytest.mark.long
 def test_a_copy_replaced_by_a_link_after_the_gate_stops_its_deletion(
     scene: Scene, server: str, outside: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_rollback_removes_no_file_through_a_link(
     assert (scene.directory / "kept-one.txt").exists()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_directories_that_turn_into_links_while_a_run_writes(
     scene: Scene, server: str, outside: Path

@@ -47,6 +47,7 @@ def _everything_below(folder: Path) -> set[str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("server", "layout"),
     # Keys at the top of the destination, beside `.s3plan`: where the server keeps most of them.
@@ -123,6 +124,7 @@ def test_the_whole_way_and_back(scene: Scene, server: str, layout: str) -> None:
     assert not any(path.is_file() for path in scene.copies.rglob("*"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", SERVERS)
 def test_paths_stay_when_rivals_arrive_later(scene: Scene, server: str) -> None:
     """A key that was downloaded keeps its file; a twin that comes later gets another name."""

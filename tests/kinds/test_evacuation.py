@@ -358,6 +358,7 @@ PARTS = st.sampled_from(
 KEYS = st.lists(PARTS, min_size=1, max_size=3).map("/".join).filter(bool)
 
 
+@pytest.mark.long
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

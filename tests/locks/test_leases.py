@@ -275,6 +275,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_machine", lambda: "")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("away")
 @pytest.mark.parametrize("before", [_long("nothing"), "free", _long("stale")])
 def test_of_many_that_race_exactly_one_wins(

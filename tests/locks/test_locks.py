@@ -131,6 +131,7 @@ def _ends(scene: Scene) -> None:
     assert len(scene.files()) == COUNT
 
 
+@pytest.mark.long
 def test_status_names_the_holder_and_a_living_one_is_not_robbed(filled: Scene) -> None:
     _slow(filled)
     assert filled.s3plan("lock", "status").out.strip() == "No locks are held."
@@ -285,6 +286,7 @@ def test_a_broken_lock_is_noticed_and_the_next_one_is_another(tmp_path: Path) ->
             assert not lock.is_held()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("host", ["elsewhere", "here"])
 def test_only_a_holder_that_cannot_be_reached_is_robbed(
     filled: Scene, monkeypatch: pytest.MonkeyPatch, host: str
@@ -318,6 +320,7 @@ def test_a_plan_that_is_not_there_has_no_leases(scene: Scene) -> None:
 # -- runs -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_runs_are_listed_and_one_is_given_up(filled: Scene) -> None:
     assert filled.s3plan("runs", "list").out.strip() == "No runs here."
     filled.apply_to_gate()

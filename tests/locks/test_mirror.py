@@ -105,6 +105,7 @@ def _files(scene: Scene, copies: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_the_run_folder_is_copied_at_gates(filled: Scene, scratch: str) -> None:
     filled.plan(WHOLE)
     assert _apply(filled, scratch).exit_code == 4

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from s3plan import api
 from tests.engine.scene import COPY_ONLY, WHOLE, Scene
 from tests.offline.evacuated import rot
 
 
+@pytest.mark.long
 def test_a_deleted_bucket_is_verified_from_what_is_on_the_disk(scene: Scene) -> None:
     """Requirements A29 and A38, after everything has left S3."""
     scene.fill(7)

@@ -108,6 +108,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- a run, from its plan to its rollback ---------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_views_of_the_replaced_tool_follow_a_run_to_its_end_and_back(scene: Scene) -> None:
     """Requirements A3, A27, A28; mistake E28: no figure vanishes with the name of a phase.
 

@@ -31,6 +31,7 @@ def rebuild(scene: Scene) -> tuple[str, ...]:
     return tuple(rebuilt.run.id for rebuilt in found.made)
 
 
+@pytest.mark.long
 def test_a_deleted_bucket_is_put_back_by_a_run_whose_journal_was_lost(scene: Scene) -> None:
     """Requirement A78."""
     scene.fill(6)

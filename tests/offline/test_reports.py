@@ -199,6 +199,7 @@ def test_a_closeout_is_about_a_run(tmp_path: Path) -> None:
 # --- all of them ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_has_every_format_and_can_be_given_away(
     scene: Scene, capsys: pytest.CaptureFixture[str], name: str
@@ -213,8 +214,10 @@ def test_every_report_has_every_format_and_can_be_given_away(
         assert scene.bucket in plain or name not in {"inventory", "errors", "closeout"}
         if form == "json":
             parsed = json.loads(plain)
-            assert parsed["report"] == name
-            assert all(isinstance(rows, list) for rows in parsed["sections"].values())
+            # Figures alone are a plain object: programs of others read them (row B8).
+            if name != "migration-summary":
+                assert parsed["report"] == name
+                assert all(isinstance(rows, list) for rows in parsed["sections"].values())
         assert main(["report", name, "--format", form, "--redact"]) == 0
         redacted = capsys.readouterr().out
         for word in ("secret", "blocked", scene.bucket, str(scene.directory), "tester"):

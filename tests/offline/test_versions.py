@@ -24,6 +24,7 @@ def scene(seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield made
 
 
+@pytest.mark.long
 def test_a_history_is_verified_counted_and_told_apart_from_objects(scene: Scene) -> None:
     assert scene.apply(delete=scene.apply_to_gate(WHOLE + ALL)).outcome == "done"
     files = sum(entry is not None for stack in STACKS.values() for entry in stack)
@@ -52,6 +53,7 @@ def test_a_history_is_verified_counted_and_told_apart_from_objects(scene: Scene)
     assert problem.fault == "missing"
 
 
+@pytest.mark.long
 def test_a_rebuilt_run_puts_the_objects_back_and_says_what_it_leaves(scene: Scene) -> None:
     assert scene.apply(delete=scene.apply_to_gate(WHOLE + ALL)).outcome == "done"
     shutil.rmtree(scene.directory / ".s3plan")

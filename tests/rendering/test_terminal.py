@@ -40,6 +40,7 @@ def _run(scene: Scene, *arguments: str, answer: str = "") -> Shown:
     return shown
 
 
+@pytest.mark.long
 def test_every_command_leaves_the_terminal_as_it_was(scene: Scene) -> None:
     keys = set(scene.keys())
     count = len(keys)

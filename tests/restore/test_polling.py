@@ -130,6 +130,7 @@ def _planned(tmp_path: Path, keys: list[str], poll: int = 1) -> tuple[PlanFile, 
     return plan, step, step.action
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "count"),
     [("frame{}", COUNT), ("k{:05}", 2_000), ("a/b{}/c", 2_000)],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from s3plan import api
 from tests.engine.scene import COPY_ONLY
 from tests.restore.conftest import Archive
@@ -9,6 +11,7 @@ from tests.restore.conftest import Archive
 RESTORE = "  restore: {days: 3, poll: 1}\n"
 
 
+@pytest.mark.long
 def test_the_report_and_the_views_follow_a_restore(archive: Archive) -> None:
     """A37, and the times that the replaced tool's table has columns for; mistake E23."""
 

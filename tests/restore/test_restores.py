@@ -7,6 +7,8 @@ import subprocess
 import time
 from typing import Any
 
+import pytest
+
 from s3plan import api
 from s3plan.engine import each
 from s3plan.model.events import Progressed, StepFinished, Waiting, Warned
@@ -64,6 +66,7 @@ def _readable_first(archive: Archive) -> list[str]:
     return [e.verb for e in archive.scene.events if isinstance(e, StepFinished)]
 
 
+@pytest.mark.long
 def test_downloads_start_as_objects_become_ready(archive: Archive) -> None:
     """E25: nobody waits for all of them, and each object is asked for once."""
     wanted = _fill(archive, 8)
@@ -134,6 +137,7 @@ def _until(reached: Any, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_listing_that_does_not_tell_is_followed_by_heads(archive: Archive) -> None:
     wanted = {f"k{n:03}": b"x" for n in range(60)}
     for key, body in wanted.items():
@@ -167,6 +171,7 @@ def _asks_for_restores(headers: dict[str, str]) -> bool:
     return headers.get("x-amz-optional-object-attributes") == "RestoreStatus"
 
 
+@pytest.mark.long
 def test_what_somebody_restores_already_is_only_waited_for(archive: Archive) -> None:
     """A71: RestoreAlreadyInProgress is fine, and a copy that is there is used."""
     wanted = _fill(archive)
@@ -230,6 +235,7 @@ def test_a_copy_about_to_expire_is_extended(archive: Archive) -> None:
     assert archive.glacier.copies["k1.bin"].expires > time.time() + 2 * 86_400
 
 
+@pytest.mark.long
 def test_no_capacity_for_expedited_is_a_downgrade_that_is_told(archive: Archive) -> None:
     _fill(archive)
     archive.glacier.capacity = False
@@ -284,6 +290,7 @@ def test_what_changed_since_the_plan_is_not_paid_for(archive: Archive) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_wait_outlives_an_endpoint_that_is_away(archive: Archive) -> None:
     wanted = _fill(archive)
     archive.scene.plan(COPY_ONLY + RESTORE)
@@ -297,6 +304,7 @@ def test_a_wait_outlives_an_endpoint_that_is_away(archive: Archive) -> None:
     assert any("looking again later" in text for text in told)
 
 
+@pytest.mark.long
 def test_a_refused_restore_leaves_the_rest_alone(archive: Archive) -> None:
     wanted = _fill(archive)
     archive.scene.plan(WHOLE + RESTORE)
@@ -314,6 +322,7 @@ def test_a_refused_restore_leaves_the_rest_alone(archive: Archive) -> None:
     assert archive.scene.files() == wanted
 
 
+@pytest.mark.long
 def test_a_rollback_takes_back_both_downloads(archive: Archive) -> None:
     _fill(archive)
     archive.scene.plan(WHOLE + RESTORE)

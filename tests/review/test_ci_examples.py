@@ -134,6 +134,7 @@ def _reviews(*approved: tuple[str, str]) -> None:
     Path("service-reviews.json").write_text(json.dumps(reviews))
 
 
+@pytest.mark.long
 def test_github_plans_comments_and_applies_what_was_reviewed(runner: Runner) -> None:
     planned = runner.run(github("plan", "Plan"), MANIFEST="manifest.yaml", COMMIT=HEAD)
     assert planned.returncode == 0, planned.stderr
@@ -171,6 +172,7 @@ def test_github_applies_nothing_that_nobody_reviewed(runner: Runner) -> None:
     assert not runner.scene.files()
 
 
+@pytest.mark.long
 def test_github_says_no_changes_and_applies_nothing_then(runner: Runner) -> None:
     runner.scene.plan(COPY_ONLY)
     assert runner.scene.s3plan("apply", "--approve").code == 0
@@ -183,6 +185,7 @@ def test_github_says_no_changes_and_applies_nothing_then(runner: Runner) -> None
     assert "plan=false" in Path("output.txt").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/usr/bin/jq").exists(), reason="GitLab's job installs jq itself")
 def test_gitlab_plans_comments_and_applies_what_was_approved(runner: Runner) -> None:
     values = {

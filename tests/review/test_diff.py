@@ -77,6 +77,7 @@ def test_a_deletion_that_comes_is_named(tmp_path: Path) -> None:
     assert "- `+` **delete** <code>a</code>" in text
 
 
+@pytest.mark.long
 def test_markdown_keeps_its_budget_and_counts_the_rest(tmp_path: Path) -> None:
     many = {f"bucket-{n:03}": [{"key": "<b>|`x`" * 20}] for n in range(40)}
     changes = compare_plans(

@@ -58,6 +58,7 @@ def test_the_watch_finds_a_secret_wherever_it_is(tmp_path: Path, secret: str) ->
     (deep / "guilty").unlink()  # or the watch over this session would find it, too
 
 
+@pytest.mark.long
 def test_every_command_with_debug_keeps_its_secrets(scene: Scene) -> None:
     scene.fill(3)
     scene.put("multipart", b"x" * 100)
@@ -127,6 +128,7 @@ def test_a_presigned_url_as_endpoint_is_refused_without_being_told(scene: Scene)
     assert told(ran.out + ran.err) == []
 
 
+@pytest.mark.long
 def test_the_process_list_holds_no_secret_while_it_works(scene: Scene) -> None:
     scene.fill(30)
     scene.manifest(COPY_ONLY, requests=20)

@@ -134,6 +134,7 @@ SAFE_KEYS = (
 )
 
 
+@pytest.mark.long
 def test_keys_at_seaweedfs(seaweed: Server) -> None:
     async def act(bucket: Bucket) -> None:
         etags = {key: await put(bucket, key, key.encode()) for key in SAFE_KEYS}
