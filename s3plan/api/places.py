@@ -45,12 +45,14 @@ def project_file() -> Project:
     """The project file of the working directory."""
     from s3plan.kinds.project import Project, read_project
 
-    # pydantic takes its time to import, and few directories have a project file.
     return read_project(Path()) if os.path.lexists(PROJECT_FILE) else Project()
 
 
 def house() -> House:
     """What the project file asks of every apply."""
+    # pydantic takes a tenth of a second to import, and few directories have a project file.
+    if not os.path.lexists(PROJECT_FILE):
+        return House()
     project = project_file()
     return House(project.limits, project.required_approvals, project.approvers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -94,3 +95,12 @@ def test_completion_answers_the_shell(
     monkeypatch.setenv("COMP_CWORD", "1")
     assert main([]) == 0
     assert capsys.readouterr().out == "plain,plan\n"
+
+
+def test_apply_reads_no_project_file_where_there_is_none(tmp_path: Path) -> None:
+    """What checks manifests takes a tenth of a second to import, which no apply should pay."""
+    code = (
+        "import sys; from s3plan.api import places; assert places.house() == places.House();"
+        "sys.exit('pydantic' in sys.modules or 'yaml' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
