@@ -74,19 +74,18 @@ class Evacuation:
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
         """Copies to the disk and, where asked for, deletions."""
         spec = _spec(manifest)
-        # Which buckets keep versions is not known here: who says nothing of them, has none.
-        versions: Kept | UnsetType = UNSET if spec.versions == "refuse" else "enabled"
         delete = spec.delete == "afterVerification"
-        # Nor which of them have ACLs or annotations: any may.
+        # Which buckets have ACLs or annotations is not known here: any may.
         attributes: tuple[Attribute, ...] | UnsetType = ("acl", "annotations") if delete else UNSET
-        verify = Verify("", "", versions=versions, attributes=attributes)
-        actions: list[AnyAction] = [Restore(0, {}, 0), Download(""), verify]
+        actions: list[AnyAction] = [Restore(0, {}, 0), Download("")]
         if spec.freeze == "policy":
             actions.append(Configure("policy", probe=("list",), temporary=True))
-        if delete:
-            actions.append(Delete("", versions=versions))
-        if spec.delete_bucket:
-            actions += [AbortUploads(""), DeleteBucket("", ".", versions=versions)]
+        for versions in _kept(spec):
+            actions.append(Verify("", "", versions=versions, attributes=attributes))
+            if delete:
+                actions.append(Delete("", versions=versions))
+            if spec.delete_bucket:
+                actions += [AbortUploads(""), DeleteBucket("", ".", versions=versions)]
         yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
@@ -169,6 +168,16 @@ class Evacuation:
             problems.append(error)
         _refuse(bucket, problems)
         return steps_of(work, spec, select, facts, observed)
+
+
+def _kept(spec: EvacuationSpec) -> tuple[Kept | UnsetType, ...]:
+    """What a bucket may keep beside its objects, as far as steps differ by it.
+
+    Under ``refuse`` a bucket that keeps versions, and has no older ones, goes by its version ids.
+    """
+    if spec.versions != "refuse":
+        return ("enabled",)
+    return (UNSET, "enabled") if spec.delete == "afterVerification" else (UNSET,)
 
 
 def _asks_for_versions(spec: EvacuationSpec) -> bool:
