@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -24,7 +25,8 @@ def scene(seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def scratch(scene: Scene) -> Iterator[str]:
     """A place for leases and mirrors, in a bucket of its own."""
-    bucket = f"{scene.bucket}-scratch"
+    # A scene's bucket is used again, and a name made of it was once found taken.
+    bucket = f"scratch-{uuid4().hex[:12]}"
     scene.s3.create_bucket(Bucket=bucket)
     yield f"s3://{bucket}/place"
     for entry in scene.s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
