@@ -12,6 +12,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -28,7 +29,7 @@ from s3plan.errors import (
     UsageError,
 )
 from s3plan.model.objects import ObjectAttributes
-from s3plan.store import Bucket, Store
+from s3plan.store import Bucket, ChunkedSource, Store
 
 _JOURNALS = ("journal.json", "rollback.json")
 
@@ -88,14 +89,14 @@ class Mirror:
         state = (status.st_size, status.st_mtime_ns)
         if self._copied.get(name) == state:
             return
-        source = _Beginning(path, status.st_size)
-        md5 = await asyncio.to_thread(source.md5)
+        chunks = partial(_beginning, path, status.st_size)
+        md5 = await asyncio.to_thread(_md5, chunks())
         key = self._prefix + name
         known = self._etags.get(key)
         try:
             result = await self._bucket.put(
                 key,
-                source,
+                ChunkedSource(chunks),
                 size=status.st_size,
                 attributes=_ATTRIBUTES,
                 content_md5=md5,
@@ -198,37 +199,20 @@ class _Into:
         self._file.write(chunk)
 
 
-class _Beginning:
-    """The first bytes of a file that may grow meanwhile, as a body."""
+def _beginning(path: Path, size: int) -> Iterator[bytes]:
+    """The first bytes of a file that may grow meanwhile."""
+    left = size
+    with path.open("rb") as file:
+        while left and (chunk := file.read(min(_CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
 
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self._size = size
-        self._chunks: Iterator[bytes] = iter(())
-        self._rest = b""
 
-    def start(self) -> None:
-        self._chunks = self._read()
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
-
-    def md5(self) -> bytes:
-        digest = hashlib.md5(usedforsecurity=False)
-        for chunk in self._read():
-            digest.update(chunk)
-        return digest.digest()
-
-    def _read(self) -> Iterator[bytes]:
-        left = self._size
-        with self._path.open("rb") as file:
-            while left and (chunk := file.read(min(_CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
+def _md5(chunks: Iterator[bytes]) -> bytes:
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.digest()
 
 
 def _files(folder: Path) -> list[Path]:

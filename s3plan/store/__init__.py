@@ -13,13 +13,14 @@ from s3plan.store.listing import ListPage
 from s3plan.store.multipart import Part, Upload, part_size
 from s3plan.store.retry import Patience
 from s3plan.store.store import Store
-from s3plan.store.transfer import Source
+from s3plan.store.transfer import ChunkedSource, Source
 from s3plan.store.versions import VersionPage
 
 __all__ = [
     "LARGEST_COPY",
     "Activity",
     "Bucket",
+    "ChunkedSource",
     "Control",
     "CopyOptions",
     "CopyResult",

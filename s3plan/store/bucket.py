@@ -33,7 +33,7 @@ from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.listing import ListPage
 from s3plan.store.restoring import RestoreAnswer
 from s3plan.store.sender import Request, Sender, Streaming
-from s3plan.store.transfer import Source
+from s3plan.store.transfer import ChunkedSource, Source
 from s3plan.store.versions import VersionPage
 from s3plan.store.wire import Wire
 
@@ -274,7 +274,7 @@ class Bucket:
         if if_match is not None:
             headers.append(("if-match", f'"{if_match}"'))
         in_memory = isinstance(body, bytes) and size <= _STREAMED_FROM
-        source = _BytesSource(body) if isinstance(body, bytes) else body
+        source = ChunkedSource(lambda: iter((body,))) if isinstance(body, bytes) else body
         sha256 = None
         if not in_memory and not self._sender.address(self.name).https:
             # Without TLS S3 wants the body's hash in the signature; botocore reads twice as well.
@@ -351,22 +351,6 @@ class _IntoSink:
     def accept(self, headers: dict[str, str]) -> None:
         self.head = heads.object_head(self._key, headers)
         self._sink.start(self.head)
-
-
-class _BytesSource:
-    """A body in memory that is too large for the loop."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = memoryview(body)
-        self._at = 0
-
-    def start(self) -> None:
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        chunk = bytes(self._body[self._at : self._at + size])
-        self._at += len(chunk)
-        return chunk
 
 
 def _sha256(source: Source) -> str:

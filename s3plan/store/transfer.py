@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import pycurl
@@ -68,6 +69,33 @@ class Source(Protocol):
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes; empty at the end."""
+
+
+class ChunkedSource:
+    """A body made of chunks: ``chunks`` begins anew at each attempt.
+
+    A chunk need only be valid until the next one is asked for.
+    """
+
+    def __init__(self, chunks: Callable[[], Iterator[bytes | memoryview]]) -> None:
+        self._chunks = chunks
+        self._left: Iterator[bytes | memoryview] = iter(())
+        self._rest = memoryview(b"")
+
+    def start(self) -> None:
+        """Begin, or begin again, at the first chunk."""
+        self._left = self._chunks()
+        self._rest = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; empty at the end."""
+        while not self._rest:
+            chunk = next(self._left, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
 
 
 class Transfer:

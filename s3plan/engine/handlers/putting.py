@@ -28,7 +28,7 @@ from s3plan.model.steps import Step
 from s3plan.rules.hashing import Hasher, hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.rules.versioning import same_entry
-from s3plan.store import Bucket, Source
+from s3plan.store import Bucket, ChunkedSource, Source
 from s3plan.tables import Database
 
 SMALL = 8 << 20
@@ -82,34 +82,6 @@ class Local(Struct, frozen=True):
     whole: Checksum
     md5: Checksum
     data: bytes | None
-
-
-class _FileSource:
-    """A large file read again by the transfer's thread, from the start at each attempt."""
-
-    def __init__(self, tree: Tree, path: str) -> None:
-        self._tree = tree
-        self._path = path
-        self._chunks: Iterator[bytes] = iter(())
-        self._rest = b""
-
-    def start(self) -> None:
-        self._chunks = self._read()
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = chunk
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
-
-    def _read(self) -> Iterator[bytes]:
-        with self._tree.open_read(self._path, drop_cache=False) as file:
-            for chunk in file.chunks():
-                yield bytes(chunk)
 
 
 class Uploader:
@@ -222,7 +194,7 @@ class Uploader:
     def _body(self, job: Job, local: Local) -> bytes | Source:
         if local.data is not None:
             return local.data
-        return _FileSource(self.destination.tree, job.path)
+        return ChunkedSource(lambda: _file_chunks(self.destination.tree, job.path))
 
     async def _look(self, job: Job, local: Local) -> None:
         """Settle an upload whose answer does not tell by looking; nothing there is a failure."""
@@ -333,3 +305,8 @@ def _job(row: tuple[Any, ...]) -> Job:
     if grants is not None:
         known = msgspec.structs.replace(known, grants=_pairs.decode(grants))
     return Job(n, key, path, size, Checksum(algorithm, value, parts), known, *stack)
+
+
+def _file_chunks(tree: Tree, path: str) -> Iterator[memoryview]:
+    with tree.open_read(path, drop_cache=False) as file:
+        yield from file.chunks()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct
 
@@ -23,7 +24,6 @@ from s3plan.errors import (
     StoreError,
     ThrottledError,
 )
-from s3plan.localfs.reading import ReadFile
 from s3plan.localfs.tree import Tree
 from s3plan.model.journal import UploadBegan
 from s3plan.model.objects import Checksum, ObjectAttributes
@@ -31,7 +31,7 @@ from s3plan.model.steps import Step
 from s3plan.rules.hashing import composed, hasher
 from s3plan.rules.integrity import FALLBACK
 from s3plan.rules.parts import write_parts
-from s3plan.store import Bucket, CopyOptions
+from s3plan.store import Bucket, ChunkedSource, CopyOptions
 from s3plan.store.incomplete import StoredPart
 from s3plan.store.multipart import Part, Upload, part_size
 
@@ -158,12 +158,12 @@ class PartSender:
     ) -> tuple[Part, bytes]:
         """One part that S3 has, with the MD5 of its bytes."""
         first, end = span
-        source = _SpanSource(self._tree, file.path, first, end)
-        md5, checksum, sha256 = await asyncio.to_thread(source.digests)
+        chunks = partial(_span, self._tree, file.path, first, end)
+        md5, checksum, sha256 = await asyncio.to_thread(_digests, chunks())
         if there is not None and (there.size, there.etag) == (end - first, md5.hex()):
             return Part(index + 1, there.etag), md5
         part = await upload.send_part(
-            index + 1, source, end - first, md5=md5, checksum=checksum, sha256=sha256
+            index + 1, ChunkedSource(chunks), end - first, md5=md5, checksum=checksum, sha256=sha256
         )
         return part, md5
 
@@ -178,47 +178,21 @@ class PartSender:
         )
 
 
-class _SpanSource:
-    """Some bytes of a file, from their first at each attempt; read in the transfer's thread."""
-
-    def __init__(self, tree: Tree, path: str, first: int, end: int) -> None:
-        self._tree = tree
-        self._path = path
-        self._first = first
-        self._end = end
-        self._chunks: Iterator[memoryview] = iter(())
-        self._rest = memoryview(b"")
-
-    def start(self) -> None:
-        self._chunks = self._read()
-        self._rest = memoryview(b"")
-
-    def read(self, size: int) -> bytes:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = chunk
-        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return data
-
-    def digests(self) -> tuple[bytes, Checksum, str]:
-        """The MD5, a checksum for S3 to compare, and the SHA-256 that a signature may need."""
-        md5, checksum, sha256 = hasher("MD5"), hasher(*FALLBACK), hasher("SHA256")
-        for chunk in self._read():
-            for one in (md5, checksum, sha256):
-                one.update(chunk)
-        return md5.raws()[0], checksum.checksum(), sha256.raws()[0].hex()
-
-    def _read(self) -> Iterator[memoryview]:
-        with self._tree.open_read(self._path, drop_cache=False) as file:
-            yield from _between(file, self._first, self._end)
-
-
-def _between(file: ReadFile, first: int, end: int) -> Iterator[memoryview]:
+def _span(tree: Tree, path: str, first: int, end: int) -> Iterator[memoryview]:
+    """Some bytes of a file."""
     left = end - first
-    for chunk in file.chunks(first):
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            return
+    with tree.open_read(path, drop_cache=False) as file:
+        for chunk in file.chunks(first):
+            yield chunk[:left]
+            left -= len(chunk)
+            if left <= 0:
+                return
+
+
+def _digests(chunks: Iterator[memoryview]) -> tuple[bytes, Checksum, str]:
+    """The MD5, a checksum for S3 to compare, and the SHA-256 that a signature may need."""
+    md5, checksum, sha256 = hasher("MD5"), hasher(*FALLBACK), hasher("SHA256")
+    for chunk in chunks:
+        for one in (md5, checksum, sha256):
+            one.update(chunk)
+    return md5.raws()[0], checksum.checksum(), sha256.raws()[0].hex()
