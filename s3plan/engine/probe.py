@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -63,6 +63,21 @@ def deleting_by(known: Capabilities) -> DeletingBy:
     if known.holds("delete-many-etag"):
         return "batch"
     return "one-by-one" if known.holds("delete-if-match") else "looking"
+
+
+class DeletionRequests(NamedTuple):
+    """How deletions are sent: each in a request of its own, and with the ETag of what is meant."""
+
+    singly: bool
+    conditional: bool
+
+
+def deletion_requests(known: Capabilities) -> DeletionRequests:
+    """How to send deletions so that the strongest guard that is known to hold is used."""
+    by = deleting_by(known)
+    # Sent also where it is not known to be honoured, unless requests that carry it fail.
+    refused = known.get("delete-many-etag").standing == "refused"
+    return DeletionRequests(by == "one-by-one", by != "looking" or not refused)
 
 
 def how_deletions_are_guarded(known: Capabilities) -> str:

@@ -30,7 +30,7 @@ def ask(document: Any, arn: str, action: str = "s3:GetObject", **more: tuple[str
     context = context_of(principal, secure=True) | {
         key.replace("__", ":"): value for key, value in more.items()
     }
-    return judge(document, Request(principal, action, "arn:aws:s3:::b/key", context)).answer
+    return judge(document, Request(principal, action, "arn:aws:s3:::b/key", context))
 
 
 def only(*arns: str) -> dict[str, Any]:
@@ -66,11 +66,11 @@ def test_a_role_with_a_path_is_meant_by_its_name() -> None:
         role = f"arn:aws:iam::123456789012:role{path}/admin"
         context = context_of(session, secure=True, role_arn=role)
         request = Request(session, "s3:GetObject", "arn:aws:s3:::b/key", context)
-        assert judge(document, request).answer == "nothing", role
+        assert judge(document, request) == "nothing", role
     other = "arn:aws:iam::123456789012:role/a/not-admin"
     context = context_of(session, secure=True, role_arn=other)
     request = Request(session, "s3:GetObject", "arn:aws:s3:::b/key", context)
-    assert judge(document, request).answer == "denied"
+    assert judge(document, request) == "denied"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_services_are_told_apart() -> None:
         "arn:aws:s3:::b/key",
         base | {"aws:principalisawsservice": ("true",)},
     )
-    assert judge(policy(spared), request).answer == "denied"
-    assert judge(policy(spared), service).answer == "nothing"
-    assert judge(policy(only(USER)), service).answer == "denied"
+    assert judge(policy(spared), request) == "denied"
+    assert judge(policy(spared), service) == "nothing"
+    assert judge(policy(only(USER)), service) == "denied"

@@ -90,7 +90,6 @@ class _Copier:
         self.source = context.store.bucket(action.source)
         self.state = context.step_state(step)
         known = context.capabilities
-        self.pinned = known.holds("copy-source-if-match")
         self.guarded = known.holds("copy-if-none-match")
         # Sent also where it is not known to be honoured, unless requests that carry it fail.
         self.conditional = known.get("copy-if-none-match").standing != "refused"

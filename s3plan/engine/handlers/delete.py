@@ -27,7 +27,7 @@ from msgspec import Struct
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.engine.gate import load_items
-from s3plan.engine.probe import deleting_by, guard_of
+from s3plan.engine.probe import deletion_requests, guard_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     HeldError,
@@ -129,12 +129,8 @@ class _Deleter:
         self.seen = bytearray(step.totals.items)
         self.besides: Verdict = "verified"
         """The verdict that lets an item go besides ``verified``: there is one only by approval."""
-        by = deleting_by(context.capabilities)
-        one_by_one = by == "one-by-one"
-        self._delete = self.bucket.delete_singly if one_by_one else self.bucket.delete_many
-        # Sent also where it is not known to be honoured, unless requests that carry it fail.
-        refused = context.capabilities.get("delete-many-etag").standing == "refused"
-        self.conditional = by != "looking" or not refused
+        singly, self.conditional = deletion_requests(context.capabilities)
+        self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
 
     def _pages(self, prefix: str) -> AsyncIterator[ListPage | VersionPage]:
         if self.versions:

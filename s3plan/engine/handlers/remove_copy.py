@@ -19,7 +19,7 @@ from s3plan.engine.context import Context
 from s3plan.engine.copied import load_copies
 from s3plan.engine.gate import load_items, load_rows
 from s3plan.engine.looking import Seen, look_at
-from s3plan.engine.probe import deleting_by
+from s3plan.engine.probe import deletion_requests
 from s3plan.engine.state import SETTLED
 from s3plan.errors import (
     NoSuchBucketError,
@@ -69,11 +69,8 @@ class _Remover:
         self.target = context.bucket(step)
         self.source = context.store.bucket(action.source)
         self.state = context.step_state(step)
-        by = deleting_by(context.capabilities)
-        singly = by == "one-by-one"
+        singly, self.conditional = deletion_requests(context.capabilities)
         self._delete = self.target.delete_singly if singly else self.target.delete_many
-        refused = context.capabilities.get("delete-many-etag").standing == "refused"
-        self.conditional = by != "looking" or not refused
 
     async def run(self) -> None:
         await self._abandon_uploads()

@@ -39,11 +39,6 @@ def stem_of(name: str) -> str:
     return name[: len(name) - len(extension_of(name))]
 
 
-def is_incomplete(name: str) -> bool:
-    """Whether the name says that a download did not end."""
-    return extension_of(name) in INCOMPLETE
-
-
 def type_of(rules: Sequence[TypeRule], default: str, name: str, size: int) -> str:
     """The type of an object whose key ends in the component ``name``.
 

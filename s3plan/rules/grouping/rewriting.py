@@ -15,7 +15,6 @@ from s3plan.rules.grouping.urls import ObjectUrl, UrlReader, resolved
 
 FILE_COUNT = "file_count"
 UNRESOLVED = "is of no object that is regrouped"
-COMPLETED = "migration_completed"
 
 
 class GroupedFile(Struct, frozen=True):

@@ -29,14 +29,7 @@ class Request(Struct, frozen=True):
     context: Context
 
 
-class Judgement(Struct, frozen=True):
-    """An answer, and the statements that led to it."""
-
-    answer: Answer
-    because: tuple[Statement, ...] = ()
-
-
-def judge(policy: Policy | None, request: Request) -> Judgement:
+def judge(policy: Policy | None, request: Request) -> Answer:
     """What the policy says about the request; None is no policy."""
     statements = policy.statements if policy else ()
     judged = [(statement, applies(statement, request)) for statement in statements]
@@ -46,10 +39,9 @@ def judge(policy: Policy | None, request: Request) -> Judgement:
         ("allowed", "Allow", True),
     )
     for answer, effect, wanted in order:
-        found = tuple(s for s, applied in judged if s.effect == effect and applied is wanted)
-        if found:
-            return Judgement(answer, found)
-    return Judgement("nothing")
+        if any(s.effect == effect and applied is wanted for s, applied in judged):
+            return answer
+    return "nothing"
 
 
 def applies(statement: Statement, request: Request) -> Holds:

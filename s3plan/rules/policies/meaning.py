@@ -81,7 +81,7 @@ def answer_for(
     """
     arn = _resource(bucket, caller.principal.partition, objects=objects)
     answers = {
-        judge(policy, Request(caller.principal, action, arn, context)).answer
+        judge(policy, Request(caller.principal, action, arn, context))
         for context in caller.contexts()
     }
     if len(answers) == 1:
@@ -170,7 +170,7 @@ def _answer(
     policy: Policy | None, bucket: str, subject: Subject, action: str, *, objects: bool
 ) -> Answer:
     arn = _resource(bucket, subject.principal.partition, objects=objects)
-    return judge(policy, Request(subject.principal, action, arn, subject.context)).answer
+    return judge(policy, Request(subject.principal, action, arn, subject.context))
 
 
 def _resource(bucket: str, partition: str, *, objects: bool) -> str:
