@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -43,6 +45,17 @@ def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Ceph's RGW, only with ``-m rgw``; then it fails where it is not installed."""
     with ceph_rgw(tmp_path_factory.mktemp("rgw")) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_are_read_once() -> Iterator[None]:
+    """A process is one command and reads boto3's models once; here it plays thousands of them.
+
+    That was a fifth of the time of all tests. The reader keeps no state but what it has read.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)
