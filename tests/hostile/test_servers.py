@@ -62,7 +62,7 @@ def _kept(s3: Any, bucket: str, key: str) -> str:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         listed = {entry["Key"] for page in pages for entry in page.get("Contents", ())}
     except (ClientError, HTTPClientError) as error:
-        # SeaweedFS now and then drops the connection of a listing with such a key instead of refusing.
+        # SeaweedFS now and then drops the connection of such a listing instead of refusing it.
         return str(error)
     if key not in listed:
         return "listed under another name"
