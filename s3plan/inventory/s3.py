@@ -1,4 +1,4 @@
-"""A bucket's listing into the ``listing`` table, page by page."""
+"""A bucket's listing into the ``listing`` table, page by page; shadow keys into ``shadows``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Protocol
 
 from s3plan.model.events import AnyEvent, Scanning
 from s3plan.model.steps import Totals
-from s3plan.tables import LISTING, Database
+from s3plan.rules.shadow import is_shadow
+from s3plan.tables import LISTING, SHADOWS, Database, TableDef
 from s3plan.tables.database import Value
 
 _BATCH = 5_000
@@ -64,9 +65,10 @@ async def observe_bucket(
 ) -> Totals:
     """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 5,000.
 
-    With ``versions`` it is a row per version and delete marker. An error of the store passes
-    through: a listing that failed anywhere is no listing, and the rows that are already there must
-    not be used.
+    With ``versions`` it is a row per version and delete marker. What a migration keeps beside
+    objects (:mod:`s3plan.rules.shadow`) is not counted, and stands in ``shadows``. An error of the
+    store passes through: a listing that failed anywhere is no listing, and the rows that are
+    already there must not be used.
     """
     totals = Totals()
     batch = _Columns()
@@ -74,7 +76,7 @@ async def observe_bucket(
     async def full() -> None:
         nonlocal totals, batch
         if batch.rows >= _BATCH:
-            totals += await _append(database, bucket.name, batch)
+            totals += await _insert(database, bucket.name, batch)
             batch = _Columns()
             observer(Scanning(bucket.name, totals.items, totals.bytes))
 
@@ -87,7 +89,7 @@ async def observe_bucket(
         async for page in bucket.pages(prefix=prefix):
             batch.add(page)
             await full()
-    totals += await _append(database, bucket.name, batch)
+    totals += await _insert(database, bucket.name, batch)
     observer(Scanning(bucket.name, totals.items, totals.bytes, finished=True))
     return totals
 
@@ -96,12 +98,16 @@ class _Columns:
     """Pages gathered until they are worth an insert."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.keys: list[str] = []
         self.bytes = 0
         self.values: defaultdict[str, list[Value]] = defaultdict(list)
 
+    @property
+    def rows(self) -> int:
+        return len(self.keys)
+
     def add(self, page: Page) -> None:
-        self.rows += len(page.keys)
+        self.keys += page.keys
         self.bytes += sum(page.sizes)
         self.values["key"] += page.keys
         self.values["size"] += page.sizes
@@ -122,9 +128,28 @@ class _Columns:
             )
         ]
 
+    def take(self, rows: Sequence[int]) -> _Columns:
+        """Some of the rows."""
+        taken = _Columns()
+        taken.keys = [self.keys[row] for row in rows]
+        sizes = self.values["size"]
+        taken.bytes = sum(size for row in rows if isinstance(size := sizes[row], int))
+        for name, column in self.values.items():
+            taken.values[name] = [column[row] for row in rows]
+        return taken
 
-async def _append(database: Database, bucket: str, batch: _Columns) -> Totals:
+
+async def _insert(database: Database, bucket: str, batch: _Columns) -> Totals:
+    hidden = [number for number, key in enumerate(batch.keys) if is_shadow(key)]
+    if hidden:
+        await _append(database, bucket, batch.take(hidden), SHADOWS)
+        beside = frozenset(hidden)
+        batch = batch.take([number for number in range(batch.rows) if number not in beside])
+    return await _append(database, bucket, batch, LISTING)
+
+
+async def _append(database: Database, bucket: str, batch: _Columns, table: TableDef) -> Totals:
     if batch.rows:
         # In a thread: DuckDB must not hold up the requests in flight.
-        await asyncio.to_thread(database.append, LISTING, batch.values, {"bucket": bucket})
+        await asyncio.to_thread(database.append, table, batch.values, {"bucket": bucket})
     return Totals(batch.rows, batch.bytes)

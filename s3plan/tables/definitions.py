@@ -55,6 +55,10 @@ elsewhere. ``newer`` counts the newer entries of the key. ``history`` is the id 
 marker that is not the object which the key holds now, else NULL: (key, history) names a row.
 """
 
+SHADOWS = TableDef("shadows", LISTING.columns)
+"""As ``listing``, of what a migration of objects keeps beside them (:mod:`s3plan.rules.shadow`):
+readers do not see it, so that no listing counts it."""
+
 UPLOADS = TableDef(
     "uploads",
     (
@@ -204,6 +208,7 @@ was compared (NULL where the ETag is an MD5 that proves it)."""
 
 TABLES = (
     LISTING,
+    SHADOWS,
     UPLOADS,
     LOCKS,
     ARCHIVE_TIERS,

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -114,6 +115,34 @@ def test_a_listing_becomes_rows_and_events(database: Database) -> None:
     assert events == [
         *(Scanning("b", keys, 2 * keys) for keys in range(5_000, 30_000, 5_000)),
         Scanning("b", 25_000, 50_000, finished=True),
+    ]
+
+
+class ShadowedBucket(FakeBucket):
+    """Objects between shadows of some, and names that only look a little like them."""
+
+    SHADOWS: Final = (
+        ".s3plan/layout/new/a/b~0123456789abcdef",
+        ".s3plan/layout/old/a/b~0123456789abcdef",
+        "p/.s3plan/layout/new/x~~0123456789abcdef",
+    )
+    OBJECTS: Final = (".s3plan/layout/new/a", ".s3plan/other", "a/b", "b~0123456789abcdef")
+
+    async def pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+        yield FakePage(sorted([*self.SHADOWS, *self.OBJECTS]))
+
+
+def test_what_a_migration_keeps_beside_objects_is_in_no_listing(database: Database) -> None:
+    """C3: staging is hidden from every listing, and still known."""
+    seen = asyncio.run(
+        observe_bucket(ShadowedBucket(1), database, prefix="", observer=lambda _: None)
+    )
+    assert seen == Totals(4, 8)
+    assert [key for (key,) in database.rows("SELECT key FROM listing ORDER BY key")] == list(
+        ShadowedBucket.OBJECTS
+    )
+    assert list(database.rows("SELECT bucket, key, size, etag FROM shadows ORDER BY key")) == [
+        ("b", key, 2, "e") for key in ShadowedBucket.SHADOWS
     ]
 
 

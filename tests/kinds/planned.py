@@ -22,7 +22,8 @@ from s3plan.plan.seal import seal
 from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.policies.principals import read_principal
 from s3plan.rules.pricelist import shipped
-from s3plan.tables import ARCHIVE_TIERS, CATALOGUE, LISTING, TREE, Database
+from s3plan.rules.shadow import is_shadow
+from s3plan.tables import ARCHIVE_TIERS, CATALOGUE, LISTING, SHADOWS, TREE, Database
 
 DESTINATION = "/archive"
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
@@ -107,7 +108,8 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         tiers = [
             {"key": row["key"], "tier": row.pop("archive")} for row in rows if "archive" in row
         ]
-        append(database, LISTING, rows, bucket=name)
+        append(database, LISTING, [row for row in rows if not is_shadow(row["key"])], bucket=name)
+        append(database, SHADOWS, [row for row in rows if is_shadow(row["key"])], bucket=name)
         append(database, ARCHIVE_TIERS, tiers, bucket=name)
     files = [
         {"path": path, "size": size, "mtime_ns": mtime_ns, "inode": 1, "device": 1}

@@ -238,6 +238,16 @@ def test_what_cannot_be_served_is_said_for_all_buckets_together(tmp_path: Path) 
     assert "versions" in found[4]
 
 
+def test_a_bucket_with_staging_of_a_migration_is_not_deleted(tmp_path: Path) -> None:
+    """C3: it is in no listing, so the plan has to say that it is there."""
+    shadow = ".s3plan/layout/old/a~0123456789abcdef"
+    buckets = bucket("a", shadow)
+    (problem,) = refused(tmp_path, REMOVE, buckets=buckets)
+    assert shadow in problem
+    assert "LayoutCleanup" in problem
+    assert planned(tmp_path, COPY, buckets=buckets).keys("download") == ["a"]
+
+
 def test_a_problem_counts_all_its_objects_and_names_the_first(tmp_path: Path) -> None:
     keys = [f"k{n:02}" for n in range(12)]
     inventory: dict[str, Any] = here(*keys)

@@ -95,6 +95,20 @@ def lock_obstacles(work: Workspace) -> Iterator[PlanningError]:
     )
 
 
+def shadow_obstacles(work: Workspace) -> Iterator[PlanningError]:
+    """What an ObjectLayout keeps beside objects: no listing shows it, and no bucket goes with it in
+    it.
+    """
+    yield from _found(
+        work,
+        "SELECT key FROM shadows WHERE bucket = $bucket ORDER BY key",
+        what="objects belong to a migration to another layout and are not evacuated",
+        address=f"s3://{work.bucket}",
+        expected="a bucket without staging of an ObjectLayout",
+        next_step="apply a LayoutCleanup for the bucket first, or use deleteBucket: false",
+    )
+
+
 def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningError]:
     """Objects that nobody but the holder of their key can read."""
     step = "leave them out with select, or the bucket with buckets.exclude"

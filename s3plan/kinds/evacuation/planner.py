@@ -25,6 +25,7 @@ from s3plan.kinds.evacuation.obstacles import (
     object_obstacles,
     retained_obstacles,
     sealed_obstacles,
+    shadow_obstacles,
     stack_obstacles,
 )
 from s3plan.kinds.evacuation.steps import steps_of
@@ -147,6 +148,8 @@ class Evacuation:
         if spec.freeze == "policy":
             problems += freeze_obstacles(facts)
         problems += sealed_obstacles(bucket, observed.sealed.get(bucket, ()))
+        if spec.delete_bucket:
+            problems += shadow_obstacles(work)
         # Retained rows first: narrowing forgets which keys are in S3 but not selected.
         find_retained(work)
         problems += retained_obstacles(work)
