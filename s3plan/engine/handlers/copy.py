@@ -20,6 +20,7 @@ from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import how_copies_are_guarded
 from s3plan.engine.state import SETTLED
+from s3plan.engine.together import together
 from s3plan.errors import (
     NoSuchKeyError,
     OutcomeUnknownError,
@@ -103,14 +104,9 @@ class _Copier:
         """
         queue: asyncio.Queue[_Begun | None] = asyncio.Queue(RANGE)
         count = self.context.plan.header.connection.limits.connections
-        tasks = [asyncio.create_task(self._begin(queue, count))]
-        tasks += [asyncio.create_task(self._work(queue)) for _ in range(count)]
         try:
-            await asyncio.gather(*tasks)
+            await together([self._begin(queue, count), *[self._work(queue) for _ in range(count)]])
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._flush()
 
     async def _begin(self, queue: asyncio.Queue[_Begun | None], workers: int) -> None:
@@ -294,14 +290,8 @@ class _Copier:
                 last = min(item.size, (index + 1) * size) - 1
                 parts[index] = await upload.copy_part(index + 1, source, index * size, last)
 
-        workers = [asyncio.create_task(work()) for _ in range(PARTS)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            # Before the upload is abandoned no part of it may still be under way.
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        # Before the upload is abandoned no part of it may still be under way.
+        await together(work() for _ in range(PARTS))
         return [parts[index] for index in sorted(parts)]
 
     async def _abandon(self, item: Item) -> None:

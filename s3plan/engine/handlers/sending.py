@@ -16,6 +16,7 @@ from functools import partial
 from msgspec import Struct
 
 from s3plan.engine.context import Context
+from s3plan.engine.together import together
 from s3plan.errors import (
     EndpointError,
     NoSuchKeyError,
@@ -101,14 +102,8 @@ class PartSender:
                 async with self._context.streams:
                     sent[index] = await self._part(file, upload, index, spans[index], there)
 
-        workers = [asyncio.create_task(work()) for _ in range(AT_ONCE)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            # Before the upload is completed or abandoned no part of it may still be under way.
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        # Before the upload is completed or abandoned no part of it may still be under way.
+        await together(work() for _ in range(AT_ONCE))
         if len(sent) < len(spans):
             return None
         if not self._context.capabilities.holds("complete-if-none-match"):
