@@ -45,6 +45,17 @@ class ReadFile:
                 return
             yield buffer[:count]
 
+    def read_at(self, offset: int, length: int) -> bytes:
+        """So many bytes from there; fewer only at the end. Raises DestinationError."""
+        pieces: list[bytes] = []
+        try:
+            while length and (piece := os.pread(self._descriptor, length, offset)):
+                pieces.append(piece)
+                offset, length = offset + len(piece), length - len(piece)
+        except OSError as error:
+            raise refusal(error, self.path, "read the file") from error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)

@@ -96,6 +96,22 @@ TREE = TableDef(
 """One row per local file. ``size`` is -1 for what is no regular file (a link, a socket);
 a ``path`` that ends in ``/`` is a directory without files."""
 
+FRAMES = TableDef(
+    "frames",
+    (
+        Column("destination"),
+        Column("path"),
+        Column("session"),
+        Column("night"),
+        Column("unknown"),
+        Column("keywords"),
+        Column("broken"),
+    ),
+)
+"""One row per FITS file that was read: the id of its session by night and rig and its night as
+YYYY-MM-DD, or why nobody can tell them (``unknown``); ``keywords`` is the JSON of those that an
+index keeps; ``broken`` says what is wrong with the file, NULL where nothing is."""
+
 CATALOGUE = TableDef(
     "catalogue",
     (
@@ -213,6 +229,7 @@ TABLES = (
     LOCKS,
     ARCHIVE_TIERS,
     TREE,
+    FRAMES,
     CATALOGUE,
     CATALOGUE_NOTES,
     ITEMS,
