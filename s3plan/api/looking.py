@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from s3plan.api.places import Observer, open_store, remembered_capabilities
 from s3plan.errors import UsageError
+from s3plan.model.commands import Command
 from s3plan.model.steps import Totals
 from s3plan.rules.prices import PriceList
 from s3plan.store import Store
@@ -56,7 +57,11 @@ def bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def looked_at(
-    loaded: kinds.Loaded, scopes: Sequence[kinds.Scope], observer: Observer, prices: PriceList
+    loaded: kinds.Loaded,
+    scopes: Sequence[kinds.Scope],
+    observer: Observer,
+    prices: PriceList,
+    commands: Mapping[str, Command] | None = None,
 ) -> AsyncIterator[tuple[Store, kinds.Observed]]:
     """Everything that the scopes mean, looked at; its tables are gone afterwards."""
     from s3plan import kinds
@@ -86,6 +91,7 @@ async def looked_at(
                         caller=seen.caller,
                         capabilities=remembered_capabilities(store, now),
                         prices=prices.region(target.endpoint, target.region),
+                        commands=commands or {},
                     ),
                 )
 

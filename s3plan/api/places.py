@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,11 @@ from s3plan import __version__
 from s3plan.engine.approval import House
 from s3plan.engine.probe import Memory
 from s3plan.engine.surroundings import Surroundings
+from s3plan.errors import ProblemsError
 from s3plan.model.capabilities import UNPROBED, Capabilities
+from s3plan.model.commands import Command
 from s3plan.model.connection import Connection
-from s3plan.model.events import AnyEvent
+from s3plan.model.events import AnyEvent, Warned
 from s3plan.rules.prices import PriceList
 from s3plan.store import Store
 
@@ -54,7 +56,19 @@ def house() -> House:
     if not os.path.lexists(PROJECT_FILE):
         return House()
     project = project_file()
-    return House(project.limits, project.required_approvals, project.approvers)
+    return House(project.limits, project.required_approvals, project.approvers, project.commands)
+
+
+def commands(observer: Observer) -> Mapping[str, Command]:
+    """The commands that the project file defines; none, and a warning, where it is not right.
+
+    For what must go on all the same.
+    """
+    try:
+        return house().commands
+    except ProblemsError as error:
+        observer(Warned(f"no command is run: {error}"))
+        return {}
 
 
 def price_list(path: Path | None) -> PriceList:

@@ -20,6 +20,7 @@ from s3plan.engine.runs import timestamp
 from s3plan.errors import DestinationError, PlanningError, ProblemsError, UsageError
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.commands import Command
 from s3plan.model.grouping import ResolvedKey
 from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
@@ -57,7 +58,11 @@ def validate(
     """
     from s3plan import kinds
 
-    return kinds.load(manifests, variables=variables or {}, environ=os.environ).refs
+    loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
+    missing = list(kinds.missing_commands(loaded.manifests, project_file().commands))
+    if missing:
+        raise ProblemsError("the manifest is not right", missing)
+    return loaded.refs
 
 
 def plan(
@@ -95,7 +100,9 @@ def plan(
             known.check(Path(scope.destination))
     found = next(session.unfinished_runs(Path()), None)
     project = project_file()
-    made, notes = asyncio.run(_plan(loaded, out, observer, price_list(prices or project.prices)))
+    made, notes = asyncio.run(
+        _plan(loaded, out, observer, price_list(prices or project.prices), project.commands)
+    )
     broken = broken_limits(made, project.limits) if made is not None else []
     if broken:
         raise ProblemsError(
@@ -204,14 +211,19 @@ def _says(path: Path, text: str) -> bool:
 
 
 async def _plan(
-    loaded: kinds.Loaded, out: Path, observer: Observer, prices: PriceList
+    loaded: kinds.Loaded,
+    out: Path,
+    observer: Observer,
+    prices: PriceList,
+    commands: Mapping[str, Command],
 ) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
     from s3plan.plan.opinions import with_opinions
     from s3plan.plan.seal import seal
 
     side_by_side = kinds.parallel_buckets(loaded)
-    async with looked_at(loaded, kinds.scopes(loaded), observer, prices) as (store, observed):
+    looking = looked_at(loaded, kinds.scopes(loaded), observer, prices, commands)
+    async with looking as (store, observed):
         # Before planning: a manifest that selects forgets what it does not.
         held = await asyncio.to_thread(listed_totals, observed.database)
         planned = await asyncio.to_thread(kinds.plan_all, loaded, observed)
@@ -232,6 +244,7 @@ async def _plan(
             parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
             limits=loaded.limits or UNSET,
             held=held,
+            notify=tuple(commands[name].ref for name in loaded.notify) or UNSET,
         )
         made = await asyncio.to_thread(seal, drafts, observed.database, header, out, prices=prices)
         return made, notes

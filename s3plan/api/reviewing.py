@@ -55,8 +55,16 @@ def drift(
     found = last_applied(Path(), loaded.refs)
     looked: tuple[StepRecheck, ...] = ()
     with tempfile.TemporaryDirectory(prefix="s3plan-") as folder:
-        prices = price_list(project_file().prices)
-        made, _ = asyncio.run(_plan(loaded, Path(folder) / "plan.json", observer, prices))
+        project = project_file()
+        made, _ = asyncio.run(
+            _plan(
+                loaded,
+                Path(folder) / "plan.json",
+                observer,
+                price_list(project.prices),
+                project.commands,
+            )
+        )
         if found is not None:
             applied = found[1].path
             looked = asyncio.run(session.recheck(applied, around_here(ignore, None), House())).steps

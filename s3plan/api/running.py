@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3plan import __version__
-from s3plan.api.places import Observer, around_here, house, ignore, load_connection, open_store
+from s3plan.api.places import (
+    Observer,
+    around_here,
+    commands,
+    house,
+    ignore,
+    load_connection,
+    open_store,
+)
 from s3plan.engine import lockstatus, roster, runs, session
 from s3plan.engine import mirror as mirrors
 from s3plan.engine.approval import Approval, Ask
@@ -71,7 +79,8 @@ def rollback(
     and LockedError before the first request, IncompleteError when the journal or the disk fails in
     the middle.
     """
-    return asyncio.run(session.rollback(journal, approval, around_here(observer, log)))
+    around = around_here(observer, log)
+    return asyncio.run(session.rollback(journal, approval, around, commands=commands(observer)))
 
 
 def journal_reset() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -10,12 +11,15 @@ from typing import Final, Literal
 from s3plan.engine.context import Context
 from s3plan.errors import ApprovalError, HeldError, StaleError, UsageError
 from s3plan.model.approvals import PlanApproval
+from s3plan.model.commands import Command
 from s3plan.model.events import GateReached
 from s3plan.model.journal import Approved, Approves, Declined, GateRecord
 from s3plan.model.limits import Limits
 from s3plan.model.steps import Step
+from s3plan.plan.reading import PlanFile
 from s3plan.rules.approvals import missing_approvals
-from s3plan.rules.commands import SHORT_EVIDENCE, approve_options
+from s3plan.rules.commands import SHORT_EVIDENCE, approve_options, short
+from s3plan.rules.commands_of import commands_of
 from s3plan.rules.effects import effect_of
 
 Ask = Callable[[GateReached], bool]
@@ -56,11 +60,14 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the project file asks of every apply: limits, and how many approve, and who counts."""
+    """What the project file asks of every apply, limits, and how many approve, and who counts; and
+    the commands that it defines.
+    """
 
     limits: Limits | None = None
     required: int = 0
     approvers: tuple[str, ...] = ()
+    commands: Mapping[str, Command] = field(default_factory=dict)
 
 
 def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ...]:
@@ -88,6 +95,24 @@ def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ..
             next_step="have it reviewed, and give the reviews with --approvals FILE",
         )
     return names
+
+
+def check_commands(plan: PlanFile, commands: Mapping[str, Command]) -> None:
+    """Raise StaleError unless the project file defines every command that the plan names, as it
+    did when the plan was made: what was approved is what runs.
+    """
+    named = (*plan.header.notified, *(ref for s in plan.steps for ref in commands_of(s.action)))
+    for ref in named:
+        defined = commands.get(ref.name)
+        if defined is None or defined.ref.digest != ref.digest:
+            now = "not at all" if defined is None else shlex.join(defined.argv)
+            raise StaleError(
+                f"the command {ref.name} is not defined as it was when the plan was made",
+                address=f"s3plan.yaml, commands.{ref.name}",
+                expected=f"{shlex.join(ref.argv)} ({short(ref.digest)})",
+                found=now if defined is None else f"{now} ({short(defined.ref.digest)})",
+                next_step="define it so again, or plan again and review that plan",
+            )
 
 
 def check_digest(

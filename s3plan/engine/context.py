@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from s3plan.localfs.catalogue import Catalogue
 from s3plan.localfs.syncing import SyncPoint as Syncer
 from s3plan.localfs.tree import Tree
 from s3plan.model.capabilities import UNPROBED
+from s3plan.model.commands import Command
 from s3plan.model.events import AnyEvent, ItemProblem, Progressed
 from s3plan.model.journal import (
     Intent,
@@ -103,8 +104,11 @@ class Context:
         mirror: Mirror | None = None,
         named: Path | None = None,
         item_log: Callable[[dict[str, object]], None] | None = None,
+        commands: Mapping[str, Command] | None = None,
     ) -> None:
         """``named`` is the plan's path as the person wrote it, for commands to type next.
+
+        ``commands`` are those that the project file defines.
 
         ``guard`` is asked before anything is written; ``mirror`` is None without a journal mirror.
         """
@@ -120,6 +124,7 @@ class Context:
         self.guard = guard
         self.mirror = mirror
         self.item_log = item_log
+        self.commands = commands or {}
         self.capabilities = UNPROBED
         """What this run may rely on at the endpoint; the session fills it in."""
         self._stopped = asyncio.Event()
@@ -343,6 +348,17 @@ class Context:
         """
         self.check_held()
         await self.journal.commit(Intent(step=step.id, first=first, last=last, taken=taken))
+        await self._mirror_intent(step)
+
+    async def intend_whole(self, step: Step) -> None:
+        """The same for a step without items: that it has begun, which is in the journal, says so.
+
+        Raises LockLostError.
+        """
+        self.check_held()
+        await self._mirror_intent(step)
+
+    async def _mirror_intent(self, step: Step) -> None:
         if self.mirror is not None and step.id not in self._mirrored:
             await self.mirror.copy()
             self._mirrored.add(step.id)

@@ -23,6 +23,7 @@ from s3plan.engine.gate import look
 from s3plan.engine.handlers import run_step
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.lanes import Floor, lanes
+from s3plan.engine.notifying import notify
 from s3plan.engine.saving import is_as_saved
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
@@ -68,19 +69,36 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
         context.check_held()  # a lease that is lost stops the walk as a signal does
         moved = moved_bytes(context) - before
         finished = summary(context, walk, time.monotonic() - began, moved)
+        if finished.outcome != "interrupted":
+            await notify(
+                context,
+                finished.outcome,
+                finished.exit_code,
+                finished.message,
+                finished.next_step or "",
+            )
         await context.journal.commit(
             RunEnded(outcome=finished.outcome, time=context.now(), detail=finished.message)
         )
         await _mirror(context)
     except (JournalError, DestinationError, LockLostError) as error:
         # Nothing can be recorded or made durable any more: what was done is what the journal says.
-        raise IncompleteError(
+        stopped = IncompleteError(
             f"the run stopped: {error.what}",
             address=error.address,
             expected=error.expected,
             found=error.found,
             next_step=f"{error.next_step or 'repair that'}; then {context.retry_command()}",
-        ) from error
+        )
+        with contextlib.suppress(S3PlanError):  # the journal may be what is lost
+            await notify(
+                context,
+                "incomplete",
+                stopped.exit_code,
+                str(stopped),
+                stopped.next_step or "",
+            )
+        raise stopped from error
     context.observer(finished)
     return finished
 

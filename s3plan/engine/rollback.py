@@ -141,6 +141,7 @@ async def plan_rollback(
                 ManifestRef(m.path, m.kind, m.name, m.sha256) for m in plan.header.manifests
             ),
             rollback_of=run.id,
+            notify=plan.header.notify,
         )
         return await asyncio.to_thread(seal, drafts, database, header, run.rollback_plan)
 

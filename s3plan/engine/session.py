@@ -12,13 +12,20 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from s3plan.engine import runs
-from s3plan.engine.approval import Approval, Ask, House, check_digest, check_people
+from s3plan.engine.approval import (
+    Approval,
+    Ask,
+    House,
+    check_commands,
+    check_digest,
+    check_people,
+)
 from s3plan.engine.context import Context, ItemLog
 from s3plan.engine.execute import execute
 from s3plan.engine.guard import Guard
@@ -36,6 +43,7 @@ from s3plan.localfs.appendlog import AppendLog
 from s3plan.localfs.limits import ensure_descriptors
 from s3plan.localfs.locks import hold
 from s3plan.localfs.tree import Tree
+from s3plan.model.commands import Command
 from s3plan.model.events import RunFinished, Warned
 from s3plan.model.journal import (
     JOURNAL_FORMAT,
@@ -89,6 +97,7 @@ async def apply(
     ensure_descriptors(plan.header.connection.limits.connections)
     run, state = _unfinished(around.directory, plan.digest)
     _check_host(plan, state)
+    check_commands(plan, house.commands)
     broken = broken_limits(plan, house.limits)
     if broken:
         raise ProblemsError("the plan goes beyond its limits", broken)
@@ -118,14 +127,21 @@ async def apply(
                 await _open_record(journal, state, run, plan, approval, around, held)
                 return await _walk(
                     run, stored, state, journal, store, approval, ask, around, held, mirrored,
-                    named=path,
+                    house.commands, named=path,
                 )  # fmt: skip
 
 
 async def rollback(
-    journal_path: Path, approval: Approval, around: Surroundings
+    journal_path: Path,
+    approval: Approval,
+    around: Surroundings,
+    *,
+    commands: Mapping[str, Command] | None = None,
 ) -> RunFinished | None:
-    """Take a run back, or go on doing so; None if there is nothing to take back (any more)."""
+    """Take a run back, or go on doing so; None if there is nothing to take back (any more).
+
+    ``commands`` are those that the project file defines.
+    """
     run = runs.run_of(journal_path)
     with hold(run.lock, holder_for(around, run.journal)) as lock:
         original = PlanFile.open(run.plan)
@@ -160,8 +176,9 @@ async def rollback(
                     mirrored = await _mirror(store, held, run, plan)
                     await _open_record(journal, state, run, plan, approval, around, held)
                     finished = await _walk(
-                        run, plan, state, journal, store, approval, None, around, held, mirrored
-                    )
+                        run, plan, state, journal, store, approval, None, around, held, mirrored,
+                        commands or {},
+                    )  # fmt: skip
         if finished.outcome in ("done", "kept"):
             _mark_rolled_back(run, finished.outcome, around)
         return finished
@@ -195,6 +212,7 @@ async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck
     try:
         _, state = _unfinished(around.directory, plan.digest)
         _check_host(plan, state)
+        check_commands(plan, house.commands)
     except StaleError as error:
         reasons.append(str(error))
     async with around.open_store(plan.header.connection) as store:
@@ -408,6 +426,7 @@ async def _walk(
     around: Surroundings,
     held: Held,
     mirror: Mirror | None,
+    commands: Mapping[str, Command],
     *,
     named: Path | None = None,
 ) -> RunFinished:
@@ -430,6 +449,7 @@ async def _walk(
             mirror=mirror,
             named=named,
             item_log=log,
+            commands=commands,
         )
         if held.leases is not None:
             held.leases.on_lost = context.stop

@@ -13,6 +13,7 @@ from s3plan.errors import JournalError
 from s3plan.model.journal import (
     Approved,
     Approves,
+    CommandRan,
     Copied,
     Declined,
     FileRewritten,
@@ -186,6 +187,7 @@ class RunState:
         self.problems: dict[tuple[str, int], ItemFailed] = {}
         self.uploads: dict[tuple[str, int], str] = {}
         self.rewritten: dict[str, FileRewritten] = {}
+        self.commands: dict[tuple[str, str], CommandRan] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
         self.rolled_back: RolledBack | None = None
@@ -224,6 +226,9 @@ class RunState:
                 self.uploads[record.step, record.n] = record.upload
             case FileRewritten():
                 self.rewritten[record.step] = record
+            case CommandRan():
+                if record.n is None:
+                    self.commands[record.step, record.command] = record
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

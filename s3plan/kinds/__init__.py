@@ -3,6 +3,7 @@
 One folder per kind, one line per kind in ``registry``. Kinds decide; they neither act nor ask S3.
 """
 
+from s3plan.kinds.commands import missing_commands
 from s3plan.kinds.documents import read_variables
 from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
 from s3plan.kinds.loading import Loaded, load, load_connection
@@ -18,6 +19,7 @@ __all__ = [
     "json_schemas",
     "load",
     "load_connection",
+    "missing_commands",
     "parallel_buckets",
     "permissions",
     "plan_all",

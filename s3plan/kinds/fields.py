@@ -41,6 +41,12 @@ class Metadata(Fields):
     )
 
 
+CommandName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", examples=["app-tests"])
+]
+"""A command of the project file: lower-case letters, digits and dashes."""
+
+
 def _digits(value: object) -> object:
     """YAML reads twelve digits as a number; an account is text."""
     return str(value) if type(value) is int else value
@@ -157,6 +163,16 @@ class Frame(DocumentFrame):
         description="What a plan of this document may do at most; those of the project file hold "
         "besides.",
     )
+    notify: CommandName | None = Field(
+        None,
+        description="A command of the project file that is told how a run ended; it changes nothing"
+        " about that.",
+    )
+
+    @property
+    def command_names(self) -> tuple[str, ...]:
+        """Every command of the project file that the document names; kinds add their own."""
+        return (self.notify,) if self.notify is not None else ()
 
 
 Text = Annotated[str, Field(min_length=1)]

@@ -17,6 +17,7 @@ from s3plan.inventory.tablerows import LocalTable
 from s3plan.kinds.fields import Frame
 from s3plan.model.buckets import BucketFacts, Document, DocumentName
 from s3plan.model.capabilities import UNPROBED, Capabilities
+from s3plan.model.commands import Command
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.model.steps import AnyAction
@@ -131,8 +132,8 @@ class Observed:
     incomplete uploads cannot be listed. ``tags`` holds, by bucket and key, those of a sample; a
     bucket whose tags may not be read is not in it. ``caller`` is None where nobody asked or the
     endpoint does not tell. ``capabilities``: what the endpoint was last seen to do. Planners add
-    sentences that a person should read to ``notes``. ``files`` holds the files of the scopes, by
-    path.
+    sentences that a person should read to ``notes``. ``commands`` are those of the project
+    file, each that a manifest names among them. ``files`` holds the files of the scopes, by path.
     """
 
     database: Database
@@ -150,6 +151,7 @@ class Observed:
     notes: list[str] = field(default_factory=list)
     files: Mapping[str, LocalTable] = field(default_factory=dict)
     hidden_uploads: frozenset[str] = frozenset()
+    commands: Mapping[str, Command] = field(default_factory=dict)
 
 
 def _is_glob(text: str) -> bool:

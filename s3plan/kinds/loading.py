@@ -40,6 +40,12 @@ class Loaded:
             if manifest.document.limits is not None
         )
 
+    @property
+    def notify(self) -> tuple[str, ...]:
+        """The commands that the manifests want to be told how a run ended, each once."""
+        named = (manifest.document.notify for manifest in self.manifests)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
     def narrowed(
         self, only: tuple[str, ...], exclude: tuple[str, ...], groups: int | None = None
     ) -> Loaded:

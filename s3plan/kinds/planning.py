@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import get_args
 
 from s3plan.errors import ManifestError, PlanningError, ProblemsError, S3PlanError
+from s3plan.kinds.commands import missing_commands
 from s3plan.kinds.kind import Observed, Rendered, Renders, Scope
 from s3plan.kinds.loading import Loaded
 from s3plan.kinds.registry import kind_named
@@ -46,6 +47,9 @@ def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
         *_claimed_twice(loaded, observed),
         *_shared_directories(loaded, observed),
     ]
+    missing = list(missing_commands(loaded.manifests, observed.commands))
+    if missing:
+        raise ProblemsError("this cannot be planned", [*problems, *missing])
     drafts: list[StepDraft] = []
     for manifest in loaded.manifests:
         try:

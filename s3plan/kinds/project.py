@@ -9,10 +9,12 @@ from msgspec import Struct
 from pydantic import Field, ValidationError
 
 from s3plan.errors import ManifestError, ProblemsError
+from s3plan.kinds.commands import CommandFields, command
 from s3plan.kinds.documents import read_source
-from s3plan.kinds.fields import Fields, PlanLimitFields
+from s3plan.kinds.fields import CommandName, Fields, PlanLimitFields
 from s3plan.kinds.problems import problems_of
 from s3plan.kinds.variables import Variables
+from s3plan.model.commands import Command
 from s3plan.model.limits import Limits
 
 FILE = "s3plan.yaml"
@@ -39,10 +41,13 @@ class ProjectSpec(Fields):
     prices: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="A price list of your own; relative to this file."
     )
+    commands: dict[CommandName, CommandFields] = Field(
+        default_factory=dict, description="Commands that manifests may name; only these ever run."
+    )
 
 
 class ProjectDocument(Fields):
-    """The project file: limits, approvals and prices that no manifest can loosen."""
+    """The project file: limits, approvals and prices that no manifest can loosen, and commands."""
 
     api_version: Literal["s3plan/v1"] = Field(description="The version of the format.")
     kind: Literal["Project"] = Field(description="This kind.")
@@ -56,6 +61,7 @@ class Project(Struct, frozen=True):
     required_approvals: int = 0
     approvers: tuple[str, ...] = ()
     prices: Path | None = None
+    commands: dict[str, Command] = {}
 
 
 def read_project(directory: Path) -> Project:
@@ -95,4 +101,7 @@ def _project(spec: ProjectSpec, path: Path) -> Project:
         required_approvals=approvals.required,
         approvers=approvals.approvers,
         prices=path.parent / spec.prices if spec.prices is not None else None,
+        commands={
+            name: command(name, fields, path.parent) for name, fields in spec.commands.items()
+        },
     )

@@ -110,6 +110,20 @@ class Waiting(Event, frozen=True, tag="waiting"):
     seconds: float
 
 
+class CommandEnded(Event, frozen=True, tag="command-ended"):
+    """A command of the project file ended: for ``step``, or, where that is empty, told of the run.
+
+    ``exit_code`` and ``problem`` are as in the journal; ``output`` is the end of what it wrote.
+    """
+
+    step: str
+    command: str
+    exit_code: int | None
+    problem: str
+    seconds: float
+    output: str
+
+
 class Warned(Event, frozen=True, tag="warning"):
     """Something a person should know; nothing stopped."""
 
@@ -156,6 +170,7 @@ AnyEvent = (
     | StepFinished
     | GateReached
     | Waiting
+    | CommandEnded
     | Warned
     | Stopping
     | RunFinished

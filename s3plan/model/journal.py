@@ -200,6 +200,32 @@ class FileRewritten(Record, frozen=True, tag="file-rewritten"):
     urls: int
 
 
+class CommandRan(Record, frozen=True, tag="command-ran"):
+    """A command of the project file ended: for ``step``, or to tell of the run where that is empty.
+
+    ``n`` is the item that it was about, None for the whole step. ``definition`` is the digest of
+    what the project file said. ``exit_code`` is below 0 where a signal ended it, and None where it
+    was not started. ``problem`` says what s3plan did about it, or why it could not. ``output`` is
+    the end of what it wrote, ``left_out`` the bytes before that.
+    """
+
+    step: str
+    command: str
+    definition: str
+    exit_code: int | None
+    seconds: float
+    time: str
+    output: str = ""
+    left_out: int = 0
+    problem: str = ""
+    n: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself, and well."""
+        return self.exit_code == 0 and not self.problem
+
+
 class SyncPoint(Record, frozen=True, tag="sync"):
     """Every file whose receipt has a sequence number up to ``through`` is durable."""
 
@@ -290,6 +316,7 @@ JournalRecord = (
     | Copied
     | UploadBegan
     | FileRewritten
+    | CommandRan
     | SyncPoint
     | GateRecord
     | Approved

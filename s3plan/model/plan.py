@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from s3plan.model.commands import CommandRef
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
 from s3plan.model.limits import Limits
@@ -32,13 +33,15 @@ class ManifestRef(Struct, frozen=True):
 
 
 class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
-    """First line of a plan file. Only ``target`` and ``limits`` are covered by the digest.
+    """First line of a plan file. Only ``target``, ``limits`` and ``notify`` are covered by
+    the digest.
 
     ``host`` made the plan; a plan with a local destination is applied there. ``rollback_of`` is
     the id of the run a rollback plan takes back. ``cost`` is an estimate, left out where prices are
     not known. ``parallel_buckets`` is how many buckets may be worked on side by side, left out
     where it is one. ``limits`` are those of the manifests. ``held`` is, by bucket, everything that
-    was listed when the plan was made, whether the plan is about it or not.
+    was listed when the plan was made, whether the plan is about it or not. ``notify`` are commands
+    of the project file that are told how a run ended.
     """
 
     format: str
@@ -55,6 +58,7 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     parallel_buckets: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     limits: tuple[Limits, ...] | UnsetType = UNSET
     held: dict[str, Totals] | UnsetType = UNSET
+    notify: tuple[CommandRef, ...] | UnsetType = UNSET
 
     @property
     def known_cost(self) -> PlanCost | None:
@@ -65,6 +69,11 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     def own_limits(self) -> tuple[Limits, ...]:
         """The limits that the plan carries."""
         return () if isinstance(self.limits, UnsetType) else self.limits
+
+    @property
+    def notified(self) -> tuple[CommandRef, ...]:
+        """The commands that are told how a run ended."""
+        return () if isinstance(self.notify, UnsetType) else self.notify
 
     def held_in(self, bucket: str) -> Totals | None:
         """What a bucket held when the plan was made; None where that was not noted."""

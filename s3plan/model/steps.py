@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.buckets import Document, DocumentName
+from s3plan.model.commands import CommandRef
 from s3plan.model.grouping import GroupingRules, TypeRule
 from s3plan.model.objects import Count
 
@@ -266,6 +267,16 @@ class RestoreFile(Action, frozen=True, tag="restore-file"):
     after: str
 
 
+class RunCommand(Action, frozen=True, tag="run-command"):
+    """A command of the project file, which must end with exit code 0: a gate of the user's own.
+
+    ``environment`` is what the kind tells it, besides what every command is told.
+    """
+
+    command: CommandRef
+    environment: dict[str, str] = {}
+
+
 AnyAction = (
     Restore
     | Download
@@ -283,6 +294,7 @@ AnyAction = (
     | RewriteFile
     | RestoreFile
     | Configure
+    | RunCommand
 )
 
 
@@ -398,8 +410,10 @@ class Step(Struct, frozen=True, tag_field="type", tag="step"):
 
     @property
     def things(self) -> int:
-        """What the step works on, as far as it is counted: its items, one document, one file."""
-        one = isinstance(self.action, Configure | BackupFile | RestoreFile)
+        """What the step works on, as far as it is counted: its items, one document, one file,
+        one command.
+        """
+        one = isinstance(self.action, Configure | BackupFile | RestoreFile | RunCommand)
         return 1 if one else self.totals.items
 
 

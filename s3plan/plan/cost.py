@@ -28,6 +28,7 @@ from s3plan.model.steps import (
     Restore,
     RestoreFile,
     RewriteFile,
+    RunCommand,
     Upload,
     Verify,
     VerifyCopies,
@@ -110,6 +111,8 @@ def cost_of(
             pass  # a handful of requests; aborting is free
         case BackupFile() | RewriteFile() | RestoreFile():
             pass  # a local file
+        case RunCommand():
+            pass  # what it asks S3 for is its own
         case _:
             assert_never(action)
     return bill.cost()

@@ -1,6 +1,7 @@
 """What makes two plans the same plan: the digest of a plan, and step ids made from content.
 
-Covered: which S3 it is for; the limits of its manifests; of each step its id, action, subject,
+Covered: which S3 it is for; the limits of its manifests; the commands that
+are told of a run; of each step its id, action, subject,
 needs, gate, worklist and totals; and every item, byte by byte. Not covered, so that the same
 reality and the same manifests always give the same digest: the tool's version, wording, estimates,
 host and times.
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from s3plan.model.commands import CommandRef
 from s3plan.model.limits import Limits
 from s3plan.model.plan import Target
 from s3plan.model.steps import Action, verb_of
@@ -41,12 +43,21 @@ def step_id_of(verb: str, action: Mapping[str, Any], subject: str) -> str:
 class PlanDigest:
     """Adds up the digest of a plan; feed it in the order of the file."""
 
-    def __init__(self, target: Target, limits: Sequence[Limits] = ()) -> None:
-        """Start with the identity of the S3 that the plan is for, and the limits it carries."""
+    def __init__(
+        self,
+        target: Target,
+        limits: Sequence[Limits] = (),
+        notify: Sequence[CommandRef] = (),
+    ) -> None:
+        """Start with the identity of the S3 that the plan is for, and with what it carries: limits,
+        and commands that are told of its runs.
+        """
         self._hash = hashlib.sha256()
         self._add(["target", target])
         if limits:
             self._add(["limits", *limits])
+        if notify:
+            self._add(["notify", *notify])
 
     def step(self, step: Mapping[str, Any]) -> None:
         """Add the next step, as it stands in the file."""

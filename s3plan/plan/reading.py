@@ -249,7 +249,9 @@ class _Reader:
                 next_step=f"use s3plan {probe.tool} or newer, or make a new plan",
             )
         self._header = _decode(msgspec.json.Decoder(PlanHeader), line, self._path, number)
-        self._digest = PlanDigest(self._header.target, self._header.own_limits)
+        self._digest = PlanDigest(
+            self._header.target, self._header.own_limits, self._header.notified
+        )
 
     def _step_or_end(self, line: bytes, number: int, digest: PlanDigest) -> None:
         record = _decode(_STEP_OR_END, line, self._path, number)

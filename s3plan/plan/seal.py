@@ -89,7 +89,7 @@ def seal(
 
 
 def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database: Database) -> None:
-    digest = PlanDigest(header.target, header.own_limits)
+    digest = PlanDigest(header.target, header.own_limits, header.notified)
     lines = 0
     for record in (header, *steps):
         stream.write(msgspec.json.encode(record) + b"\n")

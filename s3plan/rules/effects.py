@@ -19,6 +19,7 @@ from s3plan.model.steps import (
     Restore,
     RestoreFile,
     RewriteFile,
+    RunCommand,
     Upload,
     Verify,
     VerifyCopies,
@@ -38,6 +39,8 @@ def effect_of(action: AnyAction) -> Effect:
             return "adds"
         case Configure() | RewriteFile() | RestoreFile():
             return "changes"
+        case RunCommand():
+            return "changes"  # nobody knows: whoever approves classes of steps names it
         case Delete() | AbortUploads() | DeleteBucket() | RemoveCopy() | RemoveFile():
             return "removes"
         case _:
@@ -47,5 +50,5 @@ def effect_of(action: AnyAction) -> Effect:
 def touches_s3(action: AnyAction) -> bool:
     """Whether the verb changes or removes something that S3 holds."""
     return effect_of(action) in ("changes", "removes") and not isinstance(
-        action, RemoveFile | RewriteFile | RestoreFile
+        action, RemoveFile | RewriteFile | RestoreFile | RunCommand
     )

@@ -30,6 +30,7 @@ from s3plan.model.steps import (
     Restore,
     RestoreFile,
     RewriteFile,
+    RunCommand,
     Upload,
     Verify,
     VerifyCopies,
@@ -184,7 +185,7 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
             # What is frozen for a while is tried by an upload that must not even begin.
             frozen = _IN_PARTS if action.temporary else ()
             return ("s3:GetObject", *frozen) if "get" in action.probe else frozen
-        case CreateBucket() | DeleteBucket() | BackupFile() | RestoreFile():
+        case CreateBucket() | DeleteBucket() | BackupFile() | RestoreFile() | RunCommand():
             return ()
         case _:
             assert_never(action)
@@ -218,8 +219,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             return (DeleteBucket(action.region, ""),)
         case Upload() | RemoveFile() | RemoveCopy():
             return ()
-        case BackupFile() | RewriteFile() | RestoreFile():
-            return ()  # a local file
+        case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
+            return ()  # a local file; a command has credentials of its own
         case _:
             assert_never(action)
 

@@ -43,7 +43,7 @@ class Store:
         does not exist.
         """
         self.connection = connection
-        source = CredentialSource(connection, environ)
+        source = self._source = CredentialSource(connection, environ)
         settings = settle(connection, source, environ)
         self._resolver = EndpointResolver(settings, source)
         bundle = source.profile().get("ca_bundle")
@@ -81,6 +81,14 @@ class Store:
     def custom(self) -> bool:
         """Whether the endpoint is not AWS's own: it may have no STS, no IAM and no prices."""
         return self._resolver.custom
+
+    async def secrets(self) -> tuple[str, ...]:
+        """The keys in use, so that they can be kept out of what is written down.
+
+        Raises `CredentialsError`.
+        """
+        keys = await self._source.current()
+        return tuple(key for key in (keys.access_key, keys.secret_key, keys.token) if key)
 
     async def identify(self) -> Target:
         """The target with its account, which from then on every request names as bucket owner.

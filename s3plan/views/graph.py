@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from s3plan.model.steps import Configure, Step
+from s3plan.model.steps import Configure, RunCommand, Step
 from s3plan.rules.effects import Effect, effect_of
 from s3plan.views.quantities import counted, size
 from s3plan.views.text import visible
@@ -78,6 +78,8 @@ def label_of(step: Step) -> list[str]:
     lines = [f"{words.symbol} {step.verb}"]
     if isinstance(step.action, Configure):
         lines.append(step.action.document)
+    elif isinstance(step.action, RunCommand):
+        lines.append(step.action.command.name)
     elif words.things is not None:
         lines.append(f"{counted(step.things, words.things)}, {size(step.totals.bytes)}")
     return lines

@@ -10,23 +10,25 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
 from typing import BinaryIO
 
 import msgspec
 
-from s3plan.model.steps import Configure, Step, Totals
+from s3plan.model.commands import CommandRef
+from s3plan.model.steps import Configure, RunCommand, Step, Totals
 from s3plan.plan.summary import Group, WorklistSummary, summarize
 from s3plan.rules.commands import apply_command
+from s3plan.rules.commands_of import commands_of
 from s3plan.rules.effects import effect_of
 from s3plan.views.documents import document_lines
 from s3plan.views.picture import MOST_LANES, bars_picture, graph_picture
 from s3plan.views.quantities import counted, dollars, duration, number, size
 from s3plan.views.review import PlanDocument, by_charge, totals_line
 from s3plan.views.text import visible
-from s3plan.views.wording import REVERSIBILITY, words_of
+from s3plan.views.wording import REVERSIBILITY, argv_of, words_of, words_of_command
 
 MOST_ITEMS = 250_000
 """Items of a page, of all worklists together: what a browser holds without a thought."""
@@ -97,6 +99,7 @@ class _Page:
             ("digest", f"<code>{_text(self._plan.digest)}</code>"),
             ("plan", f"<code>{_text(self._name)}</code>"),
             *(("manifest", _text(ref.path)) for ref in header.manifests),
+            *_commands("notifies", header.notified),
             ("endpoint", f"<code>{_text(target.endpoint)}</code>"),
             ("region", _text(target.region)),
             ("account", _text(target.account or "not known")),
@@ -229,6 +232,7 @@ class _Page:
         facts = [
             ("why", _text(step.reason)),
             *(("means", _text(sentence)) for sentence in step.meaning or ()),
+            *_commands("runs", commands_of(step.action)),
             ("id", f"<code>{_text(step.id)}</code>"),
             *((need.mode, f"<code>{_text(need.step)}</code>") for need in step.needs),
             *([("gate", step.gate.kind)] if step.gate else []),
@@ -345,18 +349,28 @@ def _changed_lines(action: Configure) -> Iterator[str]:
         yield f'<span class="{name}">{text}</span>\n' if name else f"{text}\n"
 
 
+def _commands(label: str, commands: Iterable[CommandRef]) -> Iterator[tuple[str, str]]:
+    for command in commands:
+        words = _text(words_of_command(command))
+        yield label, f"<code>{_text(argv_of(command))}</code><br>{words}"
+
+
 def _tag(step: Step) -> str:
     symbol = words_of(step.action).symbol
     return f'<span class="tag {effect_of(step.action)}">{symbol} {step.verb}</span>'
 
 
 def _document(step: Step) -> str:
+    if isinstance(step.action, RunCommand):
+        return step.action.command.name
     return step.action.document if isinstance(step.action, Configure) else ""
 
 
 def _amount(step: Step) -> str:
     if isinstance(step.action, Configure):
         return step.action.document
+    if isinstance(step.action, RunCommand):
+        return step.action.command.name
     things = words_of(step.action).things
     if things is None:
         return "the bucket itself"

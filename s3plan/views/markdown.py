@@ -8,19 +8,21 @@ there is room: the table, then what each step is about. A page that left somethi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from s3plan.model.commands import CommandRef
 from s3plan.model.cost import Cost, Dollars, PlanCost
-from s3plan.model.steps import Configure, Step, Totals
+from s3plan.model.steps import Configure, RunCommand, Step, Totals
 from s3plan.plan.reading import ItemRow
 from s3plan.plan.summary import WorklistSummary, summarize
 from s3plan.rules.commands import apply_command, step_command
+from s3plan.rules.commands_of import commands_of
 from s3plan.rules.effects import effect_of
 from s3plan.views.documents import document_lines
 from s3plan.views.marktext import code, comment, fenced, prose
 from s3plan.views.quantities import counted, dollars, duration, number, size
 from s3plan.views.review import PlanDocument, by_charge, totals_line
-from s3plan.views.wording import REVERSIBILITY, words_of
+from s3plan.views.wording import REVERSIBILITY, argv_of, words_of, words_of_command
 
 BUDGET = 60_000
 """Bytes of a page: GitHub takes comments of 65,536 characters, and counts some of them as bytes."""
@@ -32,6 +34,9 @@ _GROUPED = 20
 """Steps of one verb that stand one by one where everything is grouped."""
 
 _ONCE, _MONTHLY = "once, USD", "a month, USD"
+
+_ARGV = 4_000
+"""Characters of a command that a reviewer must see."""
 
 _HEADER_VERSION = 1
 
@@ -164,6 +169,7 @@ def _verdict(plan: PlanDocument) -> str:
             "",
             f"Digest {code(plan.digest)}, for {code(target.endpoint)} in"
             f" {code(target.region)}{account}.",
+            *(["", *notified] if (notified := list(_runs("notifies", header.notified))) else []),
         ]
     )
 
@@ -231,6 +237,8 @@ def _irreversible_grouped(steps: Sequence[Step], room: int) -> Iterator[str]:
 def _amount(step: Step) -> str:
     if isinstance(step.action, Configure):
         return f"the document {code(step.action.document)}"
+    if isinstance(step.action, RunCommand):
+        return f"the command {code(step.action.command.name)}"
     things = words_of(step.action).things
     if things is None:
         return "the bucket itself"
@@ -289,6 +297,8 @@ class _Table:
 
 
 def _document(step: Step) -> str:
+    if isinstance(step.action, RunCommand):
+        return step.action.command.name
     return step.action.document if isinstance(step.action, Configure) else ""
 
 
@@ -319,6 +329,7 @@ def _detail(step: Step, plan: PlanDocument, name: str, summary: WorklistSummary 
         title += f", {'about ' if step.seconds >= 1 else ''}{duration(step.seconds)}"
     lines = [f"<details><summary>{title}</summary>", "", f"- why: {prose(step.reason)}"]
     lines += [f"- means: {prose(_in_dollars(sentence))}" for sentence in step.meaning or ()]
+    lines += _runs("runs", commands_of(step.action))
     lines.append(f"- id: {code(step.id)}")
     lines += [f"- {need.mode}: {code(need.step)}" for need in step.needs]
     lines.append(f"- undo: {REVERSIBILITY[step.reversibility]}. {prose(step.undo)}")
@@ -338,6 +349,11 @@ def _detail(step: Step, plan: PlanDocument, name: str, summary: WorklistSummary 
     elif step.worklist is not None:
         lines.append(f"- items: those of {code(step.worklist)}")
     return "\n".join([*lines, "", "</details>"])
+
+
+def _runs(label: str, commands: Iterable[CommandRef]) -> Iterator[str]:
+    for command in commands:
+        yield f"- {label}: {code(argv_of(command), _ARGV)} ({prose(words_of_command(command))})"
 
 
 def _worklist(summary: WorklistSummary) -> Iterator[str]:

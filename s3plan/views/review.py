@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from s3plan.model.commands import CommandRef
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
@@ -32,6 +33,7 @@ from s3plan.model.steps import (
     Restore,
     RestoreFile,
     RewriteFile,
+    RunCommand,
     Step,
     Upload,
     Verify,
@@ -39,10 +41,11 @@ from s3plan.model.steps import (
 )
 from s3plan.plan.reading import ItemRow
 from s3plan.rules.commands import step_command
+from s3plan.rules.commands_of import commands_of
 from s3plan.views.documents import change_rows
 from s3plan.views.quantities import counted, dollars, duration, size
 from s3plan.views.text import shorten, visible
-from s3plan.views.wording import REVERSIBILITY, SYMBOL_STYLES, words_of
+from s3plan.views.wording import REVERSIBILITY, SYMBOL_STYLES, argv_of, words_of, words_of_command
 
 SAMPLED = 100_000
 """Steps with more items show only their first key: the others would need reading them all."""
@@ -144,6 +147,7 @@ def _heading(plan: PlanDocument, name: str | None) -> Iterator[tuple[str, Text]]
     for manifest in header.manifests:
         place = f"{manifest.path}: {manifest.kind} {manifest.name}"
         yield "manifest", Text(visible(place))
+    yield from _commands("notifies", header.notified)
     if header.rollback_of:
         yield "takes back", Text(f"run {visible(header.rollback_of)}")
     cost = header.known_cost
@@ -197,6 +201,8 @@ def _figures(step: Step) -> tuple[str, str, str]:
         return step.action.document, "", ""
     if isinstance(step.action, BackupFile | RestoreFile):
         return "1 file", "", ""
+    if isinstance(step.action, RunCommand):
+        return visible(step.action.command.name), "", ""
     time = ""
     if step.seconds is not None:
         time = "under 1 s" if step.seconds < 1 else f"about {duration(step.seconds)}"
@@ -210,6 +216,7 @@ def _details(
 ) -> Iterator[tuple[str, Text]]:
     yield "id", Text(visible(step.id), style="dim")
     yield from _place(step)
+    yield from _commands("runs", commands_of(step.action))
     yield "why", Text(visible(step.reason))
     means = [Text(visible(effect)) for effect in step.meaning or ()]
     yield from zip(chain(["means"], repeat("")), means, strict=False)
@@ -275,8 +282,8 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)
-        case BackupFile() | RewriteFile() | RestoreFile():
-            yield from _local_file(action)
+        case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
+            yield from _on_this_host(action)
         case Configure():
             yield from change_rows(action)
         case _:
@@ -309,9 +316,11 @@ def _retrieval(action: Restore) -> Iterator[tuple[str, Text]]:
     yield "looks", Text(f"every {duration(action.poll)}, until all are downloaded")
 
 
-def _local_file(
-    action: BackupFile | RewriteFile | RestoreFile,
+def _on_this_host(
+    action: BackupFile | RewriteFile | RestoreFile | RunCommand,
 ) -> Iterator[tuple[str, Text]]:
+    if isinstance(action, RunCommand):
+        return  # see _commands
     yield "file", Text(visible(action.file))
     match action:
         case BackupFile():
@@ -326,6 +335,12 @@ def _local_file(
             yield "backup", Text(visible(f"{action.folder}/{action.name}"))
         case RestoreFile():
             yield "from", Text(visible(action.backup))
+
+
+def _commands(label: str, commands: Iterable[CommandRef]) -> Iterator[tuple[str, Text]]:
+    for command in commands:
+        yield label, Text(visible(argv_of(command)))
+        yield "", Text(visible(words_of_command(command)), style="dim")
 
 
 def _place_in_s3(

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from s3plan.model.events import (
     AnyEvent,
+    CommandEnded,
     GateReached,
     ItemBegan,
     ItemProblem,
@@ -65,6 +66,10 @@ _RUN_STYLES: dict[RunOutcome, str] = {
 
 _FOR_REPORTS = {"size_verified_count", "checksum_verified_count", "size_only_count"}
 """Figures that say again, by names that reports know, what others say."""
+
+
+OUTPUT_LINES = 20
+"""Lines that are shown of what a command wrote; the journal has more."""
 
 
 class Watch:
@@ -132,6 +137,8 @@ class Watch:
                 self._problem(event)
             case GateReached():
                 self._gate(event)
+            case CommandEnded():
+                self._command(event)
             case Warned():
                 self._say(f"warning: {event.message}", "yellow")
             case Stopping():
@@ -155,6 +162,17 @@ class Watch:
         words = f"{event.verb} {event.subject}: {event.outcome} in {elapsed(event.seconds)}"
         reason = f" ({event.reason})" if event.reason else ""
         self._screen.say(Text(mark, style=style).append(f" {visible(words + reason)}", "default"))
+
+    def _command(self, event: CommandEnded) -> None:
+        """How a command ended; what it wrote last, where it did not end well."""
+        well = event.exit_code == 0 and not event.problem
+        code = "not started" if event.exit_code is None else f"exit code {event.exit_code}"
+        words = f"command {event.command}: {code} in {elapsed(event.seconds)}"
+        self._say(words + (f" ({event.problem})" if event.problem else ""), "" if well else "red")
+        if not well:
+            lines = event.output.rstrip().splitlines()
+            for line in lines[-OUTPUT_LINES:]:
+                self._say(f"  | {line}")
 
     def _problem(self, event: ItemProblem) -> None:
         self._problems += 1

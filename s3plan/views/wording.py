@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final, NamedTuple, assert_never
 
+from s3plan.model.commands import CommandRef
 from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
 from s3plan.model.steps import (
@@ -23,10 +25,12 @@ from s3plan.model.steps import (
     RestoreFile,
     Reversibility,
     RewriteFile,
+    RunCommand,
     Upload,
     Verify,
     VerifyCopies,
 )
+from s3plan.rules.commands import short
 
 
 class VerbWords(NamedTuple):
@@ -64,6 +68,8 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return _words_of_file(action)
         case Configure():
             return VerbWords("~", "to configure", "document")
+        case RunCommand():
+            return VerbWords("=", "to run", "command")
         case _:
             assert_never(action)
 
@@ -82,6 +88,16 @@ def _words_of_file(action: BackupFile | RewriteFile | RestoreFile) -> VerbWords:
             return VerbWords("~", "to rewrite", "URL")
         case RestoreFile():
             return VerbWords("~", "to put back", "file")
+
+
+def words_of_command(command: CommandRef) -> str:
+    """What a command of the project file is called, and by what it is known again."""
+    return f"{command.name} of s3plan.yaml, {short(command.digest)}"
+
+
+def argv_of(command: CommandRef) -> str:
+    """The program and its arguments as a shell would take them; never shortened in a review."""
+    return shlex.join(command.argv)
 
 
 PROBES: Final[dict[Probe, str]] = {
@@ -107,6 +123,7 @@ PAST: Final = {
     "restore-file": "put back",
     "configure": "configured",
     "restore": "made readable",
+    "run-command": "passed",
 }
 """What was done, by verb."""
 

@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     Restore,
     RestoreFile,
     RewriteFile,
+    RunCommand,
     Step,
     Upload,
     Verify,
@@ -100,6 +101,10 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.rewrite_file import restore_file
 
             await restore_file(context, step, step.action)
+        case RunCommand():
+            from s3plan.engine.handlers.run_command import run_command
+
+            await run_command(context, step, step.action)
         case _:
             assert_never(step.action)
 

@@ -36,6 +36,7 @@ async def backup_file(context: Context, step: Step, action: BackupFile) -> None:
     backup = Path(action.folder) / _named(action.name, context)
     keep = partial(tablefile.keep_aside, compressed=action.gzip)
     await context.in_thread(keep, Path(action.file), known, backup)
+    context.receive(step, "done", (0,), 0, ())
 
 
 async def rewrite_file(context: Context, step: Step, action: RewriteFile) -> None:
@@ -160,7 +161,9 @@ async def restore_file(context: Context, step: Step, action: RestoreFile) -> Non
     path, backup = Path(action.file), Path(action.backup)
     found = await context.in_thread(tablefile.digests, path)
     if found is not None and found.sha256 == action.before:
-        return  # it was never replaced, or is back already
+        # It was never replaced, or is back already.
+        context.receive(step, "done", (0,), 0, ())
+        return
     kept = await context.in_thread(tablefile.digests, backup)
     ours = found is not None and found.sha256 == action.after
     if not ours or kept is None or kept.sha256 != action.before:
@@ -174,6 +177,7 @@ async def restore_file(context: Context, step: Step, action: RestoreFile) -> Non
         )
     await context.intend(step, 0, 0)
     await context.in_thread(_put_back, path, backup, action.after)
+    context.receive(step, "done", (0,), 0, ())
 
 
 def _put_back(path: Path, backup: Path, after: str) -> None:

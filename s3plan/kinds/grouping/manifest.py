@@ -10,7 +10,7 @@ from typing import Annotated, Literal, LiteralString
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from s3plan.kinds.fields import Fields, Frame, Size
+from s3plan.kinds.fields import CONTRADICTION, CommandName, Fields, Frame, Size
 from s3plan.rules.grouping import (
     FILETYPE_BASIC,
     UNKNOWN,
@@ -235,6 +235,18 @@ class VerifyFields(Fields):
         return -1 if self.headers == "all" else 0
 
 
+class TestFields(Fields):
+    """Commands of the project file that must end with exit code 0: your application's own tests.
+
+    Where one does not, the run is held there.
+    """
+
+    copies: tuple[CommandName, ...] = Field(
+        (), description="Once every copy is verified, before the table is rewritten."
+    )
+    catalog: tuple[CommandName, ...] = Field((), description="Once the table is rewritten.")
+
+
 class GroupingSpec(Fields):
     """Which objects get which keys, and what happens to those that fit nowhere."""
 
@@ -269,6 +281,9 @@ class GroupingSpec(Fields):
     verify: VerifyFields = Field(
         default_factory=VerifyFields, description="What is compared once everything is copied."
     )
+    tests: TestFields = Field(
+        default_factory=TestFields, description="Tests of your own that hold the run."
+    )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."
     )
@@ -283,6 +298,8 @@ class GroupingSpec(Fields):
             ) from error
         if self.catalog is not None and "row_id" not in KeyPattern.parse(self.source.pattern).names:
             raise PydanticCustomError("catalog", "{part} in source.pattern", {"part": "{row_id}"})
+        if self.tests.catalog and self.catalog is None:
+            raise PydanticCustomError(CONTRADICTION, "tests.catalog only with a catalog")
         return self
 
     @property
@@ -296,6 +313,11 @@ class GroupingDocument(Frame):
 
     kind: Literal["ObjectGrouping"] = Field(description="This kind.")
     spec: GroupingSpec = Field(description="What shall be true.")
+
+    @property
+    def command_names(self) -> tuple[str, ...]:
+        """The tests besides."""
+        return (*super().command_names, *self.spec.tests.copies, *self.spec.tests.catalog)
 
 
 def catalog_path(spec: GroupingSpec, directory: Path) -> str | None:

@@ -71,7 +71,9 @@ class Grouping:
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
         _refuse(manifest, problems)
-        return steps_of(work, dict(observed.facts), manifest.filters.groups, table)
+        return steps_of(
+            work, dict(observed.facts), manifest.filters.groups, table, observed.commands
+        )
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import abc
+from collections.abc import Sequence
+
 from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
 from s3plan.model.buckets import BucketFacts
+from s3plan.model.commands import Command
 from s3plan.model.grouping import GroupingRules
-from s3plan.model.steps import Copy, Need, Totals, VerifyCopies
+from s3plan.model.steps import Copy, Need, RunCommand, Totals, VerifyCopies
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import transfer_seconds, verify_seconds
+
+Commands = abc.Mapping[str, Command]
+"""Commands of the project file by name."""
 
 SHOWN = 5
 """Keys that a warning names; it counts all."""
@@ -46,19 +53,68 @@ _LEFT_OUT = (
 
 
 def steps_of(
-    work: Mapping, facts: dict[str, BucketFacts], groups: int | None, table: Table | None
+    work: Mapping,
+    facts: dict[str, BucketFacts],
+    groups: int | None,
+    table: Table | None,
+    commands: Commands,
 ) -> list[StepDraft]:
-    """Steps that make the manifest true, their worklists in ``items``."""
+    """Steps that make the manifest true, their worklists in ``items``.
+
+    ``commands`` are those of the project file.
+    """
+    tests = work.spec.tests
     first = [table_backup(work, table)] if table is not None else []
     backed_up = _backup(work) if work.spec.backup is not None else []
     before = tuple(Need(draft.id) for draft in (*first, *backed_up[-1:]))
     copies = _regroup(work, facts, groups, before)
+    if copies:
+        copies += _tests(work, "copies", tests.copies, commands, Need(copies[-1].id), table)
     rewritten: list[StepDraft] = []
     if table is not None and table.changed and not _is_pilot(work, groups):
         needs = tuple(Need(draft.id) for draft in copies[-1:]) or before
         rewritten = [table_rewrite(work, table, needs)]
+        done = Need(rewritten[0].id)
+        rewritten += _tests(work, "catalog", tests.catalog, commands, done, table)
     drafts = [*backed_up, *copies, *rewritten]
     return [*first, *drafts] if drafts else []
+
+
+_REASONS = {
+    "copies": "The project's own test, before anything names the new keys.",
+    "catalog": "The project's own test, with the table as it is then.",
+}
+
+
+def _tests(
+    work: Mapping,
+    stage: str,
+    names: Sequence[str],
+    commands: Commands,
+    need: Need,
+    table: Table | None,
+) -> list[StepDraft]:
+    """A step for each command, one after the other."""
+    spec = work.spec
+    told = {
+        "S3PLAN_STAGE": stage,
+        "S3PLAN_SOURCE": f"s3://{spec.source.bucket}/{spec.source.prefix}",
+        "S3PLAN_TARGET": f"s3://{spec.target_bucket}/{work.rules.template.head}",
+        **({"S3PLAN_CATALOG": table.path} if table is not None else {}),
+    }
+    drafts: list[StepDraft] = []
+    for name in dict.fromkeys(names):
+        draft = StepDraft(
+            RunCommand(commands[name].ref, told),
+            spec.target_bucket,
+            reversibility="free",
+            undo="Nothing that s3plan knows of: what the command does is its own.",
+            reason=_REASONS[stage],
+            needs=(need,),
+        )
+        drafts.append(draft)
+        need = Need(draft.id)
+    return drafts
 
 
 def _is_pilot(work: Mapping, groups: int | None) -> bool:

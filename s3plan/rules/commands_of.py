@@ -1,0 +1,18 @@
+"""Which commands of the project file a step starts, so that nothing starts that was defined anew.
+
+A kind that lets a verb of its own start one adds a case here.
+"""
+
+from __future__ import annotations
+
+from s3plan.model.commands import CommandRef
+from s3plan.model.steps import AnyAction, RunCommand
+
+
+def commands_of(action: AnyAction) -> tuple[CommandRef, ...]:
+    """The commands that a step may start."""
+    match action:
+        case RunCommand():
+            return (action.command,)
+        case _:
+            return ()
