@@ -77,6 +77,12 @@ class ManifestError(S3PlanError):
     code = "manifest"
 
 
+class WorklistError(S3PlanError):
+    """A worklist of the user's, or an entry of it, cannot be read."""
+
+    code = "worklist"
+
+
 class PlanningError(S3PlanError):
     """The manifest is fine but reality cannot be planned for."""
 

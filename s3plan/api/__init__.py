@@ -40,13 +40,16 @@ from s3plan.api.running import (
     rollback_plan,
     status,
 )
+from s3plan.api.worklists import worklist_of_file, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
+from s3plan.inventory.worklist import Worklist
 
 __all__ = [
     "Approval",
     "Ask",
     "Observer",
     "PlanResult",
+    "Worklist",
     "abandon_run",
     "apply",
     "approvals_from",
@@ -81,4 +84,6 @@ __all__ = [
     "validate",
     "verify",
     "whoami",
+    "worklist_of_file",
+    "worklist_of_run",
 ]

@@ -18,6 +18,7 @@ from s3plan.api.places import Observer, ignore, price_list, project_file, state_
 from s3plan.engine import session
 from s3plan.engine.runs import timestamp
 from s3plan.errors import DestinationError, PlanningError, ProblemsError, UsageError
+from s3plan.inventory.worklist import Worklist, observe_worklist
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.commands import Command
@@ -73,13 +74,15 @@ def plan(
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),
     limit_groups: int | None = None,
+    worklist: Worklist | None = None,
     prices: Path | None = None,
     observer: Observer = ignore,
 ) -> PlanResult:
     """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
 
     ``only`` and ``exclude`` are ``bucket=GLOB``. ``limit_groups`` is how many groups of an
-    ObjectGrouping a pilot is of. ``prices`` is a price list of the user's. Where
+    ObjectGrouping a pilot is of. ``worklist`` names the objects that the plan is for; what becomes
+    of each is told in the notes and in the plan. ``prices`` is a price list of the user's. Where
     nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
     with everything that cannot be planned for.
     """
@@ -94,6 +97,8 @@ def plan(
             found=", ".join(m.kind for m in loaded.manifests),
             next_step="leave --limit-groups out",
         )
+    if worklist is not None:
+        loaded = loaded.for_items(worklist.buckets())
     known = KnownDestinations(state_home() / "destinations")
     for scope in kinds.scopes(loaded):
         if scope.destination is not None:
@@ -101,7 +106,9 @@ def plan(
     found = next(session.unfinished_runs(Path()), None)
     project = project_file()
     made, notes = asyncio.run(
-        _plan(loaded, out, observer, price_list(prices or project.prices), project.commands)
+        _plan(
+            loaded, out, observer, price_list(prices or project.prices), project.commands, worklist
+        )
     )
     broken = broken_limits(made, project.limits) if made is not None else []
     if broken:
@@ -216,8 +223,10 @@ async def _plan(
     observer: Observer,
     prices: PriceList,
     commands: Mapping[str, Command],
+    worklist: Worklist | None = None,
 ) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
+    from s3plan.plan import asked
     from s3plan.plan.opinions import with_opinions
     from s3plan.plan.seal import seal
 
@@ -226,7 +235,13 @@ async def _plan(
     async with looking as (store, observed):
         # Before planning: a manifest that selects forgets what it does not.
         held = await asyncio.to_thread(listed_totals, observed.database)
+        if worklist is not None:
+            await asyncio.to_thread(observe_worklist, worklist.entries(), observed.database)
+            await asyncio.to_thread(asked.note_missing, observed.database, observed.facts)
         planned = await asyncio.to_thread(kinds.plan_all, loaded, observed)
+        if worklist is not None:
+            await asyncio.to_thread(asked.settle, planned, observed.database)
+            observed.notes.extend(asked.told(observed.database, worklist.name))
         notes = tuple(observed.notes)
         if not planned:
             return None, notes

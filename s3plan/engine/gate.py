@@ -110,9 +110,9 @@ def _look_at_disk(step: Step, action: Verify, database: Database, destination: D
 def _compare(
     context: Context, step: Step, action: Verify, database: Database, destination: Destination
 ) -> Findings:
-    narrow(database, step.subject, action.select)
     database.compact()
     load_items(context, step, database)
+    narrow(database, step.subject, action.select, step.id)
     for losing in lost_on(context.plan.steps, step):
         load_items(context, losing, database)
     database.compact()

@@ -121,7 +121,7 @@ def _compared(
 ) -> StepRecheck:
     _load(plan, step, database)
     if query == _APPEARED and isinstance(step.action, Verify):
-        narrow(database, bucket, step.action.select)
+        narrow(database, bucket, step.action.select, step.worklist or "")
     counts = dict.fromkeys(("changed", "gone", "in_the_way", "appeared"), 0)
     first = list(known.first)
     for key, what in database.rows(query, {"bucket": bucket, "step": step.worklist or ""}):

@@ -10,8 +10,11 @@ from s3plan.tables import Database
 from s3plan.tables.database import Value
 
 
-def narrow(database: Database, bucket: str, select: Select | None) -> None:
+def narrow(database: Database, bucket: str, select: Select | None, step: str | None = None) -> None:
     """Remove the rows of ``bucket`` that ``select`` does not choose; they belong to nobody here.
+
+    The keys of a worklist are those in ``asked``, or, once there is a plan, in ``items`` of
+    ``step``.
 
     What a key held before goes with what it holds now: a noncurrent version or delete marker is
     chosen if the key's object is. Where the key holds none, its entries are chosen by key alone,
@@ -22,7 +25,7 @@ def narrow(database: Database, bucket: str, select: Select | None) -> None:
     """
     if select is None:
         return
-    keys, key_values = _key_conditions(select)
+    keys, key_values = _key_conditions(bucket, select, step)
     others, other_values = _other_conditions(select)
     if not keys and not others:
         return
@@ -45,7 +48,7 @@ def narrow(database: Database, bucket: str, select: Select | None) -> None:
     )
 
 
-def _key_conditions(select: Select) -> tuple[list[str], list[Value]]:
+def _key_conditions(bucket: str, select: Select, step: str | None) -> tuple[list[str], list[Value]]:
     conditions: list[str] = []
     values: list[Value] = []
     if select.prefix:
@@ -54,6 +57,12 @@ def _key_conditions(select: Select) -> tuple[list[str], list[Value]]:
     if select.keys:
         conditions.append("regexp_full_match(key, ?, 's')")
         values.append("|".join(f"(?:{glob_pattern(glob)})" for glob in select.keys))
+    if select.items and step is None:
+        conditions.append("key IN (SELECT key FROM asked WHERE bucket = ?)")
+        values.append(bucket)
+    elif select.items:
+        conditions.append("key IN (SELECT key FROM items WHERE step = ?)")
+        values.append(step)
     return conditions, values
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -33,18 +33,26 @@ from s3plan.tables import Database
 class Filters:
     """Which buckets a plan is narrowed to: globs of ``--only`` (if given) and ``--exclude``.
 
-    ``groups`` is how many groups of objects a pilot is of; None is all of them.
+    ``groups`` is how many groups of objects a pilot is of; None is all of them. ``items`` are the
+    buckets of the objects that a worklist names (the table ``asked``); None without a worklist.
     """
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     groups: int | None = None
+    items: frozenset[str] | None = None
 
     def keeps(self, name: str) -> bool:
         """Whether a bucket of that name is planned for."""
-        return (not self.only or matches_any(self.only, name)) and not matches_any(
-            self.exclude, name
+        return (
+            (not self.only or matches_any(self.only, name))
+            and not matches_any(self.exclude, name)
+            and (self.items is None or name in self.items)
         )
+
+    def of_buckets(self) -> Filters:
+        """The same, whatever buckets a worklist names."""
+        return replace(self, items=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,18 @@ class Kind(Protocol):
 
         Raises ProblemsError with everything that cannot be planned for.
         """
+
+
+@runtime_checkable
+class TakesItems(Protocol):
+    """A kind whose plans can be narrowed to the objects of a worklist.
+
+    Where ``manifest.filters.items`` is not None it plans for those keys alone that the table
+    ``asked`` holds of a bucket.
+    """
+
+    def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
+        """Whether it does anything for objects of one of these buckets."""
 
 
 class Rendered(Struct, frozen=True):

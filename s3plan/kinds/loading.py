@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from s3plan.errors import ManifestError, ProblemsError
+from s3plan.errors import ManifestError, ProblemsError, UsageError
 from s3plan.kinds.connection import ConnectionDocument
 from s3plan.kinds.documents import MOST_PROBLEMS, read_source
 from s3plan.kinds.fields import API_VERSION, DocumentFrame, Frame
-from s3plan.kinds.kind import Filters, Manifest
+from s3plan.kinds.kind import Filters, Manifest, TakesItems
 from s3plan.kinds.places import Document
 from s3plan.kinds.problems import nearest, problems_of
 from s3plan.kinds.registry import FOLDERS, kind_named
@@ -53,9 +53,31 @@ class Loaded:
 
         ``groups`` is how many groups of objects a pilot is of.
         """
-        filters = Filters(only, exclude, groups)
-        manifests = tuple(replace(manifest, filters=filters) for manifest in self.manifests)
-        return replace(self, manifests=manifests)
+        return self._filtered(self.manifests, Filters(only, exclude, groups))
+
+    def for_items(self, buckets: frozenset[str]) -> Loaded:
+        """The same, planned for objects of these buckets that a worklist names.
+
+        Manifests that do nothing for any of them are left out. Raises UsageError for one whose
+        plans cannot be narrowed so.
+        """
+        filters = replace(self.manifests[0].filters, items=buckets)
+        kept = []
+        for manifest in self.manifests:
+            kind = kind_named(manifest.kind)
+            if not isinstance(kind, TakesItems):
+                raise UsageError(
+                    f"{manifest.kind} {manifest.name} is not about single objects",
+                    address=manifest.address,
+                    next_step="plan it by itself, without a worklist",
+                )
+            if kind.has_items(manifest, buckets):
+                kept.append(manifest)
+        return self._filtered(tuple(kept), filters)
+
+    def _filtered(self, manifests: tuple[Manifest, ...], filters: Filters) -> Loaded:
+        filtered = tuple(replace(manifest, filters=filters) for manifest in manifests)
+        return replace(self, manifests=filtered)
 
 
 def load(

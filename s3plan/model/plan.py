@@ -1,4 +1,4 @@
-"""The records of a plan file (``s3plan.plan/1``): header, steps, items, end."""
+"""The records of a plan file (``s3plan.plan/1``): header, steps, items, asked, end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
 from s3plan.model.limits import Limits
 from s3plan.model.steps import Item, Step, Totals
+from s3plan.model.worklist import Asked
 
 PLAN_FORMAT = "s3plan.plan/1"
 
@@ -92,4 +93,4 @@ class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):
     digest: str
 
 
-PlanRecord = PlanHeader | Step | Item | PlanEnd
+PlanRecord = PlanHeader | Step | Item | Asked | PlanEnd

@@ -302,7 +302,8 @@ class Select(Struct, frozen=True, omit_defaults=True):
     """Which keys of a bucket a step is about. Times are RFC 3339 in UTC with milliseconds.
 
     ``prefix`` is literal; ``keys`` are globs (any of them; ``*`` crosses ``/``, as in S3
-    policies); sizes are bytes, inclusive.
+    policies); sizes are bytes, inclusive. With ``items`` only keys of the worklist that the plan
+    was made for, which are those of the step's own items.
     """
 
     prefix: str = ""
@@ -311,6 +312,7 @@ class Select(Struct, frozen=True, omit_defaults=True):
     newer_than: str | None = None
     min_size: int | None = None
     max_size: int | None = None
+    items: bool = False
 
 
 class Need(Struct, frozen=True):

@@ -1,10 +1,9 @@
 """What makes two plans the same plan: the digest of a plan, and step ids made from content.
 
-Covered: which S3 it is for; the limits of its manifests; the commands that
-are told of a run; of each step its id, action, subject,
-needs, gate, worklist and totals; and every item, byte by byte. Not covered, so that the same
-reality and the same manifests always give the same digest: the tool's version, wording, estimates,
-host and times.
+Covered: which S3 it is for; the limits of its manifests; the commands that are told of a run; of
+each step its id, action, subject, needs, gate, worklist and totals; every item, byte by byte; and
+so what was asked for. Not covered, so that the same reality and the same manifests always give the
+same digest: the tool's version, wording, estimates, host and times.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class PlanDigest:
         self._add(["step", *(step.get(name) for name in _COVERED)])
 
     def items(self, lines: bytes) -> None:
-        """Add complete item lines, as they stand in the file, newlines included."""
+        """Add complete lines of items, or of what was asked for, newlines included."""
         self._hash.update(lines)
 
     def value(self) -> str:

@@ -19,11 +19,14 @@ from msgspec import Struct
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader
 from s3plan.model.steps import Item, Step, Verify, VerifyCopies
+from s3plan.model.worklist import Asked
 from s3plan.plan import compression
 from s3plan.plan.digest import PlanDigest, step_id_of
 
 _BLOCK = 1024 * 1024
 _LONGEST_LINE = 16 * 1024 * 1024
+_ASKED = b'{"type":"asked",'
+_END = b'{"type":"end",'
 _ITEM_OF = b'{"type":"item","step":"'
 _FORMAT_FAMILY = PLAN_FORMAT.rpartition("/")[0] + "/"
 
@@ -67,14 +70,16 @@ class PlanFile:
     digest: str
     _sections: Mapping[str, _Section] = field(repr=False)
     _stamp: tuple[int, int, int, int] = field(repr=False)
+    _asked: _Section = field(default=_Section(0, 0, 0), repr=False)
 
     @classmethod
     def open(cls, path: Path) -> PlanFile:
         """Read and check a whole plan file. Raises PlanFileError."""
         with compression.opened(path) as stream:
             stamp = _stamp(path)
-            header, steps, sections, digest = _Reader(path, stream).read()
-            return cls(path, header, steps, digest, sections, stamp)
+            reader = _Reader(path, stream)
+            header, steps, sections, digest = reader.read()
+            return cls(path, header, steps, digest, sections, stamp, reader.asked)
 
     def step(self, step: str) -> Step:
         """The step with that id. Raises PlanFileError when the plan has none."""
@@ -99,6 +104,22 @@ class PlanFile:
         with self._opened(section) as stream:
             lines = islice(_lines(self.path, stream, section.line), start, section.items)
             yield from self._decoded(worklist, lines, start)
+
+    def asked(self) -> Iterator[Asked]:
+        """What the plan was asked to be for, in the order given; nothing where it is for all.
+
+        Raises PlanFileError when the file changed since it was opened, or a line is damaged.
+        """
+        if not self._asked.items:
+            return
+        decoder = msgspec.json.Decoder(Asked)
+        with self._opened(self._asked) as stream:
+            lines = islice(_lines(self.path, stream, self._asked.line), self._asked.items)
+            for expected, (number, line) in enumerate(lines):
+                asked = _decode(decoder, line, self.path, number)
+                if asked.n != expected:
+                    _refuse(self.path, number, "an entry of what was asked for is out of place")
+                yield asked
 
     def rows(self, step: str) -> Iterator[list[ItemRow]]:
         """The worklist of a step in lists, as much of each item as a summary needs.
@@ -166,6 +187,7 @@ class _Reader:
         self._worklists: dict[str, str | None] = {}
         self._verifications: set[str] = set()
         self._own_worklists: set[str] = set()
+        self.asked = _Section(0, 0, 0)
         self._end: PlanEnd | None = None
         self._current: str | None = None
         self._prefix = b""
@@ -221,6 +243,15 @@ class _Reader:
             if self._digest is None:
                 self._begin(line, number)
                 index += 1
+            elif line.startswith(_ASKED):
+                run = index + 1
+                while run < len(lines) and lines[run].startswith(_ASKED):
+                    run += 1
+                where = offset + sum(map(len, lines[:index])) + index
+                self._add_asked(lines[index:run], where, number, self._digest)
+                index = run
+            elif self.asked.items and not line.startswith(_END):
+                _refuse(self._path, number, "something stands among what was asked for")
             elif line.startswith(b'{"type":"item"'):
                 run = self._items_from(lines, index)
                 where = offset + sum(map(len, lines[:index])) + index
@@ -336,6 +367,11 @@ class _Reader:
             _refuse(self._path, number, "an item belongs to no step, or its step's items are apart")
         known = self._sections.get(step, _Section(offset, number, 0))
         self._sections[step] = _Section(known.offset, known.line, known.items + len(lines))
+        digest.items(b"\n".join(lines) + b"\n")
+
+    def _add_asked(self, lines: list[bytes], offset: int, number: int, digest: PlanDigest) -> None:
+        known = self.asked if self.asked.items else _Section(offset, number, 0)
+        self.asked = _Section(known.offset, known.line, known.items + len(lines))
         digest.items(b"\n".join(lines) + b"\n")
 
 

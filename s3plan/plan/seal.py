@@ -49,11 +49,11 @@ def seal(
 ) -> PlanFile:
     """Write the plan to ``path`` and read it back, checked.
 
-    Worklists are the rows of the ``items`` table by step id. ``header.totals`` and, where
-    ``prices`` (those that are shipped, if None) has the target, ``header.cost`` are filled in. A
-    name ending in ``.zst`` or ``.gz`` is compressed. The file appears complete or not at all; an
-    older plan is replaced, anything else at ``path`` is not: PlanFileError. A directory that
-    cannot be written, or is full, is DestinationError.
+    Worklists are the rows of the ``items`` table by step id, and what was asked for is ``asked``.
+    ``header.totals`` and, where ``prices`` (those that are shipped, if None) has the target,
+    ``header.cost`` are filled in. A name ending in ``.zst`` or ``.gz`` is compressed. The file
+    appears complete or not at all; an older plan is replaced, anything else at ``path`` is not:
+    PlanFileError. A directory that cannot be written, or is full, is DestinationError.
     """
     if os.path.lexists(path) and not is_plan(path):
         raise PlanFileError(
@@ -103,6 +103,11 @@ def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database
                 digest.items(text)
                 stream.write(text)
                 lines += len(batch)
+    for batch in database.lines(_ASKED_LINES):
+        text = ("\n".join(batch) + "\n").encode()
+        digest.items(text)
+        stream.write(text)
+        lines += len(batch)
     stream.write(msgspec.json.encode(PlanEnd(lines + 1, digest.value())) + b"\n")
 
 
@@ -188,6 +193,15 @@ _ITEM_LINES = f"""
         || '}}'
     FROM items WHERE step = ? ORDER BY n
 """  # noqa: S608 - made of the constants above; the step's id is bound
+
+_ASKED_LINES = f"""
+    SELECT '{{"type":"asked","n":' || n || ',"bucket":' || {_quoted("bucket")}
+        || ',"key":' || {_quoted("key")}
+        || CASE WHEN reason IS NULL THEN '' ELSE ',"reason":' || {_quoted("reason")} END
+        || CASE WHEN fields IS NULL THEN '' ELSE ',"fields":' || fields END
+        || '}}'
+    FROM asked ORDER BY n
+"""  # noqa: S608 - as above; fields is JSON of ours by the time it is here
 
 
 def _item_lines(step: str, database: Database) -> Iterator[list[str]]:

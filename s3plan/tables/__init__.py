@@ -3,6 +3,7 @@
 from s3plan.tables.database import Database, ScratchError, warm_up
 from s3plan.tables.definitions import (
     ARCHIVE_TIERS,
+    ASKED,
     CATALOGUE,
     CATALOGUE_NOTES,
     COPIES,
@@ -21,6 +22,7 @@ from s3plan.tables.definitions import (
 
 __all__ = [
     "ARCHIVE_TIERS",
+    "ASKED",
     "CATALOGUE",
     "CATALOGUE_NOTES",
     "COPIES",

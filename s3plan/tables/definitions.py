@@ -193,6 +193,20 @@ ITEMS = TableDef(
 What versions are about is NULL where none is meant; ``history`` is as in ``listing``.
 """
 
+ASKED = TableDef(
+    "asked",
+    (
+        Column("n", "BIGINT"),
+        Column("bucket"),
+        Column("key"),
+        Column("reason"),
+        Column("fields"),
+    ),
+)
+"""The objects that a plan is asked to be for, in the order given; none where it is for all.
+
+``reason`` says why an entry is not planned for, NULL while it is; ``fields`` is JSON, or NULL."""
+
 EVIDENCE = TableDef(
     "evidence",
     (
@@ -233,6 +247,7 @@ TABLES = (
     CATALOGUE,
     CATALOGUE_NOTES,
     ITEMS,
+    ASKED,
     EVIDENCE,
     COPIES,
 )

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from s3plan.api.worklists import worklist_of_file
 from s3plan.errors import PlanFileError
+from s3plan.inventory.worklist import Worklist
 from s3plan.model.approvals import PlanApproval
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
@@ -91,6 +93,7 @@ class FakeApi:
         only: Sequence[str],
         exclude: Sequence[str],
         limit_groups: int | None,
+        worklist: Worklist | None,
         prices: Path | None,
         observer: Observer,
     ) -> PlanResult:
@@ -103,10 +106,17 @@ class FakeApi:
             only=tuple(only),
             exclude=tuple(exclude),
             limit_groups=limit_groups,
+            worklist=None if worklist is None else [worklist.name, *worklist.entries()],
         )
         if self.changes:
             return PlanResult(samples.evacuation(), out)
         return PlanResult(None, None, ("old-photos: everything is on disk",))
+
+    def worklist_of_file(self, path: Path, name: str) -> Worklist:
+        return worklist_of_file(path, name)
+
+    def worklist_of_run(self, journal: Path, *, failed: bool) -> Worklist:
+        return Worklist(f"{journal} {failed}", list)
 
     def validate(
         self, manifests: Sequence[Path], *, variables: Mapping[str, str]

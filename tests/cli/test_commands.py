@@ -16,6 +16,7 @@ from s3plan.cli import main
 from s3plan.errors import LockedError, ManifestError, ProblemsError, StaleError
 from s3plan.model.connection import Connection
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
+from s3plan.model.worklist import Entry
 from tests.cli.fake_api import Approval, FakeApi
 from tests.views import samples
 
@@ -60,7 +61,28 @@ def test_plan_asks_for_what_was_given(api: FakeApi) -> None:
         "only": ("bucket=x",),
         "exclude": ("key=y",),
         "limit_groups": None,
+        "worklist": None,
     }
+
+
+def test_plan_is_for_what_is_named(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C14, C41: a file, standard input, or what failed in an earlier run."""
+    Path("items").write_text("data|o/1\n")
+    assert main(["plan", "m.yaml", "--items", "items"]) == 0
+    assert api.calls.pop()[1]["worklist"] == ["items", Entry("data", "o/1")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'["data|o/2"]')))
+    assert main(["plan", "m.yaml", "--items", "-"]) == 0
+    assert api.calls.pop()[1]["worklist"] == ["standard input", Entry("data", "o/2")]
+    assert main(["plan", "m.yaml", "--from-journal", "j", "--failed"]) == 0
+    assert api.calls.pop()[1]["worklist"] == ["j True"]
+
+
+@pytest.mark.parametrize(
+    "given", [["--failed"], ["--items", "-", "--from-journal", "journal.json"]]
+)
+def test_plan_is_for_one_worklist(api: FakeApi, given: list[str]) -> None:
+    assert main(["plan", "m.yaml", *given]) == 64
+    assert not api.calls
 
 
 def test_plan_ends_with_its_totals_and_the_exact_next_command(

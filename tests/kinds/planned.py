@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import Any
 
 from s3plan.inventory.annotations import Annotated
 from s3plan.inventory.catalogue import CatalogueState
+from s3plan.inventory.worklist import observe_worklist
 from s3plan.kinds import Observed, load, plan_all
 from s3plan.kinds.loading import Loaded
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.capabilities import UNPROBED
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
-from s3plan.plan import PlanFile
+from s3plan.model.worklist import Entry
+from s3plan.plan import PlanFile, asked
 from s3plan.plan.seal import seal
 from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.policies.principals import read_principal
@@ -62,8 +64,13 @@ def manifest(tmp_path: Path, spec: str, kind: str = "BucketEvacuation") -> Path:
     return path
 
 
-def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
-    """Plan the manifest at ``path`` from an inventory.
+def plan(
+    tmp_path: Path,
+    path: Path,
+    inventory: Mapping[str, Any],
+    items: Sequence[Entry] | None = None,
+) -> Planned:
+    """Plan the manifest at ``path`` from an inventory, for ``items`` alone where they are given.
 
     ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
     being its archive tier in INTELLIGENT_TIERING, and version_id, newer and marker as a listing of
@@ -72,9 +79,14 @@ def plan(tmp_path: Path, path: Path, inventory: Mapping[str, Any]) -> Planned:
     ``secure`` and ``role``.
     """
     loaded = load([path], variables={}, environ={})
+    if items is not None:
+        loaded = loaded.for_items(frozenset(entry.bucket for entry in items))
     with Database(tmp_path / "scratch") as database:
         observed = observe(loaded, database, inventory)
+        observe_worklist(items or (), database)
+        asked.note_missing(database, observed.facts)
         drafts = plan_all(loaded, observed)
+        asked.settle(drafts, database)
         header = PlanHeader(
             format=PLAN_FORMAT,
             tool="0",

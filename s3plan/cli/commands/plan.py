@@ -10,6 +10,7 @@ from s3plan.cli.command import Command
 from s3plan.cli.exits import CHANGES
 from s3plan.cli.settings import settings
 from s3plan.cli.variables import read_variables, variable_options
+from s3plan.cli.worklist import read_worklist, worklist_options
 
 
 @click.command(
@@ -61,6 +62,7 @@ from s3plan.cli.variables import read_variables, variable_options
     type=click.Path(path_type=Path, dir_okay=False),
     help="A price list of your own (docs/cost.md); the cost in the plan is estimated with it.",
 )
+@worklist_options
 @variable_options
 def command(
     *,
@@ -69,6 +71,9 @@ def command(
     only: tuple[str, ...],
     exclude: tuple[str, ...],
     limit_groups: int | None,
+    items: str | None,
+    from_journal: Path | None,
+    failed: bool,
     detailed_exitcode: bool,
     prices: Path | None,
     var: tuple[str, ...],
@@ -85,7 +90,7 @@ def command(
 
     variables = read_variables(var, var_file)
     view = settings().view()
-    with view.look() as watch:
+    with read_worklist(items, from_journal, failed) as worklist, view.look() as watch:
         made = api.plan(
             manifests,
             out=out,
@@ -93,6 +98,7 @@ def command(
             only=only,
             exclude=exclude,
             limit_groups=limit_groups,
+            worklist=worklist,
             prices=prices,
             observer=watch,
         )

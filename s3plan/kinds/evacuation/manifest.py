@@ -198,11 +198,14 @@ def destination_path(spec: EvacuationSpec, directory: Path) -> str:
     return os.path.normpath(directory.absolute() / spec.destination.path)
 
 
-def selection(spec: EvacuationSpec, now: datetime) -> model.Select | None:
-    """What ``select`` means at ``now``; None for whole buckets."""
-    select = spec.select
-    if select is None:
-        return None
+def selection(
+    spec: EvacuationSpec, now: datetime, *, of_worklist: bool = False
+) -> model.Select | None:
+    """What ``select`` means at ``now``; None for whole buckets.
+
+    With ``of_worklist`` only the keys that a worklist names.
+    """
+    select = spec.select or SelectFields()
     resolved = model.Select(
         prefix=select.prefix,
         keys=select.keys,
@@ -210,5 +213,6 @@ def selection(spec: EvacuationSpec, now: datetime) -> model.Select | None:
         newer_than=parse_moment(select.newer_than, now) if select.newer_than else None,
         min_size=select.min_size,
         max_size=select.max_size,
+        items=of_worklist,
     )
     return None if resolved == model.Select() else resolved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import cast
 
 from msgspec import UNSET, UnsetType
@@ -89,9 +89,19 @@ class Evacuation:
                 actions += [AbortUploads(""), DeleteBucket("", ".", versions=versions)]
         yield from ((bucket, action) for bucket in spec.buckets.include for action in actions)
 
+    def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
+        """Whether one of the buckets is meant; see kind.TakesItems."""
+        return bool(self.scope(manifest).buckets(buckets))
+
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Buckets one after the other in byte order; every problem of every bucket together."""
         spec = _spec(manifest)
+        if manifest.filters.items is not None and spec.delete_bucket:
+            spec = spec.model_copy(update={"delete_bucket": False})
+            observed.notes.append(
+                f"{manifest.kind} {manifest.name} says deleteBucket: true; a plan for a worklist"
+                " leaves the bucket, a plan without one deletes it."
+            )
         scope, destination = self.scope(manifest), destination_path(spec, manifest.directory)
         catalogued = observed.catalogues.get(destination, {})
         buckets = scope.buckets({*observed.facts, *catalogued, *scope.literals})
@@ -153,7 +163,7 @@ class Evacuation:
         # Retained rows first: narrowing forgets which keys are in S3 but not selected.
         find_retained(work)
         problems += retained_obstacles(work)
-        select = selection(spec, observed.now)
+        select = selection(spec, observed.now, of_worklist=scope.filters.items is not None)
         try:
             find_differences(
                 work,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from s3plan.errors import PlanningError, ProblemsError
 from s3plan.kinds.grouping.catalog import look_at_table, table_obstacles
@@ -38,7 +38,7 @@ class Grouping:
         return Scope(
             include=_buckets(spec),
             prefix=_common_prefix(spec),
-            filters=manifest.filters,
+            filters=manifest.filters.of_buckets(),
             files=(table,) if table is not None else (),
         )
 
@@ -52,10 +52,14 @@ class Grouping:
             yield spec.backup.bucket or source, Copy(source)
             yield spec.backup.bucket or source, VerifyCopies(source, "")
 
+    def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
+        """Whether the source is one of them; see kind.TakesItems."""
+        return _spec(manifest).source.bucket in buckets
+
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Backup, copies and their verification; every problem of the whole mapping together."""
         spec = _spec(manifest)
-        if not all(manifest.filters.keeps(name) for name in _buckets(spec)):
+        if not all(manifest.filters.of_buckets().keeps(name) for name in _buckets(spec)):
             return []  # a plan for other buckets
         problems: list[PlanningError] = []
         for name in _buckets(spec):
@@ -72,7 +76,7 @@ class Grouping:
         problems += table_obstacles(table)
         _refuse(manifest, problems)
         return steps_of(
-            work, dict(observed.facts), manifest.filters.groups, table, observed.commands
+            work, dict(observed.facts), manifest.filters, table, observed.commands
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
+from s3plan.kinds.kind import Filters
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.commands import Command
 from s3plan.model.grouping import GroupingRules
@@ -32,9 +33,9 @@ _COPIES = """
     INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
     SELECT $step, row_number() OVER () - 1, * FROM (
         SELECT key, new_key, size, etag, modified, storage_class, checksum FROM grouping_copies
-        WHERE standing = 'missing'
+        WHERE standing = 'missing' AND {asked}
             AND ($groups IS NULL OR person IN (
-                SELECT person FROM grouping_copies WHERE standing = 'missing'
+                SELECT person FROM grouping_copies WHERE standing = 'missing' AND {asked}
                 GROUP BY person ORDER BY min(key) LIMIT $groups))
         ORDER BY key
     )"""
@@ -43,8 +44,11 @@ _BACKUP = """
     INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
     SELECT $step, row_number() OVER () - 1, * FROM (
         SELECT key, backup_key, size, etag, modified, storage_class, checksum FROM grouping_backup
-        WHERE standing = 'missing' ORDER BY key
+        WHERE standing = 'missing' AND {asked} ORDER BY key
     )"""
+
+# Of a plan for a worklist, what the worklist names.
+_ASKED = "(NOT $listed OR key IN (SELECT key FROM asked WHERE bucket = $source))"
 
 _LEFT_OUT = (
     ("orphan", "keys are not of the pattern and stay where they are"),
@@ -55,7 +59,7 @@ _LEFT_OUT = (
 def steps_of(
     work: Mapping,
     facts: dict[str, BucketFacts],
-    groups: int | None,
+    filters: Filters,
     table: Table | None,
     commands: Commands,
 ) -> list[StepDraft]:
@@ -65,13 +69,13 @@ def steps_of(
     """
     tests = work.spec.tests
     first = [table_backup(work, table)] if table is not None else []
-    backed_up = _backup(work) if work.spec.backup is not None else []
+    backed_up = _backup(work, filters) if work.spec.backup is not None else []
     before = tuple(Need(draft.id) for draft in (*first, *backed_up[-1:]))
-    copies = _regroup(work, facts, groups, before)
+    copies = _regroup(work, facts, filters, before)
     if copies:
         copies += _tests(work, "copies", tests.copies, commands, Need(copies[-1].id), table)
     rewritten: list[StepDraft] = []
-    if table is not None and table.changed and not _is_pilot(work, groups):
+    if table is not None and table.changed and not _is_pilot(work, copies):
         needs = tuple(Need(draft.id) for draft in copies[-1:]) or before
         rewritten = [table_rewrite(work, table, needs)]
         done = Need(rewritten[0].id)
@@ -117,17 +121,18 @@ def _tests(
     return drafts
 
 
-def _is_pilot(work: Mapping, groups: int | None) -> bool:
-    """Whether groups are left for another plan: the table is rewritten once all are copied."""
-    if groups is None:
-        return False
-    query = "SELECT count(DISTINCT person) FROM grouping_copies WHERE standing = 'missing'"
-    ((left,),) = work.rows(query)
-    return bool(left > groups)
+def _is_pilot(work: Mapping, copies: list[StepDraft]) -> bool:
+    """Whether objects are left for another plan: the table is rewritten once all are copied."""
+    ((left,),) = work.rows(
+        "SELECT count(*) FROM grouping_copies WHERE standing = 'missing'"
+        " AND key NOT IN (SELECT key FROM items WHERE step = $step)",
+        step=copies[0].id if copies else "",
+    )
+    return bool(left)
 
 
 def _regroup(
-    work: Mapping, facts: dict[str, BucketFacts], groups: int | None, needs: tuple[Need, ...]
+    work: Mapping, facts: dict[str, BucketFacts], filters: Filters, needs: tuple[Need, ...]
 ) -> list[StepDraft]:
     spec, target = work.spec, work.spec.target
     action = Copy(
@@ -153,7 +158,8 @@ def _regroup(
         needs=needs,
         warnings=_warnings(work, facts),
     )
-    work.execute(_COPIES, step=draft.id, groups=groups)
+    listed = filters.items is not None
+    work.execute(_COPIES.format(asked=_ASKED), step=draft.id, groups=filters.groups, listed=listed)
     totals = _totals(work, draft.id)
     if not totals.items:
         return []
@@ -173,7 +179,7 @@ def _regroup(
     return [copying, _verified(copying, action, bucket, spec.verify.many, totals)]
 
 
-def _backup(work: Mapping) -> list[StepDraft]:
+def _backup(work: Mapping, filters: Filters) -> list[StepDraft]:
     backup = work.spec.backup
     assert backup is not None
     action = Copy(
@@ -191,7 +197,8 @@ def _backup(work: Mapping) -> list[StepDraft]:
         reason="",
         warnings=(WINDOW,),
     )
-    work.execute(_BACKUP, step=draft.id)
+    listed = filters.items is not None
+    work.execute(_BACKUP.format(asked=_ASKED), step=draft.id, listed=listed)
     totals = _totals(work, draft.id)
     if not totals.items:
         return []

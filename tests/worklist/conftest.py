@@ -1,0 +1,5 @@
+"""The scenes of the engine's tests."""
+
+from tests.engine.conftest import scene
+
+__all__ = ["scene"]
