@@ -11,7 +11,7 @@ from s3plan.inventory.worklist import Worklist, read_worklist
 def worklist_of_file(path: Path, name: str | None = None) -> Worklist:
     """The worklist in a file (docs/worklists.md); ``name`` is what the person calls it.
 
-    Raises nothing yet: what is wrong with the file is told when its entries are read.
+    Raises nothing yet: WorklistError and ProblemsError come when the entries are read.
     """
     name = str(path) if name is None else name
     return Worklist(name, lambda: read_worklist(path, name))
