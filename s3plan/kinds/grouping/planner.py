@@ -75,9 +75,7 @@ class Grouping:
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
         _refuse(manifest, problems)
-        return steps_of(
-            work, dict(observed.facts), manifest.filters, table, observed.commands
-        )
+        return steps_of(work, dict(observed.facts), manifest.filters, table, observed.commands)
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
