@@ -72,7 +72,8 @@ async def looked_at(
         target = await store.identify()
         with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
             memory = loaded.connection.limits.memory
-            with Database(Path(scratch), memory_limit=memory) as database:
+            readable = Path(scratch) / "reports"
+            with Database(Path(scratch), memory_limit=memory, readable=readable) as database:
                 seen = await survey(scopes, store, database, now, observer)
                 yield (
                     store,
@@ -89,6 +90,7 @@ async def looked_at(
                         hidden_uploads=seen.hidden_uploads,
                         tags=seen.tags,
                         caller=seen.caller,
+                        notes=[reported.note(now) for reported in seen.reports],
                         capabilities=remembered_capabilities(store, now),
                         prices=prices.region(target.endpoint, target.region),
                         commands=commands or {},

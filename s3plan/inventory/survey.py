@@ -18,6 +18,7 @@ from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.obstructions import observe_locks, observe_uploads
+from s3plan.inventory.report import Reported, observe_report, read_reports
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.inventory.tags import sampled_tags
@@ -28,6 +29,7 @@ from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
 from s3plan.rules.classes import is_directory_bucket
 from s3plan.rules.endpoints import is_aws
+from s3plan.rules.inventoryreport import unusable
 from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.versioning import versions_root
 from s3plan.store import Bucket, Store
@@ -53,6 +55,8 @@ class Claim(Protocol):
     def caller(self) -> bool: ...
     @property
     def files(self) -> tuple[str, ...]: ...
+    @property
+    def reports(self) -> tuple[str, ...]: ...
     @property
     def versions(self) -> bool: ...
     @property
@@ -86,7 +90,7 @@ class Survey(Struct, frozen=True):
     sample, by bucket and key; ``hidden_uploads`` the buckets whose incomplete uploads cannot be
     listed. ``caller`` is None where no claim asks or the endpoint does not tell; ``files`` the
     files that are named, by path; ``annotated`` what a sample shows of annotations, by bucket,
-    where there can be any.
+    where there can be any; ``reports`` those that took the place of a listing.
     """
 
     facts: Mapping[str, BucketFacts]
@@ -97,6 +101,7 @@ class Survey(Struct, frozen=True):
     hidden_uploads: frozenset[str]
     files: Mapping[str, LocalTable] = {}
     annotated: Mapping[str, Annotated] = {}
+    reports: tuple[Reported, ...] = ()
 
 
 async def survey(
@@ -113,17 +118,14 @@ async def survey(
     tags: dict[str, Mapping[str, Mapping[str, str]]] = {}
     annotated: dict[str, Annotated] = {}
     hidden: set[str] = set()
+    used: list[Reported] = []
     for claim in claims:
         meant = claim.buckets(facts)
+        reports = await read_reports(claim.reports, meant, store)
+        used += reports.values()
         for name in meant:
             if claim.listing and _can_list(facts[name], store):
-                await observe_bucket(
-                    store.bucket(name),
-                    database,
-                    prefix=claim.prefix,
-                    observer=observer,
-                    versions=claim.versions and facts[name].versioning != "never",
-                )
+                await _observe(claim, facts[name], reports.get(name), store, database, observer)
                 if claim.bodies:
                     sealed[name] = await sealed_keys(store.bucket(name), database)
                     if is_aws(store.target.endpoint):
@@ -145,7 +147,39 @@ async def survey(
             catalogues.setdefault(claim.destination, {}).update(found)
     caller = await observe_caller(store) if any(claim.caller for claim in claims) else None
     files = {path: await asyncio.to_thread(_table, path) for c in claims for path in c.files}
-    return Survey(facts, catalogues, sealed, tags, caller, frozenset(hidden), files, annotated)
+    return Survey(
+        facts, catalogues, sealed, tags, caller, frozenset(hidden), files, annotated, tuple(used)
+    )
+
+
+async def _observe(
+    claim: Claim,
+    facts: BucketFacts,
+    reported: Reported | None,
+    store: Store,
+    database: Database,
+    observer: Observer,
+) -> None:
+    """The objects of a bucket: from its report where there is one, else by listing them."""
+    versions = claim.versions and facts.versioning != "never"
+    if reported is None:
+        await observe_bucket(
+            store.bucket(facts.name),
+            database,
+            prefix=claim.prefix,
+            observer=observer,
+            versions=versions,
+        )
+    elif versions:
+        # It does not say which version came after which within one second.
+        raise unusable(
+            reported.address,
+            "a bucket that keeps no versions, or a plan that leaves them alone",
+            f"versioning of {facts.name}: {facts.versioning}",
+            "leave inventory out: the versions are listed then",
+        )
+    else:
+        await observe_report(reported, store, database, prefix=claim.prefix, observer=observer)
 
 
 def _table(path: str) -> LocalTable:

@@ -187,3 +187,36 @@ class BucketFields(Fields):
         description="Names or globs. A name must exist; a glob may match nothing.",
     )
     exclude: tuple[Text, ...] = Field((), description="Names or globs to leave out.")
+
+
+_REPORT = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+/manifest\.json$"
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class InventoryFields(Fields):
+    """S3 Inventory reports in the place of listings."""
+
+    reports: Annotated[
+        tuple[Annotated[str, Field(pattern=_REPORT)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "pattern": _REPORT},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "pattern": _REPORT},
+                    },
+                ]
+            }
+        ),
+    ] = Field(
+        alias="from",
+        description="The manifest.json of a report, s3://BUCKET/.../manifest.json, or of several;"
+        " in Parquet or CSV. Buckets without a report are listed.",
+    )

@@ -82,7 +82,8 @@ class Scope:
     is of how many objects of each bucket the tags are read. With ``caller`` it is asked who plans.
     ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
-    in that. ``files`` are absolute paths of files of the user's that are read.
+    in that. ``files`` are absolute paths of files of the user's that are read. ``reports`` are S3
+    Inventory reports, by the addresses of their manifests, in the place of listings.
     """
 
     include: tuple[str, ...]
@@ -102,6 +103,7 @@ class Scope:
     ignore: tuple[str, ...] = SYSTEM_FILES
     parallel: int | None = None
     files: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -126,6 +126,8 @@ def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
             yield from looking_for_obstructions(bucket)
         if by_versions:
             yield from looking_at_versions(bucket)
+    for report in scope.reports:
+        yield Permission(report.removeprefix("s3://").partition("/")[0], "object", "s3:GetObject")
 
 
 def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:

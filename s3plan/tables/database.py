@@ -1,7 +1,8 @@
 """The private DuckDB database of one process: opening, filling, asking, and letting it spill.
 
 Nothing is shared through it: it lives in a scratch directory of its own and is removed when it
-closes. It cannot read other files, load extensions or change its own settings.
+closes. It cannot load extensions, change its own settings, or read files, but for those that a
+caller put into the one directory it named.
 """
 
 # ruff: noqa: PLC0415
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from s3plan.errors import S3PlanError, UsageError
+from s3plan.errors import ListingError, S3PlanError, UsageError
 from s3plan.tables.definitions import TABLES, ColumnType, TableDef
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ class Database:
         memory_limit: int = 256 * _MEBIBYTE,
         threads: int = 2,
         tables: Sequence[TableDef] = TABLES,
+        readable: Path | None = None,
     ) -> None:
         """Create it inside ``directory`` (made if missing), with ``tables``.
 
-        ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Raises
-        ScratchError.
+        ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Files in
+        ``readable``, which need not exist yet, are open to :meth:`read_files`. Raises ScratchError.
         """
+        self.readable = readable
         self._lock = threading.Lock()
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -114,6 +117,9 @@ class Database:
                 )
                 self._connection.execute("ATTACH ':memory:' AS tables (COMPRESS)")
                 self._connection.execute("USE tables")
+                if readable is not None:
+                    allowed = str(readable).replace("'", "''")
+                    self._connection.execute(f"SET allowed_directories = ['{allowed}']")
                 # Only now: opening the database itself is access to a file.
                 self._connection.execute("SET enable_external_access = false")
                 self._connection.execute("SET lock_configuration = true")
@@ -169,6 +175,22 @@ class Database:
         """Run one statement whose rows nobody wants."""
         with self._lock, _mapped(self._home):
             self._connection.execute(sql, _bound(params))
+
+    def read_files(self, sql: str, params: Params = ()) -> None:
+        """Run one statement that reads files in ``readable``, which others wrote.
+
+        Raises ListingError where they are not what it takes them for.
+        """
+        import duckdb
+
+        try:
+            self.execute(sql, params)
+        except duckdb.Error as error:
+            raise ListingError(
+                "a file of a report cannot be read",
+                found=str(error).splitlines()[0],
+                next_step="leave the report out: the bucket is listed then",
+            ) from error
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, fetched in batches; other statements may run between them."""

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.errors import ManifestError
-from s3plan.kinds.fields import BucketFields, Duration, Fields, Frame, Size, Text
+from s3plan.kinds.fields import BucketFields, Duration, Fields, Frame, InventoryFields, Size, Text
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model import steps as model
 from s3plan.model.steps import Tier
@@ -166,6 +166,9 @@ class EvacuationSpec(Fields):
         "none",
         description="policy: a statement in the bucket's policy denies writing to everybody from "
         "before the last listing until the deletion; needs delete: afterVerification.",
+    )
+    inventory: InventoryFields | None = Field(
+        None, description="S3 Inventory reports to plan from, where listing takes too long."
     )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."

@@ -70,6 +70,7 @@ class Evacuation:
             inventory=spec.verify.inventory,
             ignore=spec.verify.ignore,
             parallel=spec.parallel_buckets,
+            reports=spec.inventory.reports if spec.inventory else (),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
