@@ -5,7 +5,8 @@ Where the figures come from:
 - storage, requests, standard retrieval and egress of every region: AWS's price list offer files
   (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonS3/current/<region>/index.json and
   AWSDataTransfer), as extracted in github.com/scttfrdmn/objectfs at 7c70dc0e,
-  internal/awsrates/rates_generated.go;
+  internal/awsrates/rates_generated.go. It does not tell the day of the offer files; its
+  generator is younger than the release of 2026-08-02;
 - retrieval options of us-east-1: AWS re:Post, "How do I manage data retrieval and storage costs"
   (https://repost.aws/knowledge-center/s3-manage-data-retrieval) for GLACIER; infracost's golden
   file of s3_bucket at 068dadf9 for DEEP_ARCHIVE;
@@ -25,9 +26,10 @@ from typing import NamedTuple
 from s3plan.rules.prices import ClassPrices, Price, PriceList, RegionPrices, RestorePrices
 
 DATE = "2026-11-20"
-"""The day on which this table was put together; AWS changes prices without notice."""
+"""The day on which this table was put together, from what others had read of AWS's price list; AWS
+changes prices without notice."""
 
-SOURCE = "AWS price list (storage, requests, retrieval, egress); see docs/cost.md"
+SOURCE = "put together from copies of AWS's price list, none of them younger; see docs/cost.md"
 
 
 class _Row(NamedTuple):

@@ -248,26 +248,6 @@ def test_what_is_no_review_is_refused(reviews: object) -> None:
         approvals_in(reviews, "sha256:" + "1" * 64, None)
 
 
-def test_the_policy_asks_for_what_the_plan_s_json_has(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Conftest and OPA get one JSON document; every field the example names is in it."""
-    golden = CI.parents[1] / "tests" / "golden" / "fresh" / "plan.json"
-    document = json.loads(scene.s3plan("show", str(golden), "--json").out)
-    policy = (CI / "policy" / "s3plan.rego").read_text()
-    assert policy.count("package main") == 1
-    assert "import rego.v1" in policy
-    for step in document["steps"]:
-        for field in re.findall(r"\bstep\.([a-z_.]+)", policy):
-            value: Any = step
-            for part in field.split("."):
-                value = value[part]
-    assert {"steps", "header", "digest"} <= set(document)
-    assert "cost" not in document["header"], (
-        "left out where it is not known: `not input.header.cost`"
-    )
-
-
 def test_the_hook_for_pre_commit_runs_validate() -> None:
     (hook,) = yaml.safe_load((CI.parents[1] / ".pre-commit-hooks.yaml").read_text())
     assert hook["entry"] == "s3plan validate"

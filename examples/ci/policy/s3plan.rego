@@ -37,7 +37,13 @@ warn contains message if {
 
 warn contains message if {
 	some step in input.steps
+	step.action.verb == "run-command"
+	message := sprintf("the plan runs the command %v", [step.action.command.name])
+}
+
+warn contains message if {
+	some step in input.steps
 	step.action.verb == "delete"
-	not step.gate
+	step.gate == null
 	message := sprintf("%v deletes without a gate", [step.id])
 }
