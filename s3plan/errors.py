@@ -233,6 +233,12 @@ class EndpointError(StoreError):
     code = "endpoint"
 
 
+class ObjectTimeoutError(EndpointError):
+    """One object took longer than limits.objectTimeout."""
+
+    code = "object-timeout"
+
+
 class ThrottledError(StoreError):
     """The endpoint asked to slow down more often than the retries allow."""
 

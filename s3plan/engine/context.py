@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -43,6 +43,7 @@ from s3plan.plan.reading import PlanFile
 from s3plan.rules.characters import harmless_json
 from s3plan.rules.commands import DEFAULT_PLAN, apply_command, rollback_command
 from s3plan.store import Bucket, Store
+from s3plan.store.deadlines import one_object
 from s3plan.tables import Database
 
 Observer = Callable[[AnyEvent], None]
@@ -185,6 +186,15 @@ class Context:
     async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
         """Run disk work away from the loop."""
         return await asyncio.get_running_loop().run_in_executor(self.disk, function, *args)
+
+    def objects_at_once(self, most: int) -> int:
+        """How many objects a step works on at once: ``most``, unless the connection says fewer."""
+        said = self.plan.header.connection.limits.objects
+        return most if said is None else min(said, most)
+
+    def one_object(self) -> AbstractContextManager[None]:
+        """A block whose requests are for one object; they fail once its time is over."""
+        return one_object(self.plan.header.connection.limits.object_timeout)
 
     def tables(self) -> Database:
         """A private database for one comparison.

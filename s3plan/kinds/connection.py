@@ -28,7 +28,16 @@ class LimitFields(Fields):
         description="Bytes that tables and bodies in flight may take, roughly.",
     )
     object_timeout: Duration = Field(
-        0.0, ge=0, description="Seconds that one object may take; 0 is no limit."
+        0.0,
+        ge=0,
+        description="Seconds that one object may take, all its requests together; 0 is no limit.",
+    )
+    objects: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Objects that are worked on at once, apart from the parts of each; without it "
+        "as many as there are connections (16 uploads).",
     )
     parts: int = Field(
         4,
@@ -108,5 +117,6 @@ class ConnectionDocument(DocumentFrame):
                 memory=limits.memory,
                 object_timeout=limits.object_timeout,
                 parts=limits.parts,
+                objects=limits.objects,
             ),
         )

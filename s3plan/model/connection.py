@@ -10,8 +10,9 @@ from msgspec import Struct
 class Limits(Struct, frozen=True, omit_defaults=True):
     """Ceilings. ``requests`` a second, ``bandwidth`` and ``memory`` in bytes (a second).
 
-    ``object_timeout`` is seconds for one object, 0 is none. ``parts`` is how many ranges of one
-    large object are in flight at once.
+    ``object_timeout`` is seconds for one object, all its requests together; 0 is none. ``objects``
+    is how many are worked on at once, None as many as the verb takes; ``parts`` is how many ranges
+    of one large object are in flight at once.
     """
 
     connections: int = 32
@@ -20,6 +21,7 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     memory: int = 256 * 1024 * 1024
     object_timeout: float = 0
     parts: int = 4
+    objects: int | None = None
 
 
 class Connection(Struct, frozen=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from s3plan.errors import (
     NoSuchBucketError,
     NoSuchKeyError,
     NotSupportedError,
+    ObjectTimeoutError,
     OutcomeUnknownError,
     PreconditionFailedError,
     StoreError,
@@ -217,6 +218,16 @@ def unreachable(what: str, subject: Subject, endpoint: str, *, attempts: int) ->
         expected=f"an answer from {endpoint}",
         found=what,
         next_step="check endpoint, proxy, CA bundle and network, then run the same command again",
+    )
+
+
+def out_of_time(seconds: float, subject: Subject) -> ObjectTimeoutError:
+    """The error for a request for an object whose time was over."""
+    return ObjectTimeoutError(
+        "the object took too long",
+        address=subject.address,
+        expected=f"an end within {seconds:g} seconds (limits.objectTimeout)",
+        next_step="run the same command again; raise limits.objectTimeout if it stays",
     )
 
 

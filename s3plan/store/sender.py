@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from s3plan.errors import StoreError
 from s3plan.model.connection import Limits
 from s3plan.store import failures
 from s3plan.store.credentials import CredentialSource
+from s3plan.store.deadlines import object_deadline
 from s3plan.store.endpoint import Address, EndpointResolver, region_in
 from s3plan.store.failures import Refusal, Subject
 from s3plan.store.pacing import Pace
@@ -38,8 +40,8 @@ class Request(Struct, frozen=True, gc=False):
     """What is asked. ``headers`` have lower-case names, values one character per byte.
 
     ``repeatable`` says that sending it twice does what sending it once does. ``sha256`` is the
-    hex digest of a streamed body where one is needed. ``timed`` counts against object_timeout.
-    ``partial`` asks for a part or range of an object.
+    hex digest of a streamed body where one is needed. ``timed`` counts against object_timeout (see
+    store.deadlines). ``partial`` asks for a part or range of an object.
     """
 
     method: str
@@ -86,13 +88,15 @@ class _Signed(NamedTuple):
 class _Tries:
     """How often one request was tried in vain, and whether it may be tried again."""
 
-    __slots__ = ("_deadline", "_failed", "_patience", "_slowed")
+    __slots__ = ("_deadline", "_failed", "_patience", "_slowed", "late")
 
     def __init__(self, patience: Patience, deadline: float | None) -> None:
         self._patience = patience
         self._deadline = deadline
         self._failed = 0
         self._slowed = 0
+        self.late = False
+        """Whether it is the deadline that leaves no time for another attempt."""
 
     @property
     def count(self) -> int:
@@ -113,9 +117,8 @@ class _Tries:
         return self._in_time(self._patience.pause(self._slowed, rest, chance))
 
     def _in_time(self, pause: float) -> float | None:
-        if self._deadline is not None and time.monotonic() + pause >= self._deadline:
-            return None
-        return pause
+        self.late = self._deadline is not None and time.monotonic() + pause >= self._deadline
+        return None if self.late else pause
 
 
 def _is_good(request: Request, answer: Answer) -> bool:
@@ -173,11 +176,7 @@ class Sender:
 
         Raises a `StoreError`, or what a receiver or source raised.
         """
-        deadline = (
-            time.monotonic() + self._object_timeout
-            if request.timed and self._object_timeout
-            else None
-        )
+        ends = deadline = self._object_ends(request)
         corrected: set[str] = set()
         pace = self._pace(request.bucket)
         if self.fence is not None and request.method not in _READING:
@@ -192,12 +191,8 @@ class Sender:
                     raise failures.unknown(str(failure), request.subject) from failure
                 pause = tries.pause_after_failure(None, self._chance())
                 if failure.fatal or pause is None:
-                    raise failures.unreachable(
-                        str(failure),
-                        request.subject,
-                        self.address(request.bucket).origin,
-                        attempts=tries.count,
-                    ) from failure
+                    is_late = tries.late and deadline == ends
+                    raise self._gave_up(failure, request, tries.count, late=is_late) from failure
                 await asyncio.sleep(pause)
                 continue
             if _is_good(request, answer):
@@ -224,6 +219,22 @@ class Sender:
             if judgement == "refused" or pause is None:
                 raise failures.refused(refusal, request.subject, signed.address.origin)
             await asyncio.sleep(pause)
+
+    def _object_ends(self, request: Request) -> float | None:
+        """When the request's object must be done. Raises `ObjectTimeoutError` when that is over."""
+        ends = object_deadline(self._object_timeout) if request.timed else None
+        if ends is not None and time.monotonic() >= ends:
+            raise failures.out_of_time(self._object_timeout, request.subject)
+        return ends
+
+    def _gave_up(
+        self, failure: WireError, request: Request, attempts: int, *, late: bool
+    ) -> StoreError:
+        """The error for a request without a whole answer; ``late`` if its object's time is over."""
+        if late and not failure.fatal:
+            return failures.out_of_time(self._object_timeout, request.subject)
+        origin = self.address(request.bucket).origin
+        return failures.unreachable(str(failure), request.subject, origin, attempts=attempts)
 
     async def slowed_down(self, bucket: str, times: int) -> bool:
         """Wait after a good answer that asked for patience, for the ``times``-th time in a row.

@@ -18,6 +18,7 @@ from s3plan.errors import (
     CredentialsError,
     EndpointError,
     NoSuchKeyError,
+    ObjectTimeoutError,
     OutcomeUnknownError,
     PreconditionFailedError,
     StoreError,
@@ -26,6 +27,7 @@ from s3plan.errors import (
 from s3plan.model.connection import Limits
 from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.store import Bucket, DeleteTarget, Patience, Store
+from s3plan.store.deadlines import one_object
 from s3plan.store.retry import judge, retry_after
 from tests.store.scripted import (
     KEYS,
@@ -384,3 +386,29 @@ def test_a_put_says_what_it_sends(body: bytes) -> None:
         assert "expect" not in asked.headers
         assert "content-type" not in asked.headers
         assert "transfer-encoding" not in asked.headers
+
+
+def test_the_requests_for_one_object_have_one_deadline() -> None:
+    """C21: an object of many parts does not begin anew with each."""
+    limits = Limits(connections=2, object_timeout=0.3)
+
+    async def slowly(bucket: Bucket) -> bytes:
+        with one_object(0.3):
+            first = await get(bucket)
+            await asyncio.sleep(0.4)
+            return first + await get(bucket)
+
+    result, server = play([found(), found()], slowly, limits=limits)
+    assert isinstance(result, ObjectTimeoutError)
+    assert len(server.asked) == 1
+
+    async def two(bucket: Bucket) -> bytes:
+        both = []
+        for _ in range(2):
+            with one_object(0.3):
+                await asyncio.sleep(0.2)
+                both.append(await get(bucket))
+        return b"".join(both)
+
+    result, _ = play([found(), found()], two, limits=limits)
+    assert result == b"datadata"

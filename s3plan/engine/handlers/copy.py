@@ -103,7 +103,8 @@ class _Copier:
         The queue holds one range, so that what was seen of an item is a moment old.
         """
         queue: asyncio.Queue[_Begun | None] = asyncio.Queue(RANGE)
-        count = self.context.plan.header.connection.limits.connections
+        connections = self.context.plan.header.connection.limits.connections
+        count = self.context.objects_at_once(connections)
         try:
             await together([self._begin(queue, count), *[self._work(queue) for _ in range(count)]])
         finally:
@@ -131,7 +132,8 @@ class _Copier:
         while (begun := await queue.get()) is not None:
             if not self.context.stopping:
                 self.context.began(self.step, begun.item.key)
-                await self._one(begun)
+                with self.context.one_object():
+                    await self._one(begun)
 
     async def _next(
         self, items: Iterator[Item]

@@ -99,7 +99,8 @@ class _Downloader:
         items = self._items()
         finishers = [asyncio.create_task(self._finish_batches()) for _ in range(2)]
         connections = self.context.plan.header.connection.limits.connections
-        workers = [asyncio.create_task(self._work(items)) for _ in range(max(1, connections))]
+        count = self.context.objects_at_once(connections)
+        workers = [asyncio.create_task(self._work(items)) for _ in range(count)]
         feeding = asyncio.ensure_future(asyncio.gather(*workers))
         try:
             # A finisher ends before its end mark only by an error that nobody expected.
@@ -183,7 +184,8 @@ class _Downloader:
                 return
             self.context.began(self.step, item.key)
             try:
-                await self._one(item)
+                with self.context.one_object():
+                    await self._one(item)
             except (Drifted, NoSuchKeyError, PreconditionFailedError) as error:
                 self._problem(item, "drifted", "source-changed", _drift_text(item, error))
             except ArchivedObjectError as error:

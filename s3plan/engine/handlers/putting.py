@@ -117,7 +117,8 @@ class Uploader:
     async def _range(self, jobs: list[Job]) -> None:
         await self.context.intend(self.step, jobs[0].n, jobs[-1].n)
         pending = iter(jobs)
-        await asyncio.gather(*[self._work(pending) for _ in range(min(WORKERS, len(jobs)))])
+        count = min(self.context.objects_at_once(WORKERS), len(jobs))
+        await asyncio.gather(*[self._work(pending) for _ in range(count)])
 
     async def _work(self, jobs: Iterator[Job]) -> None:
         for job in jobs:
@@ -126,7 +127,8 @@ class Uploader:
             self.context.began(self.step, job.key)
             try:
                 async with self.heavy if LIGHT < job.size <= SMALL else nullcontext():
-                    await self._one(job)
+                    with self.context.one_object():
+                        await self._one(job)
             except StoreError as error:
                 self._problem(job, "failed", error.code, str(error))
 

@@ -83,7 +83,8 @@ class Stacker(Uploader):
                 stacks.remove(alone)
                 await self._stack(alone)
         pending = iter(stacks)
-        await asyncio.gather(*[self._stacks(pending) for _ in range(min(WORKERS, len(stacks)))])
+        count = min(self.context.objects_at_once(WORKERS), len(stacks))
+        await asyncio.gather(*[self._stacks(pending) for _ in range(count)])
 
     async def _stacks(self, stacks: Iterator[list[Job]]) -> None:
         for stack in stacks:
