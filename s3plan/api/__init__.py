@@ -40,6 +40,7 @@ from s3plan.api.running import (
     rollback_plan,
     status,
 )
+from s3plan.api.soaking import monitor, sign_off
 from s3plan.api.worklists import worklist_of_file, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
 from s3plan.inventory.worklist import Worklist
@@ -67,6 +68,7 @@ __all__ = [
     "list_runs",
     "load_connection",
     "locks",
+    "monitor",
     "plan",
     "query",
     "read_approvals",
@@ -80,6 +82,7 @@ __all__ = [
     "rollback",
     "rollback_plan",
     "show",
+    "sign_off",
     "status",
     "validate",
     "verify",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from s3plan.api.places import Observer, open_store, remembered_capabilities
 from s3plan.errors import UsageError
 from s3plan.model.commands import Command
+from s3plan.model.plan import Target
+from s3plan.model.soak import EarlierRun
 from s3plan.model.steps import Totals
 from s3plan.rules.prices import PriceList
 from s3plan.store import Store
@@ -75,6 +77,7 @@ async def looked_at(
             readable = Path(scratch) / "reports"
             with Database(Path(scratch), memory_limit=memory, readable=readable) as database:
                 seen = await survey(scopes, store, database, now, observer)
+                earlier = await asyncio.to_thread(_earlier, scopes, target, database)
                 yield (
                     store,
                     kinds.Observed(
@@ -94,8 +97,19 @@ async def looked_at(
                         capabilities=remembered_capabilities(store, now),
                         prices=prices.region(target.endpoint, target.region),
                         commands=commands or {},
+                        earlier=earlier,
                     ),
                 )
+
+
+def _earlier(
+    scopes: Sequence[kinds.Scope], target: Target, database: Database
+) -> tuple[EarlierRun, ...]:
+    """What runs of the working directory copied between the buckets that ask for it."""
+    from s3plan.engine.soak.earlier import load_copied
+
+    wanted = {bucket for scope in scopes if scope.earlier for bucket in scope.include}
+    return load_copied(Path(), target, wanted, database) if wanted else ()
 
 
 def listed_totals(database: Database) -> dict[str, Totals]:

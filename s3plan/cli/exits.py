@@ -7,7 +7,7 @@ from typing import Final
 EXITS: Final = {
     0: "done, or no changes",
     1: "error; nothing was changed",
-    2: "the plan has changes (only with --detailed-exitcode)",
+    2: "the plan has changes (only with --detailed-exitcode); monitor found something",
     3: "incomplete: some items failed or drifted; says how to go on",
     4: "held: verification failed, or approval is missing",
     5: "stale: not the approved plan, consumed, or another account or endpoint",

@@ -35,6 +35,8 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "apply",
         "status",
         "rollback",
+        "monitor",
+        "signoff",
         "verify",
         "query",
         "report",

@@ -1,18 +1,64 @@
-"""What a run's journal says of the copies that one of its steps made, as rows of a table."""
+"""What journals say of the copies that their runs made, as rows of a table."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from s3plan.engine.gate import load_rows
 from s3plan.engine.journal import read_journal
+from s3plan.engine.runs import Run, is_run_id
+from s3plan.errors import JournalError
 from s3plan.model.journal import Copied
+from s3plan.model.soak import EarlierCopy
+from s3plan.plan.reading import PlanFile
 from s3plan.tables import COPIES, Database
 
 _RECORDS = 200
 
 _LATEST = """
     DELETE FROM copies WHERE rowid NOT IN (SELECT max(rowid) FROM copies GROUP BY n)"""
+
+
+# Numbers of the other run's worklist become those of this one's, by the two keys of a copy.
+_TAKE_OVER = """
+    INSERT INTO taken_over
+    SELECT i.n, c.etag, c.modified, c.algorithm, c.value FROM copies c
+    JOIN items o ON o.step = $earlier AND o.n = c.n
+    JOIN items i ON i.step <> $earlier AND i.key = o.key AND i.path = o.path"""
+
+
+def load_earlier(run: Run, earlier: Iterable[EarlierCopy], database: Database) -> None:
+    """Fill ``copies`` with what the journals of earlier runs say of the items in ``items``.
+
+    ``earlier`` is in the order of the runs: the last word on each copy counts. Raises JournalError
+    where the folder of such a run is not beside that of ``run``.
+    """
+    database.execute("CREATE TABLE taken_over AS SELECT * FROM copies LIMIT 0")
+    for one in earlier:
+        other = earlier_run(run, one.run)
+        load_rows(PlanFile.open(other.plan).items(one.step), f"earlier {one.step}", database)
+        load_copies(other.journal, one.step, database)
+        database.execute(_TAKE_OVER, {"earlier": f"earlier {one.step}"})
+        database.execute("DELETE FROM items WHERE step = ?", [f"earlier {one.step}"])
+        database.execute("DELETE FROM copies")
+    database.execute("INSERT INTO copies SELECT * FROM taken_over")
+    database.execute("DROP TABLE taken_over")
+    database.execute(_LATEST)
+
+
+def earlier_run(run: Run, name: str) -> Run:
+    """The run of that id beside ``run``. Raises JournalError where there is none."""
+    other = Run(run.folder.parent / name)
+    if not is_run_id(name) or not other.journal.is_file():
+        raise JournalError(
+            "the run that made the copies is not here",
+            address=str(other.folder) if is_run_id(name) else name,
+            expected="its folder beside this run's",
+            next_step="apply where the copies were made, or bring its folder: s3plan runs recover",
+        )
+    return other
 
 
 def load_copies(journal: Path, step: str, database: Database) -> None:

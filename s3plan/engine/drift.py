@@ -14,7 +14,7 @@ from s3plan.engine import runs
 from s3plan.engine.runs import Run
 from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, Drifted, StepRecheck
-from s3plan.model.steps import Configure, Delete, Step, Totals
+from s3plan.model.steps import Configure, Delete, DeleteSource, Step, Totals
 from s3plan.plan.comparison import merged_items
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.bucketdocuments import same
@@ -121,7 +121,9 @@ def _gone(before: PlanFile | None, looked: Sequence[StepRecheck]) -> Iterator[Dr
     """What the last run left in S3 and is not there any more."""
     if before is None:
         return
-    deleted = {step.subject for step in before.steps if isinstance(step.action, Delete)}
+    deleted = {
+        step.subject for step in before.steps if isinstance(step.action, Delete | DeleteSource)
+    }
     seen: set[str] = set()
     for step in looked:
         if step.gone and step.subject not in deleted and step.subject not in seen:

@@ -20,7 +20,7 @@ from s3plan.engine.each import Feed
 from s3plan.engine.evidence import check_evidence
 from s3plan.engine.freezing import thaw
 from s3plan.engine.gate import look
-from s3plan.engine.handlers import run_step
+from s3plan.engine.handlers import run_step, still_copied, waits_for
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.lanes import Floor, lanes
 from s3plan.engine.notifying import notify
@@ -52,7 +52,16 @@ from s3plan.model.journal import (
     StepOutcome,
     StepStarted,
 )
-from s3plan.model.steps import Configure, Delete, Download, Restore, Step, Verify, VerifyCopies
+from s3plan.model.steps import (
+    Configure,
+    Delete,
+    DeleteSource,
+    Download,
+    Restore,
+    Step,
+    Verify,
+    VerifyCopies,
+)
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
@@ -363,6 +372,10 @@ async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     context = session.context
     if step.gate is None:
         return None
+    # Before anybody is asked: what is approved could not be done.
+    waits = await waits_for(context, step)
+    if waits:
+        return "held", "; ".join(waits)
     gate = await _fresh_gate(context, step)
     if not gate.passes:
         return "held", "the verification did not pass"
@@ -411,6 +424,13 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
             )
         return gate
     verifying = next(s for s in context.plan.steps if s.id == step.gate.evidence)
+    if isinstance(verifying.action, VerifyCopies):
+        if _evidence_there(context, gate) and await still_copied(
+            context, verifying, verifying.action
+        ):
+            return gate
+        await run_step(context, verifying)
+        return context.state.gates[verifying.id]
     assert isinstance(verifying.action, Verify)
     if _evidence_there(context, gate):
         with context.tables() as database:
@@ -457,5 +477,5 @@ def _begun(context: Context, subject: str) -> bool:
     return any(
         any(context.state.step(step.id).items)
         for step in context.plan.steps
-        if isinstance(step.action, Delete) and step.subject == subject
+        if isinstance(step.action, Delete | DeleteSource) and step.subject == subject
     )

@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     Copy,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     Verify,
@@ -78,6 +79,7 @@ async def locked(
         for step in plan.steps
         if isinstance(step.action, Copy | VerifyCopies | RemoveCopy)
     }
+    subjects |= {step.action.copies for step in plan.steps if isinstance(step.action, DeleteSource)}
     paths = {
         step.action.destination
         for step in plan.steps

@@ -26,7 +26,7 @@ from s3plan.model.capabilities import (
     CapabilityName,
 )
 from s3plan.model.plan import Target
-from s3plan.model.steps import Copy, Delete, RemoveCopy, Step, Upload
+from s3plan.model.steps import Copy, Delete, DeleteSource, RemoveCopy, Step, Upload
 from s3plan.store import Store
 from s3plan.store.capabilities import probe
 
@@ -42,6 +42,7 @@ nothing but the look right before."""
 
 _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (Delete, ("delete-many-etag", "delete-if-match")),
+    (DeleteSource, ("delete-many-etag", "delete-if-match")),
     (Upload, ("put-if-none-match",)),
     (Copy, ("copy-source-if-match", "copy-if-none-match", "complete-if-none-match")),
     (RemoveCopy, ("delete-many-etag", "delete-if-match")),

@@ -20,6 +20,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     Restore,
     Step,
@@ -100,7 +101,7 @@ def _means_versions(step: Step) -> bool:
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
     match step.action:
-        case Restore() | Download() | Delete():
+        case Restore() | Download() | Delete() | DeleteSource():
             yield step.subject, _THERE
         case Verify():
             yield step.subject, _THERE

@@ -16,6 +16,7 @@ from s3plan.model.steps import (
     Copy,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     Restore,
@@ -113,7 +114,8 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     largest = max((step.totals for step in steps), key=lambda totals: totals.items)
     reports = tuple(_step(step, state, running=running) for step in steps)
     by_kind = {type(step.action): report for step, report in zip(steps, reports, strict=True)}
-    gates = [state.gates[step.id] for step in steps if step.id in state.gates]
+    evidence = [step.gate.evidence if step.gate is not None else step.id for step in steps]
+    gates = [state.gates[name] for name in evidence if name in state.gates]
     gate = gates[-1] if gates else None
     synced = all(
         report.state == "done"
@@ -121,7 +123,9 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
         if isinstance(step.action, Download | Copy)
     )
     verified = gate is not None and gate.passes
-    deleted = Delete in by_kind and by_kind[Delete].state == "done"
+    deleted = any(
+        by_kind[kind].state == "done" for kind in (Delete, DeleteSource) if kind in by_kind
+    )
     held = any(report.state == "held" for report in reports)
     waits = held and gate is not None and gate.passes and _gated(steps)
     return BucketStatus(
@@ -171,7 +175,7 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
     )
     if isinstance(current, Verify | VerifyCopies):
         return "verifying"
-    if isinstance(current, Delete | AbortUploads | DeleteBucket | RemoveCopy):
+    if isinstance(current, Delete | DeleteSource | AbortUploads | DeleteBucket | RemoveCopy):
         return "deleting"
     if isinstance(current, Restore):
         return "restoring"

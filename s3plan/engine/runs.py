@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -33,6 +34,18 @@ _JOURNAL_START = b'{"seq":1,"type":"run",'
 
 _SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":0,"etag":""}')
 """Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
+
+
+Stage = Literal["catalog", "copies", "sources"]
+"""What of a grouping can be taken back alone: the table of URLs, the copies (its backup's too), or
+the deletion of the sources."""
+
+
+class Back(Struct, frozen=True):
+    """Where the rollback of a run, or of one stage of it, has its plan and its journal."""
+
+    plan: Path
+    journal: Path
 
 
 class Run(Struct, frozen=True):
@@ -64,6 +77,22 @@ class Run(Struct, frozen=True):
     def rollback_journal(self) -> Path:
         """The journal of the rollback of this run."""
         return self.folder / "rollback.json"
+
+    def back(self, stage: Stage | None = None) -> Back:
+        """The rollback of the whole run, or that of one stage."""
+        if stage is None:
+            return Back(self.rollback_plan, self.rollback_journal)
+        name = f"rollback-{stage}"
+        return Back(self.folder / f"{name}-plan.json", self.folder / f"{name}.json")
+
+    def taken_back(self, *stages: Stage) -> bool:
+        """Whether a rollback of the whole or of one of ``stages`` has begun."""
+        return any(self.back(stage).journal.exists() for stage in (None, *stages))
+
+    @property
+    def soak(self) -> Path:
+        """What was seen, and signed, after the run."""
+        return self.folder / "soak.json"
 
     @property
     def lock(self) -> Path:

@@ -102,7 +102,7 @@ async def apply(
     if broken:
         raise ProblemsError("the plan goes beyond its limits", broken)
     async with around.open_store(plan.header.connection) as store:
-        await _check_target(store, plan)
+        await check_target(store, plan)
         async with locked(around, plan, run, state, store) as places:
             # Between that look and the locks another process may have gone on, or finished.
             run, state = _unfinished(around.directory, plan.digest)
@@ -158,7 +158,7 @@ async def rollback(
                 _mark_rolled_back(run, state.outcome, around)
                 return None
         async with around.open_store(original.header.connection) as store:
-            await _check_target(store, original)
+            await check_target(store, original)
             async with locked(around, original, None, applied, store) as places:
                 plan = await _rollback_plan(run, original, store, around, keep=going_on)
                 if plan is not None:
@@ -200,7 +200,7 @@ async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile
             return None
         return PlanFile.open(run.rollback_plan)
     async with around.open_store(original.header.connection) as store:
-        await _check_target(store, original)
+        await check_target(store, original)
         return await _rollback_plan(run, original, store, around, keep=False)
 
 
@@ -217,7 +217,7 @@ async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck
         reasons.append(str(error))
     async with around.open_store(plan.header.connection) as store:
         try:
-            await _check_target(store, plan)
+            await check_target(store, plan)
         except StaleError as error:
             # Another account's buckets say nothing about this plan.
             return PlanRecheck(str(path), plan.digest, (*reasons, str(error)), ())
@@ -255,7 +255,7 @@ def _check_host(plan: PlanFile, state: RunState) -> None:
         )
 
 
-async def _check_target(store: Store, plan: PlanFile) -> None:
+async def check_target(store: Store, plan: PlanFile) -> None:
     """Where the requests would go must be where the plan was made for."""
     planned = plan.header.target
     found = await store.identify()

@@ -20,6 +20,7 @@ from s3plan.model.capabilities import UNPROBED, Capabilities
 from s3plan.model.commands import Command
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
+from s3plan.model.soak import EarlierRun
 from s3plan.model.steps import AnyAction
 from s3plan.plan import StepDraft
 from s3plan.rules.layout import DEFAULT_LAYOUT, root_of
@@ -83,7 +84,8 @@ class Scope:
     ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
     in that. ``files`` are absolute paths of files of the user's that are read. ``reports`` are S3
-    Inventory reports, by the addresses of their manifests, in the place of listings.
+    Inventory reports, by the addresses of their manifests, in the place of listings. With
+    ``earlier`` it is asked what runs of this directory copied between these buckets.
     """
 
     include: tuple[str, ...]
@@ -104,6 +106,7 @@ class Scope:
     parallel: int | None = None
     files: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
+    earlier: bool = False
 
     @property
     def literals(self) -> tuple[str, ...]:
@@ -144,6 +147,7 @@ class Observed:
     endpoint does not tell. ``capabilities``: what the endpoint was last seen to do. Planners add
     sentences that a person should read to ``notes``. ``commands`` are those of the project
     file, each that a manifest names among them. ``files`` holds the files of the scopes, by path.
+    ``earlier`` are the runs whose copies are in the table ``copied``, oldest first.
     """
 
     database: Database
@@ -162,6 +166,7 @@ class Observed:
     files: Mapping[str, LocalTable] = field(default_factory=dict)
     hidden_uploads: frozenset[str] = frozenset()
     commands: Mapping[str, Command] = field(default_factory=dict)
+    earlier: tuple[EarlierRun, ...] = ()
 
 
 def _is_glob(text: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from s3plan.model.journal import JournalRecord
 from s3plan.model.local import CatalogueRecord
 from s3plan.model.plan import PlanRecord
+from s3plan.model.soak import AnySoakRecord
 
 _RECORDS: dict[str, tuple[str, Any]] = {
     "plan-record": ("One line of a plan file (s3plan.plan/1).", PlanRecord),
@@ -19,6 +20,10 @@ _RECORDS: dict[str, tuple[str, Any]] = {
     "catalogue-record": (
         "One line of a catalogue (s3plan.catalogue/1), without its seq and crc.",
         CatalogueRecord,
+    ),
+    "soak-record": (
+        "One line of the record of a soak (s3plan.soak/1), without its seq and crc.",
+        AnySoakRecord,
     ),
 }
 

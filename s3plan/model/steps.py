@@ -10,6 +10,7 @@ from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.commands import CommandRef
 from s3plan.model.grouping import GroupingRules, TypeRule
 from s3plan.model.objects import Count
+from s3plan.model.soak import EarlierCopy, SoakTerms
 
 Reversibility = Literal["free", "costs", "until", "never"]
 """``free``: undo costs nothing; ``costs``: money or time; ``until``: works until something
@@ -156,7 +157,7 @@ class Copy(Action, frozen=True, tag="copy"):
     ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
     ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
     ``tags`` are added to its own. ``into`` is what every new key starts with. ``grouping`` is how
-    the new keys came about, for reports.
+    the new keys came about, for reports. ``soak`` is how long the copies are watched afterwards.
     """
 
     source: str
@@ -168,6 +169,7 @@ class Copy(Action, frozen=True, tag="copy"):
     headers: dict[str, str] = {}
     tags: dict[str, str] = {}
     grouping: GroupingRules | UnsetType = UNSET
+    soak: SoakTerms | UnsetType = UNSET
 
 
 class VerifyCopies(Action, frozen=True, tag="verify-copies"):
@@ -176,11 +178,17 @@ class VerifyCopies(Action, frozen=True, tag="verify-copies"):
 
     Of ``headers`` many copies, spread over all (-1 is every one), content type, metadata and tags
     are compared with the source's as well. ``copied`` is the copy step.
+
+    With ``earlier`` the copies are those of runs that finished before (``copied`` is empty then),
+    the last word on each counting. With ``content`` every copy whose ETag does not prove it is
+    compared by stored checksums, or by reading both sides.
     """
 
     source: str
     copied: str
     headers: int = 0
+    earlier: tuple[EarlierCopy, ...] | UnsetType = UNSET
+    content: Literal[True] | UnsetType = UNSET
 
 
 class RemoveCopy(Action, frozen=True, tag="remove-copy"):
@@ -191,6 +199,20 @@ class RemoveCopy(Action, frozen=True, tag="remove-copy"):
 
     source: str
     copied: str
+
+
+class DeleteSource(Action, frozen=True, tag="delete-source"):
+    """Objects whose copies earlier runs made in the bucket ``copies``, each only if it is as it was
+    copied and its copy is there as it was verified. An item's ``key`` is the object's, its ``path``
+    the copy's; ``earlier`` are the copy steps that made them.
+
+    Nothing is deleted before the soak of each of these runs is over by ``terms``, its last check
+    found nothing, and somebody has signed it off.
+    """
+
+    copies: str
+    earlier: tuple[EarlierCopy, ...]
+    terms: SoakTerms
 
 
 Probe = Literal["list", "get", "document"]
@@ -290,6 +312,7 @@ AnyAction = (
     | Copy
     | VerifyCopies
     | RemoveCopy
+    | DeleteSource
     | BackupFile
     | RewriteFile
     | RestoreFile

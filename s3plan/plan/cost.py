@@ -22,6 +22,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     RemoveFile,
@@ -98,7 +99,7 @@ def cost_of(
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():
             _listings(holdings, bill)
-        case Delete():
+        case Delete() | DeleteSource():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)
         case Upload():

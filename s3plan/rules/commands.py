@@ -34,6 +34,16 @@ def rollback_command(journal: str, digest: str | None = None) -> str:
     return shlex.join(["s3plan", "rollback", journal, "--approve", *approved])
 
 
+def monitor_command(journal: str) -> str:
+    """The command that checks the copies of a finished run."""
+    return shlex.join(["s3plan", "monitor", journal])
+
+
+def signoff_command(journal: str) -> str:
+    """The command that signs a finished run off; the names are to be filled in."""
+    return f"{shlex.join(['s3plan', 'signoff', journal])} --name NAME --role ROLE"
+
+
 def diff_command(old: str, new: str) -> str:
     """The command that shows what a plan does differently from another."""
     return shlex.join(["s3plan", "diff", old, new])

@@ -13,6 +13,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     RemoveFile,
@@ -41,7 +42,9 @@ def effect_of(action: AnyAction) -> Effect:
             return "changes"
         case RunCommand():
             return "changes"  # nobody knows: whoever approves classes of steps names it
-        case Delete() | AbortUploads() | DeleteBucket() | RemoveCopy() | RemoveFile():
+        case Delete() | DeleteSource() | AbortUploads() | DeleteBucket():
+            return "removes"
+        case RemoveCopy() | RemoveFile():
             return "removes"
         case _:
             assert_never(action)

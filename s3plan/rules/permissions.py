@@ -24,6 +24,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     RemoveFile,
@@ -113,6 +114,9 @@ def permissions_of(bucket: str, action: AnyAction) -> Iterator[Permission]:
         yield Permission(action.source, "object", "s3:GetObject")
         if not isinstance(action, RemoveCopy):
             yield Permission(action.source, "object", "s3:GetObjectTagging")
+    if isinstance(action, DeleteSource):
+        yield Permission(action.copies, "bucket", "s3:ListBucket")
+        yield Permission(action.copies, "object", "s3:GetObject")
 
 
 def _on_bucket(action: AnyAction) -> tuple[str, ...]:
@@ -168,7 +172,7 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
             return ("s3:GetObject", "s3:GetObjectTagging", *extra)
         case Download() | VerifyCopies():
             return ("s3:GetObject", "s3:GetObjectTagging")
-        case Delete() | RemoveCopy():
+        case Delete() | DeleteSource() | RemoveCopy():
             return ("s3:GetObject", "s3:DeleteObject")
         case AbortUploads():
             return ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
@@ -191,7 +195,7 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
             assert_never(action)
 
 
-def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
+def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a case a verb
     """What a rollback may do about a step."""
     match action:
         case Download():
@@ -204,6 +208,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:
             )
         case Delete():
             return (Upload(action.destination),)
+        case DeleteSource():
+            return (Copy(action.copies),)
         case DeleteBucket():
             if not action.destination:
                 return ()

@@ -236,6 +236,27 @@ COPIES = TableDef(
 """What a journal says of the copy of item ``n`` of a worklist: its ETag, and by which checksum it
 was compared (NULL where the ETag is an MD5 that proves it)."""
 
+COPIED = TableDef(
+    "copied",
+    (
+        Column("run"),
+        Column("step"),
+        Column("source"),
+        Column("target"),
+        Column("key"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("etag"),
+        Column("modified"),
+        Column("storage_class"),
+        Column("copy_etag"),
+        Column("row_id"),
+        Column("type"),
+    ),
+)
+"""One row per copy that earlier runs proved, and that was not taken back: the object of the bucket
+``source`` as it was then, and the new key ``path`` in ``target`` with the ETag of the copy."""
+
 TABLES = (
     LISTING,
     SHADOWS,
@@ -250,5 +271,6 @@ TABLES = (
     ASKED,
     EVIDENCE,
     COPIES,
+    COPIED,
 )
 """Every table a new database has."""

@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     Item,
     RemoveCopy,
@@ -278,7 +279,7 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
         case Verify():
             yield "copy in", Text(visible(f"{action.destination.rstrip('/')}/{action.root}"))
             yield from _readings(action)
-        case Copy() | VerifyCopies() | RemoveCopy():
+        case Copy() | VerifyCopies() | RemoveCopy() | DeleteSource():
             yield from _place_in_s3(action, step.subject)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)
@@ -344,7 +345,7 @@ def _commands(label: str, commands: Iterable[CommandRef]) -> Iterator[tuple[str,
 
 
 def _place_in_s3(
-    action: Copy | VerifyCopies | RemoveCopy, subject: str
+    action: Copy | VerifyCopies | RemoveCopy | DeleteSource, subject: str
 ) -> Iterator[tuple[str, Text]]:
     match action:
         case Copy():
@@ -356,8 +357,19 @@ def _place_in_s3(
             if action.headers:
                 many = "all" if action.headers < 0 else f"{action.headers:,}"
                 yield "headers", Text(f"content type, metadata and tags of {many} compared")
+            if action.content:
+                yield (
+                    "reads",
+                    Text("both sides, where no ETag and no stored checksum proves a copy"),
+                )
         case RemoveCopy():
             yield "copy of", Text(visible(f"s3://{action.source}"))
+        case DeleteSource():
+            yield "copy in", Text(visible(f"s3://{action.copies}"))
+            runs = ", ".join(dict.fromkeys(one.run for one in action.earlier))
+            yield "made by", Text(visible(f"run {runs}"))
+            days = f"{action.terms.days:,} days from the end of each"
+            yield "soak", Text(f"{days}, the last check without findings, signed off")
 
 
 def _changed(action: Copy) -> Iterator[tuple[str, Text]]:

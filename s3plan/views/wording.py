@@ -17,6 +17,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     Probe,
     RemoveCopy,
@@ -56,7 +57,7 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("+", "to copy", "object")
         case Verify() | VerifyCopies():
             return VerbWords("=", "to verify", "object")
-        case Delete():
+        case Delete() | DeleteSource():
             return VerbWords("-", "to delete", "object")
         case RemoveCopy():
             return VerbWords("-", "to remove", "object")
@@ -112,6 +113,7 @@ PAST: Final = {
     "upload": "uploaded",
     "verify": "verified",
     "delete": "deleted",
+    "delete-source": "deleted",
     "delete-bucket": "deleted",
     "create-bucket": "created",
     "remove-file": "removed",

@@ -269,7 +269,7 @@ def test_versions_and_lists_of_access_that_stay_behind_are_said(tmp_path: Path) 
         ('rules: [{type: a, regex: "(?=x)"}]', "a regular expression of RE2"),
         ("rules: [{type: a}]", "a rule with ext, glob, regex, minSize or maxSize"),
         ("target: {kmsKey: k}", "kmsKey only with encryption: aws:kms"),
-        ("sources: deleteAfterSoak", "'keep'"),
+        ("sources: delete", "'keep'"),
     ],
 )
 def test_manifests_that_say_something_impossible_are_refused(

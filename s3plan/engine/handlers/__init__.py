@@ -20,6 +20,7 @@ from s3plan.model.steps import (
     CreateBucket,
     Delete,
     DeleteBucket,
+    DeleteSource,
     Download,
     RemoveCopy,
     RemoveFile,
@@ -85,6 +86,10 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.remove_copy import remove_copy
 
             await remove_copy(context, step, step.action)
+        case DeleteSource():
+            from s3plan.engine.handlers.delete_source import delete_source
+
+            await delete_source(context, step, step.action)
         case Configure():
             from s3plan.engine.handlers.configure import configure
 
@@ -109,4 +114,20 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             assert_never(step.action)
 
 
-__all__ = ["run_step"]
+async def still_copied(context: Context, step: Step, action: VerifyCopies) -> bool:
+    """Whether what a verify-copies step found is still so, as far as listings tell."""
+    from s3plan.engine.handlers import verify_copies
+
+    return await verify_copies.still_copied(context, step, action)
+
+
+async def waits_for(context: Context, step: Step) -> tuple[str, ...]:
+    """What a step waits for besides its needs and its approval, as sentences."""
+    if not isinstance(step.action, DeleteSource):
+        return ()
+    from s3plan.engine.soak.gate import soak_obstacles
+
+    return await context.in_thread(soak_obstacles, context, step.action)
+
+
+__all__ = ["run_step", "still_copied", "waits_for"]

@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from os.path import commonprefix
+from functools import partial
 from typing import Any
 
 from s3plan.engine.context import Context
-from s3plan.engine.copied import load_copies
+from s3plan.engine.copied import load_copies, load_earlier
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed
 from s3plan.engine.gate import load_items
+from s3plan.engine.pairs import (
+    SHOWN,
+    compare_content,
+    findings,
+    list_both,
+    place,
+    sentence,
+)
+from s3plan.engine.probe import guard_of
 from s3plan.errors import NoSuchKeyError
-from s3plan.inventory.s3 import observe_bucket
 from s3plan.model.events import GateReached
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import FileStat
@@ -26,43 +34,13 @@ from s3plan.model.steps import Copy, Step, Totals, VerifyCopies
 from s3plan.store import Bucket
 from s3plan.tables import Database
 
-SHOWN = 10
-"""Names that a finding lists; the figures count all."""
-
 HEADS = 16
 """Objects whose headers are compared at once."""
 
 NO_FILE = FileStat(0, 0, 0, 0)
 """In evidence about objects: there is no file that it rests on."""
 
-_BOUNDS = "SELECT min(key), max(key), min(path), max(path) FROM items"
-
-# One row an item: what is known of its copy, and of its source, against what was planned.
-_STATES = """
-    CREATE TABLE compared AS
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.etag, CASE
-        WHEN c.n IS NULL THEN 'not_copied'
-        WHEN t.key IS NULL THEN 'gone'
-        WHEN t.size <> i.size OR (c.etag <> '' AND t.etag <> c.etag) THEN 'changed'
-        WHEN s.key IS NULL THEN 'source_gone'
-        WHEN (s.size, s.etag, s.modified) IS DISTINCT FROM (i.size, i.etag, i.modified)
-            THEN 'source_changed'
-        ELSE 'verified' END AS state
-    FROM items i
-    LEFT JOIN copies c USING (n)
-    LEFT JOIN listing t ON t.bucket = $target AND t.key = i.path
-    LEFT JOIN listing s ON s.bucket = $source AND s.key = i.key"""
-
-_WORDS = {
-    "not_copied": "not copied",
-    "gone": "copied, but not in the target any more",
-    "changed": "copied, but changed in the target since",
-    "source_gone": "gone from the source since the plan",
-    "source_changed": "changed in the source since the plan",
-    "headers_differ": "copied with other headers, metadata or tags",
-}
-
-_FOUND = "SELECT key || ' -> ' || path FROM compared WHERE state = ? ORDER BY n"
+_HEADERS_DIFFER = "copied with other headers, metadata or tags"
 
 _LINES = "SELECT n, key, state, algorithm, value, etag FROM compared ORDER BY n"
 
@@ -78,25 +56,33 @@ _SAMPLE = """
 async def verify_copies(context: Context, step: Step, action: VerifyCopies) -> None:
     """Run a verify-copies step and record its gate, durable when this returns."""
     await context.sync()
+    source = context.store.bucket(action.source)
     with context.tables() as database:
-        await _observe(context, step, action, database)
-        figures, problems = await context.in_thread(_compare, step, action, database)
+        await context.in_thread(load_pairs, context, step, action, database)
+        await list_both(source, context.bucket(step), database)
+        await context.in_thread(place, database, action.source, step.subject)
+        if action.content:
+            await compare_content(source, context.bucket(step), database, context.check_stop)
+        figures, problems = await context.in_thread(
+            partial(findings, database, content=bool(action.content))
+        )
         differing = await _compare_headers(context, step, action, database)
         if action.headers:
             figures["headers_differ"] = len(differing)
         if differing:
-            problems.append(_sentence(len(differing), "headers_differ", differing[:SHOWN]))
+            problems.append(sentence(len(differing), _HEADERS_DIFFER, differing[:SHOWN]))
         evidence, verified = await context.in_thread(_evidence, context, step, database)
     await context.sync()
     record = GateRecord(
         step=step.id,
-        subject=step.subject,
+        subject=_subject(context, step),
         evidence=evidence.digest,
         content=evidence.content,
         passes=not problems,
         totals=verified,
         figures=figures,
         time=context.now(),
+        guard=_guard(context, step),
     )
     await context.journal.commit(record)
     context.state.apply(context.journal.seq, record)
@@ -105,55 +91,57 @@ async def verify_copies(context: Context, step: Step, action: VerifyCopies) -> N
     context.receive(step, "verified", fresh, step.totals.bytes if fresh else 0, ())
     context.observer(
         GateReached(
-            step.subject, evidence.digest, not problems, figures, step.totals, tuple(problems)
+            record.subject,
+            evidence.digest,
+            not problems,
+            figures,
+            step.totals,
+            tuple(problems),
+            guard=record.guard,
         )
     )
 
 
-async def _observe(context: Context, step: Step, action: VerifyCopies, database: Database) -> None:
-    await context.in_thread(load_items, context, step, database)
-    await context.in_thread(load_copies, context.run.journal, action.copied, database)
-    first, last, first_copy, last_copy = database.row(_BOUNDS)
-    # Keys are compared by character, not by path component: that is what is wanted.
-    sources = commonprefix([first or "", last or ""])  # noqa: RUF071
-    targets = commonprefix([first_copy or "", last_copy or ""])  # noqa: RUF071
-    if action.source == step.subject:
-        both = commonprefix([sources, targets])  # noqa: RUF071
-        await _list(context.bucket(step), both, database)
-        return
-    await asyncio.gather(
-        _list(context.store.bucket(action.source), sources, database),
-        _list(context.bucket(step), targets, database),
-    )
+def _behind(context: Context, step: Step) -> Step | None:
+    """The step that deletes on this evidence."""
+    steps = context.plan.steps
+    return next((s for s in steps if s.gate is not None and s.gate.evidence == step.id), None)
 
 
-async def _list(bucket: Bucket, prefix: str, database: Database) -> None:
-    await observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None)
+def _subject(context: Context, step: Step) -> str:
+    """Whose deletion the evidence is for: it is approved by that name."""
+    deleting = _behind(context, step)
+    return deleting.subject if deleting is not None else step.subject
 
 
-def _compare(
-    step: Step, action: VerifyCopies, database: Database
-) -> tuple[dict[str, int], list[str]]:
-    database.execute(_STATES, {"target": step.subject, "source": action.source})
-    figures = dict.fromkeys((name for name in _WORDS if name != "headers_differ"), 0)
-    figures |= dict(database.rows("SELECT state, count(*) FROM compared GROUP BY state"))
-    figures.setdefault("verified", 0)
-    problems = []
-    for name in _WORDS:
-        if figures.get(name):
-            rows = database.rows(f"{_FOUND} LIMIT {SHOWN}", [name])
-            problems.append(_sentence(figures[name], name, [text for (text,) in rows]))
-    return figures, problems
+def _guard(context: Context, step: Step) -> str:
+    """What keeps a deletion on this evidence from hitting another object."""
+    deleting = _behind(context, step)
+    return guard_of(context.capabilities, versions=False) if deleting is not None else ""
 
 
-def _sentence(count: int, name: str, first: list[str]) -> str:
-    more = f", and {count - len(first):,} more" if count > len(first) else ""
-    return f"{count:,} {_WORDS[name]}: {', '.join(first)}{more}"
+def load_pairs(context: Context, step: Step, action: VerifyCopies, database: Database) -> None:
+    """Fill ``items`` and ``copies``, from this run's journal or from those of earlier runs."""
+    load_items(context, step, database)
+    if action.earlier:
+        load_earlier(context.run, action.earlier, database)
+    else:
+        load_copies(context.run.journal, action.copied, database)
+
+
+async def still_copied(context: Context, step: Step, action: VerifyCopies) -> bool:
+    """Whether fresh listings still show what was verified; content is as its ETag is."""
+    with context.tables() as database:
+        await context.in_thread(load_pairs, context, step, action, database)
+        await list_both(context.store.bucket(action.source), context.bucket(step), database)
+        await context.in_thread(place, database, action.source, step.subject)
+        _, problems = await context.in_thread(partial(findings, database, content=False))
+    return not problems
 
 
 def _evidence(context: Context, step: Step, database: Database) -> tuple[Sealed, Totals]:
     path = context.run.evidence(step.id)
-    with EvidenceWriter(path, context.plan.digest, step.subject) as writer:
+    with EvidenceWriter(path, context.plan.digest, _subject(context, step)) as writer:
         for batch in database.batches(_LINES):
             context.check_stop()
             writer.add([_line(row) for row in batch])

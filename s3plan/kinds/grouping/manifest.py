@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.fields import CONTRADICTION, CommandName, Fields, Frame, Size
+from s3plan.model.soak import SoakTerms
 from s3plan.rules.grouping import (
     FILETYPE_BASIC,
     UNKNOWN,
@@ -247,6 +248,32 @@ class TestFields(Fields):
     catalog: tuple[CommandName, ...] = Field((), description="Once the table is rewritten.")
 
 
+class ScheduleFields(Fields):
+    """Which checks are due; from the day after ``weekly`` on one that compares content."""
+
+    daily: int = Field(7, ge=0, le=3650, description="Until this day, a check each day.")
+    weekly: int = Field(21, ge=0, le=3650, description="Until this day, a check every seven days.")
+
+
+class MonitorFields(Fields):
+    """How long the copies are watched: `s3plan monitor` runs the check that is due."""
+
+    days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days from the end of the run; 0: one check of everything, at any time.",
+    )
+    schedule: ScheduleFields = Field(
+        default_factory=ScheduleFields, description="When checks are due."
+    )
+
+    @property
+    def terms(self) -> SoakTerms:
+        """The value."""
+        return SoakTerms(self.days, self.schedule.daily, self.schedule.weekly)
+
+
 class GroupingSpec(Fields):
     """Which objects get which keys, and what happens to those that fit nowhere."""
 
@@ -277,7 +304,14 @@ class GroupingSpec(Fields):
     catalog: CatalogFields | None = Field(
         None, description="A table whose URLs are rewritten once every copy is verified."
     )
-    sources: Literal["keep"] = Field("keep", description="The sources stay where they are.")
+    sources: Literal["keep", "deleteAfterSoak"] = Field(
+        "keep",
+        description="keep: the sources stay. deleteAfterSoak: a later plan deletes them, once the"
+        " soak is over, its last check found nothing and the run is signed off.",
+    )
+    monitor: MonitorFields | None = Field(
+        None, description="How long the copies are watched; 30 days where nothing is said."
+    )
     verify: VerifyFields = Field(
         default_factory=VerifyFields, description="What is compared once everything is copied."
     )
@@ -303,13 +337,22 @@ class GroupingSpec(Fields):
         return self
 
     @property
+    def terms(self) -> SoakTerms | None:
+        """How long copies are watched; None where nothing asks for it."""
+        if self.monitor is not None:
+            return self.monitor.terms
+        return SoakTerms() if self.sources == "deleteAfterSoak" else None
+
+    @property
     def target_bucket(self) -> str:
         """The bucket of the copies."""
         return self.target.bucket or self.source.bucket
 
 
 class GroupingDocument(Frame):
-    """Objects regrouped by type: copied within S3 to new keys, verified; the old ones are kept."""
+    """Objects regrouped by type: copied within S3 to new keys, verified; the old ones are kept,
+    or deleted by a plan of its own after a soak.
+    """
 
     kind: Literal["ObjectGrouping"] = Field(description="This kind.")
     spec: GroupingSpec = Field(description="What shall be true.")

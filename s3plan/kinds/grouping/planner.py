@@ -15,10 +15,12 @@ from s3plan.kinds.grouping.obstacles import (
     key_obstacles,
     source_obstacles,
 )
+from s3plan.kinds.grouping.soaked import add_cleaned, after_soak
 from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import sealed
-from s3plan.model.steps import AnyAction, Copy, VerifyCopies
+from s3plan.model.soak import SoakTerms
+from s3plan.model.steps import AnyAction, Copy, DeleteSource, VerifyCopies
 from s3plan.plan import StepDraft
 
 
@@ -40,6 +42,7 @@ class Grouping:
             prefix=_common_prefix(spec),
             filters=manifest.filters.of_buckets(),
             files=(table,) if table is not None else (),
+            earlier=spec.sources == "deleteAfterSoak",
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
@@ -51,6 +54,8 @@ class Grouping:
         if spec.backup is not None:
             yield spec.backup.bucket or source, Copy(source)
             yield spec.backup.bucket or source, VerifyCopies(source, "")
+        if spec.sources == "deleteAfterSoak":
+            yield source, DeleteSource(spec.target_bucket, (), SoakTerms())
 
     def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
         """Whether the source is one of them; see kind.TakesItems."""
@@ -69,13 +74,18 @@ class Grouping:
         map_sources(work)
         place_copies(work)
         place_backup(work)
+        add_cleaned(work)
         keys = observed.sealed.get(spec.source.bucket, ())
         problems += sealed(spec.source.bucket, keys, next_step="regroup another prefix")
         problems += [*source_obstacles(work), *key_obstacles(work), *backup_obstacles(work)]
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
         _refuse(manifest, problems)
-        return steps_of(work, dict(observed.facts), manifest.filters, table, observed.commands)
+        facts = dict(observed.facts)
+        drafts = steps_of(work, facts, manifest.filters, table, observed.commands)
+        # A plan that is narrowed does not show that nothing else is left to do.
+        narrowed = manifest.filters.groups is not None or manifest.filters.items is not None
+        return drafts if drafts or narrowed else after_soak(work, observed)
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import abc
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
 from s3plan.kinds.kind import Filters
@@ -147,6 +149,7 @@ def _regroup(
         grouping=GroupingRules(
             spec.source.prefix, spec.source.pattern, work.rules.rules, spec.default
         ),
+        soak=spec.terms if spec.terms is not None else UNSET,
     )
     bucket = spec.target_bucket
     draft = StepDraft(

@@ -1,0 +1,116 @@
+"""What runs of a directory copied, and how far their soaks are: what a plan to delete goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+
+from s3plan.engine import runs
+from s3plan.engine.copied import load_copies
+from s3plan.engine.runs import Run
+from s3plan.engine.soak.record import standing
+from s3plan.engine.state import ItemState, RunState, StepState
+from s3plan.errors import JournalError, PlanFileError, StaleError
+from s3plan.model.grouping import GroupingRules
+from s3plan.model.plan import Target
+from s3plan.model.soak import EarlierCopy, EarlierRun, SoakStanding
+from s3plan.model.steps import Copy, Item, Step
+from s3plan.plan.reading import PlanFile
+from s3plan.rules.grouping.filetypes import type_of
+from s3plan.rules.grouping.keys import KeyPattern
+from s3plan.tables import COPIED, Database
+
+_BATCH = 5_000
+
+# What was copied anew since then counts as the later run left it.
+_LATEST = """
+    DELETE FROM copied WHERE rowid NOT IN (
+        SELECT max(rowid) FROM copied GROUP BY source, target, key)"""
+
+
+def load_copied(
+    directory: Path, target: Target, buckets: Collection[str], database: Database
+) -> tuple[EarlierRun, ...]:
+    """Fill ``copied`` with every proved copy between ``buckets`` of runs that finished and were not
+    taken back; these runs, oldest first. A run that cannot be read counts for nothing.
+    """
+    found: list[EarlierRun] = []
+    for run, plan, state, soak in finished_runs(directory):
+        if plan.header.target != target:
+            continue
+        for step in grouping_steps(plan):
+            assert isinstance(step.action, Copy)
+            if {step.action.source, step.subject} <= set(buckets):
+                load_step(run, plan, state, step, database)
+                found.append(
+                    EarlierRun(
+                        EarlierCopy(run.id, step.id),
+                        step.action.source,
+                        step.subject,
+                        soak,
+                        str(run.folder),
+                    )
+                )
+    database.execute(_LATEST)
+    return tuple(found)
+
+
+def finished_runs(directory: Path) -> Iterator[tuple[Run, PlanFile, RunState, SoakStanding]]:
+    """The runs that copied by type, came to their end and were not taken back, oldest first."""
+    for run in runs.runs_in(directory):
+        try:
+            plan = PlanFile.open(run.plan)
+            if not grouping_steps(plan):
+                continue
+            state = run.state()
+            yield run, plan, state, standing(run, plan, state)
+        except (StaleError, JournalError, PlanFileError):
+            continue
+
+
+def grouping_steps(plan: PlanFile) -> tuple[Step, ...]:
+    """The steps of a plan that copy to the new layout; a backup is none."""
+    return tuple(
+        step
+        for step in plan.steps
+        if isinstance(step.action, Copy) and isinstance(step.action.grouping, GroupingRules)
+    )
+
+
+def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: Database) -> None:
+    """Add what a copy step proved to ``copied``."""
+    action = step.action
+    assert isinstance(action, Copy)
+    rules = action.grouping
+    assert isinstance(rules, GroupingRules)
+    database.execute("DELETE FROM copies")
+    load_copies(run.journal, step.id, database)
+    etags = dict(database.rows("SELECT n, etag FROM copies"))
+    pattern = KeyPattern.parse(rules.pattern)
+    items = proved_items(plan, state.step(step.id), step)
+    while batch := list(islice(items, _BATCH)):
+        parts = [pattern.parts(item.key.removeprefix(rules.prefix)) or {} for item in batch]
+        database.append(
+            COPIED,
+            {
+                "key": [item.key for item in batch],
+                "path": [item.path for item in batch],
+                "size": [item.size for item in batch],
+                "etag": [item.etag for item in batch],
+                "modified": [item.modified for item in batch],
+                "storage_class": [item.storage_class for item in batch],
+                "copy_etag": [etags.get(item.n, "") for item in batch],
+                "row_id": [part.get("row_id", "") for part in parts],
+                "type": [
+                    type_of(rules.rules, rules.default, item.key.rpartition("/")[2], item.size)
+                    for item in batch
+                ],
+            },
+            {"run": run.id, "step": step.id, "source": action.source, "target": step.subject},
+        )
+
+
+def proved_items(plan: PlanFile, known: StepState, step: Step) -> Iterator[Item]:
+    """The items of a copy step whose copies were proved."""
+    return (item for item in plan.items(step.id) if known.of(item.n) is ItemState.VERIFIED)
