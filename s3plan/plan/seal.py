@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -173,25 +173,45 @@ def _quoted(column: str) -> str:
     for code in (*range(0x20), ord('"')):
         escape = _SHORT_ESCAPES.get(chr(code), f"\\u{code:04x}")
         escaped = f"replace({escaped}, chr({code}), '{escape}')"
-    plain = f"regexp_full_match({column}, '[^\\x00-\\x1f\"\\\\]*')"
-    return f"""'"' || CASE WHEN {plain} THEN {column} ELSE {escaped} END || '"'"""
+    return f"""'"' || CASE WHEN {_plain(column)} THEN {column} ELSE {escaped} END || '"'"""
 
 
+def _plain(text: str) -> str:
+    """SQL for whether a JSON string can hold ``text`` as it is."""
+    return f"regexp_full_match({text}, '[^\\x00-\\x1f\"\\\\]*')"
+
+
+def _item_line(text: Callable[[str], str]) -> str:
+    """SQL for an item's line; ``text`` makes JSON strings of the four columns that every item has.
+
+    The step's id is ``$text``, a JSON string already.
+    """
+    # One concat and not a chain of ||, each of which would write all the text before it again.
+    return f"""concat(
+        '{{"type":"item","step":', $text, ',"n":', n,
+        ',"key":', {text("key")}, ',"path":', {text("path")}, ',"size":', size,
+        ',"etag":', {text("etag")}, ',"modified":', {text("modified")},
+        CASE WHEN storage_class = 'STANDARD' THEN ''
+            ELSE ',"storage_class":' || {_quoted("storage_class")} END,
+        CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || {_quoted("checksum")} END,
+        CASE WHEN version_id IS NULL THEN '' ELSE ',"version_id":' || {_quoted("version_id")} END,
+        CASE WHEN coalesce(newer, 0) = 0 THEN '' ELSE ',"newer":' || newer END,
+        CASE WHEN coalesce(marker, false) THEN ',"marker":true' ELSE '' END,
+        CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END,
+        CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || {_quoted("upload_id")} END,
+        '}}')"""
+
+
+def _bare(column: str) -> str:
+    """SQL for a ``column`` without anything to escape as a JSON string, among others."""
+    return f"""'"', {column}, '"'"""
+
+
+# Nearly every item has nothing to escape: it is asked once of each, not of every column.
 _ITEM_LINES = f"""
-    SELECT '{{"type":"item","step":' || {_quoted("step")} || ',"n":' || n
-        || ',"key":' || {_quoted("key")} || ',"path":' || {_quoted("path")} || ',"size":' || size
-        || ',"etag":' || {_quoted("etag")} || ',"modified":' || {_quoted("modified")}
-        || CASE WHEN storage_class = 'STANDARD' THEN ''
-                ELSE ',"storage_class":' || {_quoted("storage_class")} END
-        || CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || {_quoted("checksum")} END
-        || CASE WHEN version_id IS NULL THEN ''
-                ELSE ',"version_id":' || {_quoted("version_id")} END
-        || CASE WHEN coalesce(newer, 0) = 0 THEN '' ELSE ',"newer":' || newer END
-        || CASE WHEN coalesce(marker, false) THEN ',"marker":true' ELSE '' END
-        || CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END
-        || CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || {_quoted("upload_id")} END
-        || '}}'
-    FROM items WHERE step = ? ORDER BY n
+    SELECT CASE WHEN {_plain("key || path || etag || modified")}
+        THEN {_item_line(_bare)} ELSE {_item_line(_quoted)} END
+    FROM items WHERE step = $step ORDER BY n
 """  # noqa: S608 - made of the constants above; the step's id is bound
 
 _ASKED_LINES = f"""
@@ -205,7 +225,8 @@ _ASKED_LINES = f"""
 
 
 def _item_lines(step: str, database: Database) -> Iterator[list[str]]:
-    return database.lines(_ITEM_LINES, [step])
+    text = msgspec.json.encode(step).decode()
+    return database.lines(_ITEM_LINES, {"step": step, "text": text})
 
 
 def _sync_directory(directory: Path) -> None:

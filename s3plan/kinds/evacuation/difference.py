@@ -7,6 +7,7 @@ from s3plan.kinds.evacuation.paths import assign_paths
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.model.steps import Select
 from s3plan.rules.classes import ARCHIVED_CLASSES
+from s3plan.rules.naming import PLAIN_PATTERN
 
 # A file is as its catalogue row left it. Device and inode are not asked for: a disk gets another
 # device number when it is plugged in again, and what matters is read again before any deletion.
@@ -58,7 +59,9 @@ _OBJECTS = f"""
         {_PRESENT} AS present,
         CASE WHEN l.marker THEN ''
             WHEN $skip AND c.key IS NULL AND l.size = 0 AND ends_with(l.key, '/') THEN ''
-            ELSE c.path END AS path
+            WHEN c.path IS NOT NULL THEN c.path
+            WHEN l.history IS NULL AND regexp_full_match(l.key, $plain) THEN $root || l.key
+            END AS path
     FROM listing l
     LEFT JOIN catalogue c
         ON c.destination = $destination AND c.bucket = $bucket AND {{same}}
@@ -125,6 +128,7 @@ def find_differences(
         _OBJECTS.format(same=work.same("l", "c")),
         archives=sorted(ARCHIVED_CLASSES),
         skip=skip_markers,
+        plain=PLAIN_PATTERN,
     )
     assign_paths(work)
     work.create("evacuation_objects", _STATES)

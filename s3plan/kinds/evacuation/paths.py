@@ -18,7 +18,7 @@ from s3plan.kinds.evacuation.workspace import (
     Workspace,
 )
 from s3plan.rules.collisions import resolve_collisions
-from s3plan.rules.naming import PLAIN_PATTERN, encode_key, fold
+from s3plan.rules.naming import encode_key, fold
 from s3plan.rules.versioning import version_path
 from s3plan.tables import TableDef
 
@@ -86,13 +86,6 @@ def assign_paths(work: Workspace) -> None:
     """Fill the ``path`` of every row of ``evacuation_placed`` that has none."""
     if work.versions:
         _place_versions(work)
-    work.execute(
-        """
-        UPDATE evacuation_placed SET path = $root || key
-        WHERE path IS NULL AND regexp_full_match(key, $plain)
-        """,
-        plain=PLAIN_PATTERN,
-    )
     root = f"{work.root}/" if work.root else ""
     awkward = work.rows("SELECT key, size FROM evacuation_placed WHERE path IS NULL")
     _place(work, ((key, root + encode_key(key, marker=size == 0)) for key, size in awkward))
