@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,12 @@ def surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
     async def look(database: Database) -> None:
         async with open_store(loaded.connection) as store:
             await store.identify()
-            await survey(kinds.scopes(loaded), store, database, datetime.now(UTC), observer)
+            # Which key an object gets does not depend on its tags.
+            scopes = [
+                replace(one, inquiry=one.inquiry and one.inquiry.without("tags"))
+                for one in kinds.scopes(loaded)
+            ]
+            await survey(scopes, store, database, datetime.now(UTC), observer)
 
     with tempfile.TemporaryDirectory(prefix="s3plan-") as scratch:
         memory = loaded.connection.limits.memory

@@ -142,13 +142,15 @@ def resolve_upload(
     file: str,
     *,
     parts: Mapping[str, str] | None = None,
+    content_type: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> ResolvedKey:
     """The key that a new file of a row must be uploaded to.
 
     Parts of the key that are not among ``parts`` are those of the group that has this row in the
     bucket; where none is missing S3 is not asked. Raises UsageError where no group or several have
-    the row, ProblemsError for a manifest that is not right.
+    the row, or where the type depends on a ``content_type`` and there is none; ProblemsError for a
+    manifest that is not right.
     """
     from s3plan import kinds
     from s3plan.kinds.grouping import resolving
@@ -159,7 +161,7 @@ def resolve_upload(
     if resolving.missing_parts(grouping, known):
         with surveyed(loaded, ignore) as database:
             known = resolving.row_parts(grouping, database, row) | known
-    return resolving.upload_key(grouping, known, file)
+    return resolving.upload_key(grouping, known, file, content_type)
 
 
 def render(
@@ -271,7 +273,7 @@ async def _render(loaded: kinds.Loaded) -> list[kinds.Rendered]:
 
     # Documents only: what objects there are does not change what a document says.
     scopes = [
-        replace(scope, listing=False, tag_sample=0, destination=None)
+        replace(scope, listing=False, tag_sample=0, destination=None, inquiry=None)
         for scope in kinds.scopes(loaded)
     ]
     async with looked_at(loaded, scopes, ignore, shipped()) as (_, observed):

@@ -13,9 +13,8 @@ import re
 from msgspec import Struct
 
 from s3plan.model.objects import Checksum, Kind, ObjectHead, Verdict
-from s3plan.rules.hashing import hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
-from s3plan.store import Bucket
+from s3plan.store import Bucket, HashSink
 
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -29,12 +28,17 @@ class Compared(Struct, frozen=True):
     original: ObjectHead
 
 
+def is_md5(etag: str) -> bool:
+    """Whether an ETag looks like an MD5. Of what KMS encrypted it does, and is none."""
+    return bool(_MD5.fullmatch(etag))
+
+
 def same_by_etag(original: str, copy: str) -> bool:
     """Whether two ETags prove equal content: 32 hex digits and the same.
 
     An ETag of a multipart upload (``-N``) is never taken for proof.
     """
-    return bool(_MD5.fullmatch(original)) and original.lower() == copy.lower()
+    return is_md5(original) and original.lower() == copy.lower()
 
 
 async def compare_objects(
@@ -71,23 +75,3 @@ async def _digest(bucket: Bucket, head: ObjectHead, kind: Kind) -> Checksum:
     sink = HashSink(kind)
     await bucket.get_to(head.key, sink, if_match=head.etag)
     return sink.checksum()
-
-
-class HashSink:
-    """A body that is only hashed."""
-
-    def __init__(self, kind: Kind) -> None:
-        """``kind`` is the algorithm, and the sizes of parts of a composite digest."""
-        self._kind = kind
-
-    def start(self, head: object) -> None:
-        """An attempt begins; what came before is void."""
-        self._hasher = hasher(*self._kind)
-
-    def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
-        self._hasher.update(chunk)
-
-    def checksum(self) -> Checksum:
-        """The digest of all of it."""
-        return self._hasher.checksum()

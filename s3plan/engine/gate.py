@@ -202,4 +202,6 @@ def load_rows(items: Iterable[Item], step: str, database: Database) -> None:
                 "beneath": [item.beneath for item in batch],
                 "history": [item.history for item in batch],
             }
+        if any(item.label is not None for item in batch):
+            columns["label"] = [item.label for item in batch]
         database.append(ITEMS, columns, {"step": step})

@@ -27,7 +27,8 @@ _BOUNDS = "SELECT min(key), max(key), min(path), max(path) FROM items"
 # One row an item: what is known of its copy, and of its source, against what was planned.
 _STATES = """
     CREATE TABLE compared AS
-    SELECT i.n, i.key, i.path, i.size, c.algorithm, c.value, c.etag, s.etag AS source_etag, CASE
+    SELECT i.n, i.key, i.path, i.size, i.label, c.algorithm, c.value, c.etag,
+        s.etag AS source_etag, CASE
         WHEN c.n IS NULL THEN 'not_copied'
         WHEN t.key IS NULL THEN 'gone'
         WHEN t.size <> i.size OR (c.etag <> '' AND t.etag <> c.etag) THEN 'changed'

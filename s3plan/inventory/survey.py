@@ -18,6 +18,7 @@ from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.obstructions import observe_locks, observe_uploads
+from s3plan.inventory.questions import Inquiry, answer
 from s3plan.inventory.report import Reported, observe_report, read_reports
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.tablerows import LocalTable
@@ -63,6 +64,8 @@ class Claim(Protocol):
     def deletes(self) -> bool: ...
     @property
     def prefix(self) -> str: ...
+    @property
+    def inquiry(self) -> Inquiry | None: ...
     @property
     def literals(self) -> tuple[str, ...]: ...
     @property
@@ -140,6 +143,8 @@ async def survey(
                         await observe_locks(store.bucket(name), database, now, observer)
                     if not await observe_uploads(store.bucket(name), database):
                         hidden.add(name)
+        if claim.inquiry is not None:
+            await _ask(claim.inquiry, store, database, observer)
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database
@@ -180,6 +185,13 @@ async def _observe(
         )
     else:
         await observe_report(reported, store, database, prefix=claim.prefix, observer=observer)
+
+
+async def _ask(inquiry: Inquiry, store: Store, database: Database, observer: Observer) -> None:
+    """One question after the other: a later one may follow from an earlier answer."""
+    questions = inquiry.questions(database)
+    while question := await asyncio.to_thread(next, questions, None):
+        await answer(question, store.bucket(question.bucket), database, observer)
 
 
 def _table(path: str) -> LocalTable:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from s3plan.inventory.annotations import Annotated
 from s3plan.inventory.catalogue import CatalogueState
+from s3plan.inventory.questions import Inquiry
 from s3plan.inventory.selection import matches_any
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.kinds.fields import Frame
@@ -85,7 +86,8 @@ class Scope:
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
     in that. ``files`` are absolute paths of files of the user's that are read. ``reports`` are S3
     Inventory reports, by the addresses of their manifests, in the place of listings. With
-    ``earlier`` it is asked what runs of this directory copied between these buckets.
+    ``earlier`` it is asked what runs of this directory copied between these buckets. ``inquiry`` is
+    what has to be asked of single objects.
     """
 
     include: tuple[str, ...]
@@ -107,6 +109,7 @@ class Scope:
     files: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
     earlier: bool = False
+    inquiry: Inquiry | None = None
 
     @property
     def literals(self) -> tuple[str, ...]:

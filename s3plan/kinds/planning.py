@@ -119,9 +119,9 @@ def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
         yield Permission("", "role", "iam:GetRole")
     documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
     for bucket in scope.include:
-        yield from looking(
-            bucket, documents, bodies=scope.listing and scope.bodies, tags=scope.tag_sample > 0
-        )
+        asks = scope.inquiry.about if scope.inquiry is not None else ()
+        tags = scope.tag_sample > 0 or "tags" in asks
+        yield from looking(bucket, documents, bodies=scope.listing and scope.bodies, tags=tags)
         if scope.deletes:
             yield from looking_for_obstructions(bucket)
         if by_versions:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Standing = Literal[
-    "to copy", "here", "unproven", "conflict", "orphan", "incomplete", "in the new layout", "folder"
+    "to copy",
+    "here",
+    "shared",
+    "unproven",
+    "conflict",
+    "no digest",
+    "orphan",
+    "incomplete",
+    "in the new layout",
+    "folder",
 ]
-"""``unproven`` is an object of the right size whose content a listing does not tell."""
+"""``unproven`` is an object of the right size whose content nothing in S3 tells; ``shared`` one
+whose content another source has too, and whose key is that of both; ``no digest`` one whose new
+key is made of a digest that nobody knows.
+"""
 
 
 class ResolvedKey(Struct, frozen=True):
@@ -26,6 +38,7 @@ class TypeRule(Struct, frozen=True):
 
     ``extensions`` are lower-case with their dot, of the key's last component; ``globs`` and
     ``regex`` are about the whole of it (``*`` is any text); sizes are bytes, inclusive.
+    ``content_types`` are media types in lower case, ``type/*`` any of that type.
     """
 
     type: str
@@ -34,6 +47,7 @@ class TypeRule(Struct, frozen=True):
     regex: str | None = None
     min_size: int | None = None
     max_size: int | None = None
+    content_types: tuple[str, ...] | UnsetType = UNSET
 
 
 class GroupingRules(Struct, frozen=True):

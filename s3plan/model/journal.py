@@ -160,7 +160,8 @@ class ItemFailed(Record, frozen=True, tag="item-failed"):
 
 class CopyFacts(Struct, frozen=True, gc=False, array_like=True):
     """What S3 said of the copy of item ``n``: its ETag, when it was made, and what it was compared
-    by (both None where the ETag alone, an MD5, proves it).
+    by (both None where the ETag alone, an MD5, proves it). ``md5`` of the source in hex, where it
+    was computed.
     """
 
     n: int
@@ -168,6 +169,7 @@ class CopyFacts(Struct, frozen=True, gc=False, array_like=True):
     modified: str
     checksum: Checksum | None = None
     version_id: str | None = None
+    md5: str | None = None
 
 
 class Copied(Record, frozen=True, tag="copied"):

@@ -156,8 +156,11 @@ class Copy(Action, frozen=True, tag="copy"):
     type, metadata and tags come along. ``storage_class`` None is each object's own.
     ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
     ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
-    ``tags`` are added to its own. ``into`` is what every new key starts with. ``grouping`` is how
-    the new keys came about, for reports. ``soak`` is how long the copies are watched afterwards.
+    ``tags`` are added to its own, and so are ``tag_templates``, filled in for each object. ``into``
+    is what every new key starts with. ``grouping`` is how the new keys came about. With
+    ``checksums`` sources whose ETag is no MD5 are read, so that their MD5 is known. With ``shared``
+    nothing is written: what is at the new keys, copies of equal objects, is compared. ``soak``
+    is how long the copies are watched afterwards.
     """
 
     source: str
@@ -170,6 +173,9 @@ class Copy(Action, frozen=True, tag="copy"):
     tags: dict[str, str] = {}
     grouping: GroupingRules | UnsetType = UNSET
     soak: SoakTerms | UnsetType = UNSET
+    tag_templates: dict[str, str] | UnsetType = UNSET
+    checksums: Literal["compute"] | UnsetType = UNSET
+    shared: Literal[True] | UnsetType = UNSET
 
 
 class VerifyCopies(Action, frozen=True, tag="verify-copies"):
@@ -381,7 +387,8 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     In a bucket that keeps versions ``version_id`` names the one that is meant, ``newer`` counts the
     newer entries of its key (0 is what the key holds now), and ``marker`` tells a delete marker.
     ``beneath`` counts the entries that an upload finds below what it puts back. ``upload_id`` names
-    an incomplete multipart upload of the key.
+    an incomplete multipart upload of the key. ``label`` is the type of an object that is regrouped,
+    where its key and its size alone do not tell.
     """
 
     step: str
@@ -398,6 +405,7 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     marker: bool = False
     beneath: Count = 0
     upload_id: str | None = None
+    label: str | None = None
 
     @property
     def history(self) -> str | None:

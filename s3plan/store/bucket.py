@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -235,6 +235,10 @@ class Bucket:
             return {pair["Key"]: pair["Value"] for pair in pairs}
         except (documents.DocumentError, KeyError) as error:
             raise _unreadable(f"s3://{self.name}/{key}", "tags") from error
+
+    async def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """PutObjectTagging; see :func:`s3plan.store.extras.put_tags`."""
+        await extras.put_tags(self._sender, self.name, key, tags)
 
     async def grants(self, key: str, *, version: str | None = None) -> dict[str, str]:
         """GetObjectAcl as headers of a PUT; see :func:`s3plan.store.extras.acl_grants`."""

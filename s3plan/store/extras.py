@@ -1,10 +1,13 @@
-"""What belongs to an object and comes with no GET or HEAD: its ACL, and its annotations.
+"""What belongs to an object and comes with no GET or HEAD: its ACL, its annotations, its tags.
 
 Each is a request of its own, so they are asked for only where there can be any.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from s3plan.errors import EndpointError
@@ -39,6 +42,29 @@ async def acl_grants(
         return _grants(documents.parse(answer.body))
     except (documents.DocumentError, LookupError) as error:
         raise _unreadable(bucket, key, "ACL") from error
+
+
+async def put_tags(sender: Sender, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+    """PutObjectTagging: all tags are replaced by these; doing it twice does what once does.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+    """
+    pairs = "".join(
+        f"<Tag><Key>{documents.escape(name)}</Key><Value>{documents.escape(value)}</Value></Tag>"
+        for name, value in tags.items()
+    )
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<TagSet>{pairs}</TagSet></Tagging>"
+    ).encode()
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    headers = (("content-md5", md5), ("content-type", "application/xml"))
+    query = (("tagging", ""),)
+    action = "s3:PutObjectTagging"
+    await sender.send(
+        Request("PUT", bucket, key, action, headers, query=query, body=body, has_md5=True)
+    )
 
 
 async def annotation_names(

@@ -82,6 +82,25 @@ ARCHIVE_TIERS = TableDef(
 """Objects of INTELLIGENT_TIERING, and older versions by their ids, that lie in an archive tier:
 ``ARCHIVE_ACCESS`` or ``DEEP_ARCHIVE_ACCESS``. A listing does not show it; a HEAD of each did."""
 
+HEADS = TableDef(
+    "heads",
+    (
+        Column("bucket"),
+        Column("key"),
+        Column("content_type"),
+        Column("checksums"),
+        Column("encryption"),
+    ),
+)
+"""What HEAD told of single objects, where a planner asked (inventory/questions.py). ``checksums``
+is JSON: what S3 stored of the whole object, by algorithm. What there is none of is empty."""
+
+OBJECT_TAGS = TableDef("object_tags", (Column("bucket"), Column("key"), Column("tags")))
+"""The tags of single objects as JSON, where a planner asked."""
+
+DIGESTS = TableDef("digests", (Column("bucket"), Column("key"), Column("sha256")))
+"""The SHA-256 of single objects in hex, where a planner asked and there is one."""
+
 TREE = TableDef(
     "tree",
     (
@@ -186,6 +205,7 @@ ITEMS = TableDef(
         Column("beneath", "BIGINT"),
         Column("upload_id"),
         Column("history"),
+        Column("label"),
     ),
 )
 """Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys.
@@ -263,6 +283,9 @@ TABLES = (
     UPLOADS,
     LOCKS,
     ARCHIVE_TIERS,
+    HEADS,
+    OBJECT_TAGS,
+    DIGESTS,
     TREE,
     FRAMES,
     CATALOGUE,

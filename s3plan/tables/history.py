@@ -187,6 +187,7 @@ MIGRATED = TableDef(
         Column("copy_etag"),
         Column("copied"),
         Column("compared_by"),
+        Column("md5"),
     ),
 )
 """Of item ``n`` of a copy step of a grouping: whose it is, its type, and what the journal says of

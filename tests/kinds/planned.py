@@ -25,7 +25,17 @@ from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.policies.principals import read_principal
 from s3plan.rules.pricelist import shipped
 from s3plan.rules.shadow import is_shadow
-from s3plan.tables import ARCHIVE_TIERS, CATALOGUE, LISTING, SHADOWS, TREE, Database
+from s3plan.tables import (
+    ARCHIVE_TIERS,
+    CATALOGUE,
+    DIGESTS,
+    HEADS,
+    LISTING,
+    OBJECT_TAGS,
+    SHADOWS,
+    TREE,
+    Database,
+)
 
 DESTINATION = "/archive"
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
@@ -73,8 +83,9 @@ def plan(
     """Plan the manifest at ``path`` from an inventory, for ``items`` alone where they are given.
 
     ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
-    being its archive tier in INTELLIGENT_TIERING, and version_id, newer and marker as a listing of
-    versions tells them; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket to
+    being its archive tier in INTELLIGENT_TIERING, version_id, newer and marker as a listing of
+    versions tells them, and content_type, checksums, encryption, sha256 and tags what is asked of
+    it alone; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket to
     ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to tags; ``caller``: an ARN, with
     ``secure`` and ``role``.
     """
@@ -120,8 +131,14 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         tiers = [
             {"key": row["key"], "tier": row.pop("archive")} for row in rows if "archive" in row
         ]
+        asked = [
+            {"key": row["key"]} | {one: row.pop(one) for one in _ASKED & row.keys()} for row in rows
+        ]
         append(database, LISTING, [row for row in rows if not is_shadow(row["key"])], bucket=name)
         append(database, SHADOWS, [row for row in rows if is_shadow(row["key"])], bucket=name)
+        for table, about in ((HEADS, _HEADS), (DIGESTS, {"sha256"}), (OBJECT_TAGS, {"tags"})):
+            known = [{"key": row["key"]} | _of(row, about) for row in asked if _of(row, about)]
+            append(database, table, known, bucket=name)
         append(database, ARCHIVE_TIERS, tiers, bucket=name)
     files = [
         {"path": path, "size": size, "mtime_ns": mtime_ns, "inode": 1, "device": 1}
@@ -165,6 +182,19 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         caller=_caller(inventory),
         capabilities=inventory.get("capabilities", UNPROBED),
     )
+
+
+_HEADS = {"content_type", "checksums", "encryption"}
+_ASKED = _HEADS | {"sha256", "tags"}
+
+
+def _of(row: dict[str, Any], about: set[str]) -> dict[str, Any]:
+    """What a request about these would have told of an object; lists and mappings as JSON."""
+    told = {name: row[name] for name in about & row.keys()}
+    return {
+        name: json.dumps(value) if isinstance(value, dict) else value
+        for name, value in told.items()
+    }
 
 
 def _caller(inventory: Mapping[str, Any]) -> Caller | None:

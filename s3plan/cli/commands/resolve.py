@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     metavar="NAME=TEXT",
     help="A part of source.pattern, such as name=Ann, for who is not in the bucket yet.",
 )
+@click.option(
+    "--content-type",
+    metavar="TYPE",
+    help="The content type of FILE, where a rule is about it, such as audio/mpeg.",
+)
 @variable_options
 def command(
     *,
@@ -38,6 +43,7 @@ def command(
     row: str | None,
     file: str | None,
     parts: tuple[str, ...],
+    content_type: str | None,
     var: tuple[str, ...],
     var_file: tuple[Path, ...],
 ) -> int:
@@ -55,11 +61,18 @@ def command(
     view = settings().view()
     variables = read_variables(var, var_file)
     if row is not None and file is not None:
-        found = api.resolve_upload(manifest, row, file, parts=_parts(parts), variables=variables)
+        found = api.resolve_upload(
+            manifest,
+            row,
+            file,
+            parts=_parts(parts),
+            content_type=content_type,
+            variables=variables,
+        )
         view.told(visible(found.new_key or ""), _record(found))
         return 0
-    if parts:
-        message = "--part goes with ROW and FILE"
+    if parts or content_type is not None:
+        message = "--part and --content-type go with ROW and FILE"
         raise click.UsageError(message)
     with view.look() as watch:
         known = api.resolve(manifest, variables=variables, observer=watch)

@@ -15,13 +15,15 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
-from s3plan.engine.comparing import compare_objects, same_by_etag
+from s3plan.engine.comparing import compare_objects, is_md5, same_by_etag
 from s3plan.engine.context import Context, Interrupted
+from s3plan.engine.copytags import CopyTags
 from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import how_copies_are_guarded
 from s3plan.engine.state import SETTLED
 from s3plan.engine.together import together
 from s3plan.errors import (
+    EndpointError,
     NoSuchKeyError,
     OutcomeUnknownError,
     PreconditionFailedError,
@@ -31,12 +33,15 @@ from s3plan.model.events import Warned
 from s3plan.model.journal import Copied, CopyFacts, UploadBegan
 from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.model.steps import Copy, Item, Step
+from s3plan.rules.endpoints import is_aws
+from s3plan.rules.grouping.tags import MOST_TAGS
 from s3plan.rules.integrity import FALLBACK
 from s3plan.store import (
     LARGEST_COPY,
     CopyOptions,
     CopyResult,
     CopySource,
+    HashSink,
     Part,
     Upload,
     part_size,
@@ -50,10 +55,6 @@ BATCH = 50
 
 PARTS = 8
 """Parts of one object in flight."""
-
-MOST_TAGS = 10
-"""Tags of an object
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html)."""
 
 
 class _Refused(Exception):
@@ -95,6 +96,11 @@ class _Copier:
         # Sent also where it is not known to be honoured, unless requests that carry it fail.
         self.conditional = known.get("copy-if-none-match").standing != "refused"
         self.pinning = known.get("copy-source-if-match").standing != "refused"
+        self.tags = CopyTags(action, context.state.started.time[:10])
+        # Ceph 16.2 drops the tags of a CopyObject that replaces any attribute.
+        self.loses_tags = bool(action.headers or self.tags) and not is_aws(
+            context.plan.header.target.endpoint
+        )
         self.made: list[_Made] = []
 
     async def run(self) -> None:
@@ -158,6 +164,8 @@ class _Copier:
                 self._drifted(item, "source-changed", "the object was changed after the plan")
             elif target is not None:
                 await self._settle(item, stranger=begun.stranger)
+            elif self.action.shared:
+                self._failed(item, "copy-missing", f"{item.path} is not there to be shared")
             else:
                 await self._copy(item)
         except NoSuchKeyError:
@@ -189,7 +197,7 @@ class _Copier:
                 raise
             return
         if same_by_etag(item.etag, result.etag):
-            self._done(
+            await self._done(
                 item, CopyFacts(item.n, result.etag, result.modified, None, result.version_id)
             )
         else:
@@ -218,10 +226,10 @@ class _Copier:
             kms_key=action.kms_key,
             acl=action.acl,
         )
-        if action.encryption != "keep" and not action.headers and not action.tags:
+        if action.encryption != "keep" and not action.headers and not self.tags:
             return options
         head = await self.source.head(item.key, if_match=item.etag)
-        if action.headers or action.tags:
+        if action.headers or self.tags:
             options = structs.replace(options, attributes=await self._attributes(item, head))
         return self._encrypted(options, head)
 
@@ -240,7 +248,7 @@ class _Copier:
                 " leave out target.headers and target.tags",
             )
         tags = {} if head.tag_count == 0 else await self.source.tags(item.key)
-        tags |= self.action.tags
+        tags = self._tagged(item, tags)
         if len(tags) > MOST_TAGS:
             raise _Refused(
                 "too-many-tags",
@@ -250,6 +258,19 @@ class _Copier:
         return structs.replace(
             head.attributes, headers=head.attributes.headers | self.action.headers, tags=tags
         )
+
+    def _tagged(self, item: Item, theirs: dict[str, str]) -> dict[str, str]:
+        return theirs | self.tags.of(item.key, item.size, item.label)
+
+    async def _keep_tags(self, item: Item) -> None:
+        """Look whether a copy that we made has its tags, and put them there if not."""
+        wanted = self._tagged(item, await self.source.tags(item.key))
+        try:
+            kept = await self.target.tags(item.path) == wanted
+        except EndpointError:
+            kept = False  # what Ceph makes of them it cannot spell itself
+        if not kept:
+            await self.target.put_tags(item.path, wanted)
 
     async def _in_parts(self, item: Item, source: CopySource, *, if_none_match: bool) -> CopyResult:
         """A multipart copy: everything that CopyObject carries along is sent again."""
@@ -331,7 +352,7 @@ class _Copier:
         compared = await compare_objects(self.source, item.key, item.etag, self.target, item.path)
         if compared.verdict == "verified":
             copy = compared.copy
-            self._done(
+            await self._done(
                 item,
                 CopyFacts(item.n, copy.etag, copy.modified, compared.checksum, copy.version_id),
             )
@@ -344,10 +365,21 @@ class _Copier:
                 "look at both objects; remove the copy if it is yours, then run again",
             )  # fmt: skip
 
-    def _done(self, item: Item, facts: CopyFacts) -> None:
+    async def _done(self, item: Item, facts: CopyFacts) -> None:
+        if self.loses_tags and not self.state.was_taken(item.n):
+            await self._keep_tags(item)
+        if self.action.checksums and not is_md5(item.etag):
+            facts = structs.replace(facts, md5=await self._md5(item))
         self.made.append(_Made(item, facts))
         if len(self.made) >= BATCH:
             self._flush()
+
+    async def _md5(self, item: Item) -> str:
+        """The MD5 of the source, which its ETag does not tell: all of it is read."""
+        sink = HashSink(("MD5", ""))
+        async with self.context.streams:
+            await self.source.get_to(item.key, sink, if_match=item.etag)
+        return sink.checksum().value
 
     def _flush(self) -> None:
         """Facts before receipts: a receipt promises that the copy can be recognised."""

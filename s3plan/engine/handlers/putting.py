@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from s3plan.engine.comparing import HashSink
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
 from s3plan.engine.handlers import sending
@@ -28,7 +27,7 @@ from s3plan.model.steps import Step
 from s3plan.rules.hashing import Hasher, hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.rules.versioning import same_entry
-from s3plan.store import Bucket, ChunkedSource, Source
+from s3plan.store import Bucket, ChunkedSource, HashSink, Source
 from s3plan.tables import Database
 
 SMALL = 8 << 20

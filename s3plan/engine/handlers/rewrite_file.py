@@ -19,7 +19,7 @@ from s3plan.localfs import tablefile
 from s3plan.localfs.tablefile import FileDigests
 from s3plan.model.journal import FileRewritten
 from s3plan.model.steps import BackupFile, RestoreFile, RewriteFile, Step
-from s3plan.rules.grouping.filetypes import type_of
+from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
 from s3plan.rules.grouping.rewriting import Columns
 from s3plan.tables import Database
@@ -121,7 +121,7 @@ def _load(context: Context, step: Step, action: RewriteFile, database: Database)
                 "key": [item.key for item in chunk],
                 "new_key": [item.path for item in chunk],
                 "type": [
-                    type_of(action.rules, action.default, item.key.rpartition("/")[2], item.size)
+                    type_of_object(action.rules, action.default, item.key, item.size, item.label)
                     for item in chunk
                 ],
             },

@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from s3plan.engine.comparing import HashSink
 from s3plan.engine.context import Context, Destination
 from s3plan.errors import ArchivedObjectError, PreconditionFailedError
 from s3plan.model.local import CatalogueVerdict
@@ -21,7 +20,7 @@ from s3plan.model.objects import Checksum, Verdict
 from s3plan.model.steps import Step
 from s3plan.rules.integrity import compare
 from s3plan.rules.versioning import same_entry
-from s3plan.store import Bucket
+from s3plan.store import Bucket, HashSink
 from s3plan.tables import Database
 
 AT_ONCE = 8

@@ -14,6 +14,7 @@ from typing import Any
 
 from s3plan.engine.context import Context
 from s3plan.engine.copied import load_copies, load_earlier
+from s3plan.engine.copytags import CopyTags
 from s3plan.engine.evidence import EvidenceLine, EvidenceWriter, Sealed
 from s3plan.engine.gate import load_items
 from s3plan.engine.pairs import (
@@ -46,8 +47,9 @@ _LINES = "SELECT n, key, state, algorithm, value, etag FROM compared ORDER BY n"
 
 # Every k-th of the verified, so that a sample is spread over all and is the same every time.
 _SAMPLE = """
-    SELECT key, path FROM (
-        SELECT key, path, row_number() OVER (ORDER BY n) - 1 AS place, count(*) OVER () AS total
+    SELECT key, path, size, label FROM (
+        SELECT key, path, size, label, row_number() OVER (ORDER BY n) - 1 AS place,
+            count(*) OVER () AS total
         FROM compared WHERE state = 'verified')
     WHERE $wanted < 0 OR place % greatest(1, total // greatest(1, $wanted)) = 0
     ORDER BY place"""
@@ -171,11 +173,14 @@ async def _compare_headers(
     copying = context.plan.step(action.copied).action
     assert isinstance(copying, Copy)
     source, target = context.store.bucket(action.source), context.bucket(step)
+    tags = CopyTags(copying, context.state.started.time[:10])
     differing: list[str] = []
-    pending: Iterator[tuple[str, str]] = database.rows(_SAMPLE, {"wanted": action.headers})
+    pending: Iterator[tuple[str, str, int, str | None]] = database.rows(
+        _SAMPLE, {"wanted": action.headers}
+    )
 
     async def work() -> None:
-        for key, path in pending:
+        for key, path, size, label in pending:
             context.check_stop()
             try:
                 theirs, ours = await asyncio.gather(
@@ -184,7 +189,8 @@ async def _compare_headers(
             except NoSuchKeyError:
                 differing.append(path)  # gone since the listing
                 continue
-            wanted = (theirs.headers | copying.headers, theirs.metadata, theirs.tags | copying.tags)
+            theirs_tagged = theirs.tags | tags.of(key, size, label)
+            wanted = (theirs.headers | copying.headers, theirs.metadata, theirs_tagged)
             if (ours.headers, ours.metadata, ours.tags) != wanted:
                 differing.append(path)
 

@@ -1,7 +1,8 @@
 """Reports of a migration by type, with the names and columns that its checklists ask for.
 
 All of them are drawn from the plan and the journal of one run. Paths are ``s3://`` addresses;
-``md5_hash`` is the ETag where that is an MD5, and empty with the reason where it is not.
+``md5_hash`` is the ETag where the copy proved that it is an MD5, or what was computed, and empty
+with the reason where there is neither.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from s3plan.model.journal import Copied, CopyFacts, FileRewritten
 from s3plan.model.steps import Copy, Item, Step
 from s3plan.model.tabular import Column, Report, Section
 from s3plan.rules.commands import rollback_command
-from s3plan.rules.grouping.filetypes import type_of
+from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
 from s3plan.tables import Database
 from s3plan.tables.history import MIGRATED
@@ -30,7 +31,7 @@ _NAME = "name"
 # Every file of the migration with how its copy ended; other reports are made of it.
 _FILES = """
     SELECT m.row_id, m.person_name, m.type, m.source, s.bucket AS target, w.key, w.path, w.size,
-        w.etag, w.modified, w.storage_class, m.copy_etag, m.copied, m.compared_by, w.n,
+        w.etag, w.modified, w.storage_class, m.copy_etag, m.copied, m.compared_by, m.md5, w.n,
         coalesce(o.outcome, 'pending') AS outcome, f.message
     FROM migrated m
     JOIN steps s ON s.step = m.step AND s.command = 'apply'
@@ -38,23 +39,31 @@ _FILES = """
     LEFT JOIN outcomes o ON o.step = m.step AND o.n = m.n
     LEFT JOIN failures f ON f.step = m.step AND f.n = m.n"""
 
-_MD5 = "regexp_full_match(etag, '[0-9a-fA-F]{32}')"
+_NO_MD5 = """
+    CASE WHEN md5 IS NOT NULL THEN ''
+        WHEN copied IS NULL THEN 'no MD5: only the copy proves that the ETag is one'
+        ELSE 'no MD5: the ETag is none, the copy was compared by ' || compared_by
+            || '; checksums: compute has it read' END"""
 
 _LOG = f"""
     SELECT row_id, person_name, 's3://' || source || '/' || key AS old_s3_path,
         's3://' || target || '/' || path AS new_s3_path, type AS file_type, size AS file_size,
-        CASE WHEN {_MD5} THEN etag ELSE '' END AS md5_hash,
+        coalesce(md5, '') AS md5_hash,
         coalesce(copied, '') AS copy_timestamp, outcome AS verification_status,
-        CASE WHEN message IS NOT NULL THEN message
-            WHEN NOT {_MD5} THEN 'no MD5: the source is a multipart upload; compared by '
-                || coalesce(compared_by, 'nothing yet')
-            ELSE '' END AS error_message
+        coalesce(message, {_NO_MD5}) AS error_message
     FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - made of this module's constants
 
 _CHECKSUMS = f"""
     SELECT key, size, modified AS last_modified, etag,
-        CASE WHEN {_MD5} THEN etag ELSE '' END AS md5_hash, storage_class, row_id,
-        person_name, type AS file_type
+        coalesce(md5, '') AS md5_hash, storage_class, row_id,
+        person_name, type AS file_type, {_NO_MD5} AS md5_missing
+    FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
+
+_MAPPING = f"""
+    SELECT 's3://' || source || '/' || key AS old_s3_path,
+        's3://' || target || '/' || path AS new_s3_path,
+        regexp_extract(path, '[0-9a-f]{{64}}') AS sha256, size AS file_size, type AS file_type,
+        row_id, person_name
     FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
 
 _VERIFICATION = f"""
@@ -131,19 +140,30 @@ def _load(
                 "copy_etag": [copy.etag if copy else None for copy in copies],
                 "copied": [copy.modified if copy else None for copy in copies],
                 "compared_by": [_compared_by(copy) for copy in copies],
+                "md5": [_md5(item, copy) for item, copy in zip(chunk, copies, strict=True)],
             },
             {"step": step.id, "source": bucket},
         )
 
 
 def _type(rules: GroupingRules, item: Item) -> str:
-    return type_of(rules.rules, rules.default, item.key.rpartition("/")[2], item.size)
+    return type_of_object(rules.rules, rules.default, item.key, item.size, item.label)
 
 
 def _compared_by(copy: CopyFacts | None) -> str | None:
     if copy is None:
         return None
     return copy.checksum.algorithm if copy.checksum is not None else "MD5"
+
+
+def _md5(item: Item, copy: CopyFacts | None) -> str | None:
+    """The source's MD5 in hex: computed, or an ETag that is proved to be one by its copy's."""
+    if copy is None or copy.md5 is not None:
+        return copy.md5 if copy is not None else None
+    if copy.checksum is None:
+        return item.etag.lower()
+    whole = copy.checksum.algorithm == "MD5" and not copy.checksum.parts
+    return copy.checksum.value if whole else None
 
 
 def migration_log(history: History, options: Options) -> Report:
@@ -158,6 +178,12 @@ def inventory_checksums(history: History, options: Options) -> Report:
     return Report(
         "inventory-checksums", "Checksums", (), (_table(history, "checksums", _CHECKSUMS),)
     )
+
+
+def mapping(history: History, options: Options) -> Report:
+    """mapping.csv: where each object is now; the only record of names that new keys do not have."""
+    need_run(history)
+    return Report("mapping", "Old and new keys", (), (_table(history, "mapping", _MAPPING),))
 
 
 def verification(history: History, options: Options) -> Report:

@@ -38,6 +38,7 @@ REPORTS = {
     "migration-summary": ReportKind(migration.migration_summary, migration.look_at_migration),
     "inventory-checksums": ReportKind(migration.inventory_checksums, migration.look_at_migration),
     "inventory-report": ReportKind(migration.inventory_report, migration.look_at_migration),
+    "mapping": ReportKind(migration.mapping, migration.look_at_migration),
     "verification": ReportKind(migration.verification, migration.look_at_migration),
     "rollback-plan": ReportKind(migration.reversal, migration.look_at_migration),
     "comparison": ReportKind(migration.comparison, migration.look_at_migration),

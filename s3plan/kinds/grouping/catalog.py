@@ -21,9 +21,10 @@ _GROUPED = """
     WHERE state = 'mapped' AND standing <> 'conflict'"""
 
 _ITEMS = """
-    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum, label)
     SELECT $step, row_number() OVER () - 1, * FROM (
-        SELECT key, new_key, size, etag, modified, storage_class, checksum FROM grouping_copies
+        SELECT key, new_key, size, etag, modified, storage_class, checksum, label
+        FROM grouping_copies
         WHERE state = 'mapped' AND standing <> 'conflict' ORDER BY key
     )"""
 

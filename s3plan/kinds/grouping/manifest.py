@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, LiteralString
 
+from msgspec import UNSET
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -20,9 +21,9 @@ from s3plan.rules.grouping import (
     Regrouping,
     TypeRule,
 )
+from s3plan.rules.grouping.tags import LONGEST_VALUE, MOST_TAGS, TagTemplate, is_template
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
-MOST_TAGS = 10
 PRESETS = {"filetype-basic": FILETYPE_BASIC}
 
 # What RE2 lacks, or spells in another way: groups that look around, and what refers back.
@@ -62,7 +63,10 @@ def _regex_checked(text: str) -> str:
 Text = Annotated[str, Field(min_length=1)]
 TypeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 TagName = Annotated[str, Field(min_length=1, max_length=128)]
-TagValue = Annotated[str, Field(max_length=256)]
+TagValue = Annotated[str, Field(max_length=LONGEST_VALUE)]
+ContentType = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]+/([A-Za-z0-9!#$&^_.+-]+|\*)$", examples=["audio/*"])
+]
 Extension = Annotated[str, Field(pattern=r"^\.[^./]+$", examples=[".mp3"])]
 
 
@@ -89,13 +93,21 @@ class RuleFields(Fields):
     regex: Annotated[str, AfterValidator(_regex_checked)] | None = Field(
         None, description="A regular expression for all of the last component (RE2)."
     )
+    content_type: tuple[ContentType, ...] = Field(
+        (),
+        description="Media types, one of which its Content-Type is; audio/* is any of audio. It"
+        " takes a request for each object that the rest of the rule fits.",
+    )
     min_size: Size | None = Field(None, description="At least so many bytes.")
     max_size: Size | None = Field(None, description="At most so many bytes.")
 
     @model_validator(mode="after")
     def _says_something(self) -> RuleFields:
-        if not (self.ext or self.glob or self.regex) and self.min_size is self.max_size is None:
-            raise PydanticCustomError("rule", "a rule with ext, glob, regex, minSize or maxSize")
+        said = self.ext or self.glob or self.regex or self.content_type
+        if not said and self.min_size is self.max_size is None:
+            raise PydanticCustomError(
+                "rule", "a rule with ext, glob, regex, contentType, minSize or maxSize"
+            )
         return self
 
     def rule(self) -> TypeRule:
@@ -107,6 +119,7 @@ class RuleFields(Fields):
             self.regex,
             self.min_size,
             self.max_size,
+            tuple(one.lower() for one in self.content_type) or UNSET,
         )
 
 
@@ -127,7 +140,8 @@ class TargetFields(Fields):
     )
     key: Text = Field(
         "{type}/{row_id}_{name}_{file}",
-        description="The new key: the pattern's parts, {type}, {stem} and {ext} (with its dot).",
+        description="The new key: the pattern's parts, {type}, {stem} and {ext} (with its dot); or"
+        " {sha256} of the content, in hex, or {uuid}, of where it was.",
     )
     sanitize: Literal["keep", "safe"] = Field(
         "keep", description="safe: characters of parts that are not safe in keys become _."
@@ -153,12 +167,12 @@ class TargetFields(Fields):
         ],
         Text,
     ] = Field(default_factory=dict, description="Headers that replace those of the sources.")
-    tags: dict[
-        Annotated[str, Field(min_length=1, max_length=128)], Annotated[str, Field(max_length=256)]
-    ] = Field(
+    tags: dict[TagName, TagValue] = Field(
         default_factory=dict,
         max_length=MOST_TAGS,
-        description="Tags that are added to those of the sources; ten in all.",
+        description="Tags that are added to those of the sources, ten in all. A value may hold the"
+        " pattern's parts, {type}, {source} (the old key's directory) and {date} (the day of the"
+        " run, in UTC); what S3 does not allow in a tag becomes _.",
     )
 
     @model_validator(mode="after")
@@ -318,6 +332,11 @@ class GroupingSpec(Fields):
     tests: TestFields = Field(
         default_factory=TestFields, description="Tests of your own that hold the run."
     )
+    checksums: Literal["stored", "compute"] = Field(
+        "stored",
+        description="compute: what S3 has no checksum of is read once. For {sha256} in target.key"
+        " when planning; for md5_hash in reports, of multipart uploads, when it is copied.",
+    )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."
     )
@@ -330,6 +349,16 @@ class GroupingSpec(Fields):
             raise PydanticCustomError(
                 "key_template", "target.key: {why}", {"why": str(error)}
             ) from error
+        for name, text in self.target.tags.items():
+            if is_template(text):
+                try:
+                    TagTemplate.parse(text, KeyPattern.parse(self.source.pattern).names)
+                except ValueError as error:
+                    raise PydanticCustomError(
+                        "tag_template",
+                        "target.tags.{name}: {why}",
+                        {"name": name, "why": str(error)},
+                    ) from error
         if self.catalog is not None and "row_id" not in KeyPattern.parse(self.source.pattern).names:
             raise PydanticCustomError("catalog", "{part} in source.pattern", {"part": "{row_id}"})
         if self.tests.catalog and self.catalog is None:
@@ -342,6 +371,16 @@ class GroupingSpec(Fields):
         if self.monitor is not None:
             return self.monitor.terms
         return SoakTerms() if self.sources == "deleteAfterSoak" else None
+
+    @property
+    def literal_tags(self) -> dict[str, str]:
+        """Tags that are the same for every copy."""
+        return {name: text for name, text in self.target.tags.items() if not is_template(text)}
+
+    @property
+    def tag_templates(self) -> dict[str, str]:
+        """Tags that are filled in for each copy."""
+        return {name: text for name, text in self.target.tags.items() if is_template(text)}
 
     @property
     def target_bucket(self) -> str:

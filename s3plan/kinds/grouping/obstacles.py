@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
-from s3plan.kinds.grouping.mapping import Mapping
+from s3plan.kinds.grouping.mapping import Mapping, tag_value
 from s3plan.kinds.obstacles import found, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.rules.classes import ARCHIVED_CLASSES
+from s3plan.rules.grouping.tags import LONGEST_VALUE, MOST_TAGS
 
 LONGEST_KEY = 1024
 """Bytes of a key (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
@@ -55,7 +56,8 @@ def source_obstacles(work: Mapping) -> Iterator[PlanningError]:
     yield from _found(
         work,
         "SELECT key || ' (' || storage_class || ')' FROM grouping_copies"
-        " WHERE standing = 'missing' AND list_contains($archived, storage_class) ORDER BY key",
+        " WHERE standing IN ('missing', 'no digest') AND list_contains($archived, storage_class)"
+        " ORDER BY key",
         what="sources are archived and need a restore before they can be copied",
         address=address,
         expected="objects that can be read",
@@ -64,22 +66,64 @@ def source_obstacles(work: Mapping) -> Iterator[PlanningError]:
     )
 
 
+def digest_obstacles(work: Mapping) -> Iterator[PlanningError]:
+    """Objects whose new key is made of a digest that nobody knows."""
+    spec = work.spec
+    computing = spec.checksums == "compute"
+    yield from _found(
+        work,
+        "SELECT key FROM grouping_copies WHERE standing = 'no digest'"
+        " AND NOT list_contains($archived, storage_class) ORDER BY key",
+        what="sources were changed while they were read"
+        if computing
+        else "sources have no SHA-256 in S3, of which their new keys are to be made",
+        address=f"s3://{spec.source.bucket}/{spec.source.prefix}",
+        expected="a stored SHA-256 of the whole object",
+        next_step="plan again"
+        if computing
+        else "set checksums: compute, which reads them once, or use {uuid} in target.key",
+        archived=sorted(ARCHIVED_CLASSES),
+    )
+
+
+def tag_obstacles(work: Mapping) -> Iterator[PlanningError]:
+    """Copies that S3 would refuse for their tags."""
+    tags = work.spec.target.tags
+    address = f"s3://{work.spec.source.bucket}/{work.spec.source.prefix}"
+    if not tags:
+        return
+    yield from _found(
+        work,
+        "SELECT key || ' (' || many || ')' FROM ("
+        "  SELECT key, len(list_distinct(json_keys(tags) || $names)) AS many FROM object_tags"
+        "  WHERE bucket = $source) WHERE many > $most ORDER BY key",
+        what="copies would have too many tags, their sources' and those of target.tags",
+        address=address,
+        expected=f"at most {MOST_TAGS} tags",
+        next_step="leave some out of target.tags, or take tags off the sources",
+        names=sorted(tags),
+        most=MOST_TAGS,
+    )
+    for name, text in work.spec.tag_templates.items():
+        yield from _found(
+            work,
+            f"SELECT key FROM grouping_sources WHERE state = 'mapped' AND"  # noqa: S608
+            f" length({tag_value(work, text)}) > $longest ORDER BY key",
+            what=f"values of the tag {name} would be too long",
+            address=address,
+            expected=f"at most {LONGEST_VALUE} characters",
+            next_step=f"leave parts out of target.tags.{name}",
+            longest=LONGEST_VALUE,
+        )
+
+
 def key_obstacles(work: Mapping) -> Iterator[PlanningError]:
     """What is wrong with the new keys: every problem with both keys."""
     spec = work.spec
     address = f"s3://{spec.target_bucket}"
-    yield from _found(
-        work,
-        "SELECT min(key) || ' and ' || string_agg(key, ', ' ORDER BY key) FILTER"
-        " (WHERE key <> first_key) || ' -> ' || new_key FROM ("
-        "  SELECT key, new_key, min(key) OVER (PARTITION BY new_key) AS first_key,"
-        "    count(*) OVER (PARTITION BY new_key) AS many FROM grouping_copies)"
-        " WHERE many > 1 GROUP BY new_key ORDER BY new_key",
-        what="new keys would be that of several sources",
-        address=address,
-        expected="a new key for every source",
-        next_step="put more parts into target.key, such as {row_id} and {file}",
-    )
+    # Equal digests are of equal content, which is to be there once.
+    if not work.rules.template.by_digest:
+        yield from _repeated(work, address)
     if spec.on_conflict == "block":
         yield from _found(
             work,
@@ -128,6 +172,21 @@ def key_obstacles(work: Mapping) -> Iterator[PlanningError]:
         address=address,
         expected="a name in every component",
         next_step="correct target.key",
+    )
+
+
+def _repeated(work: Mapping, address: str) -> Iterator[PlanningError]:
+    yield from _found(
+        work,
+        "SELECT min(key) || ' and ' || string_agg(key, ', ' ORDER BY key) FILTER"
+        " (WHERE key <> first_key) || ' -> ' || new_key FROM ("
+        "  SELECT key, new_key, min(key) OVER (PARTITION BY new_key) AS first_key,"
+        "    count(*) OVER (PARTITION BY new_key) AS many FROM grouping_copies)"
+        " WHERE many > 1 GROUP BY new_key ORDER BY new_key",
+        what="new keys would be that of several sources",
+        address=address,
+        expected="a new key for every source",
+        next_step="put more parts into target.key, such as {row_id} and {file}",
     )
 
 

@@ -6,14 +6,17 @@ import os
 from collections.abc import Collection, Iterator
 
 from s3plan.errors import PlanningError, ProblemsError
+from s3plan.kinds.grouping.asking import inquiry_of, what_was_asked
 from s3plan.kinds.grouping.catalog import look_at_table, table_obstacles
 from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec, catalog_path
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_backup, place_copies
 from s3plan.kinds.grouping.obstacles import (
     backup_obstacles,
     bucket_obstacles,
+    digest_obstacles,
     key_obstacles,
     source_obstacles,
+    tag_obstacles,
 )
 from s3plan.kinds.grouping.soaked import add_cleaned, after_soak
 from s3plan.kinds.grouping.steps import steps_of
@@ -43,6 +46,7 @@ class Grouping:
             filters=manifest.filters.of_buckets(),
             files=(table,) if table is not None else (),
             earlier=spec.sources == "deleteAfterSoak",
+            inquiry=inquiry_of(spec),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
@@ -77,7 +81,9 @@ class Grouping:
         add_cleaned(work)
         keys = observed.sealed.get(spec.source.bucket, ())
         problems += sealed(spec.source.bucket, keys, next_step="regroup another prefix")
-        problems += [*source_obstacles(work), *key_obstacles(work), *backup_obstacles(work)]
+        observed.notes.extend(what_was_asked(work))
+        problems += [*source_obstacles(work), *digest_obstacles(work), *tag_obstacles(work)]
+        problems += [*key_obstacles(work), *backup_obstacles(work)]
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
         _refuse(manifest, problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Parts
 from typing import cast
@@ -11,6 +12,8 @@ from s3plan.kinds.grouping.manifest import GroupingDocument, regrouping
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_copies
 from s3plan.kinds.kind import Manifest
 from s3plan.model.grouping import ResolvedKey, Standing
+from s3plan.rules.grouping import asks_for_content_type
+from s3plan.rules.grouping.keys import SHA256, UUID, uuid_of
 from s3plan.tables import Database
 
 ROW = "row_id"
@@ -75,24 +78,52 @@ def missing_parts(manifest: Manifest, parts: Parts[str, str]) -> tuple[str, ...]
     Raises UsageError for parts that the manifest does not know.
     """
     rules = regrouping(_document(manifest).spec)
-    unknown = set(parts) - set(rules.pattern.groups)
+    sayable = [*rules.pattern.groups, *([SHA256] if rules.template.by_digest else [])]
+    unknown = set(parts) - set(sayable)
     if unknown:
         raise UsageError(
             f"the pattern has no part {', '.join(sorted(unknown))}",
             address=manifest.address,
-            expected="one of " + ", ".join(rules.pattern.groups),
+            expected="one of " + ", ".join(sayable),
             next_step="name the parts as source.pattern does",
         )
-    used = {name for name, _ in rules.template.pieces}
-    return tuple(name for name in rules.pattern.groups if name in used and name not in parts)
+    used = rules.template.names
+    # The name of a place is made of all of its parts.
+    return tuple(
+        name
+        for name in rules.pattern.groups
+        if (name in used or UUID in used) and name not in parts
+    )
 
 
-def upload_key(manifest: Manifest, parts: Parts[str, str], file: str) -> ResolvedKey:
-    """The key that a new file of this group must be uploaded to."""
-    rules = regrouping(_document(manifest).spec)
-    last = rules.pattern.names[-1]
-    kind = rules.type_of(file, 0)
-    key = rules.template.key({**parts, last: file}, kind, sanitize=rules.sanitize)
+def upload_key(
+    manifest: Manifest, parts: Parts[str, str], file: str, content_type: str | None
+) -> ResolvedKey:
+    """The key that a new file of this group must be uploaded to.
+
+    Raises UsageError where that depends on what nobody said: the content type, the digest.
+    """
+    spec = _document(manifest).spec
+    rules = regrouping(spec)
+    if content_type is None and asks_for_content_type(rules.rules, file, 0):
+        raise UsageError(
+            "the type of this file depends on its content type",
+            address=manifest.address,
+            next_step="say it with --content-type",
+        )
+    if rules.template.by_digest and not re.fullmatch("[0-9a-f]{64}", parts.get(SHA256, "")):
+        raise UsageError(
+            "the key is made of the content's SHA-256",
+            address=manifest.address,
+            expected="--part sha256= and 64 hex digits in lower case",
+            found=parts.get(SHA256) or None,
+            next_step="compute it with sha256sum",
+        )
+    known = {**parts, rules.pattern.names[-1]: file}
+    if UUID in rules.template.names:
+        known[UUID] = uuid_of(spec.source.bucket, rules.prefix + rules.pattern.key(known))
+    kind = rules.type_of(file, 0, content_type)
+    key = rules.template.key(known, kind, sanitize=rules.sanitize)
     return ResolvedKey(file, key, kind, "to copy")
 
 

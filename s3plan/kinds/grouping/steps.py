@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import abc
 from collections.abc import Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from s3plan.kinds.grouping.catalog import Table, table_backup, table_rewrite
 from s3plan.kinds.grouping.mapping import Mapping
@@ -16,6 +16,7 @@ from s3plan.model.grouping import GroupingRules
 from s3plan.model.steps import Copy, Need, RunCommand, Totals, VerifyCopies
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import transfer_seconds, verify_seconds
+from s3plan.rules.counting import counted
 
 Commands = abc.Mapping[str, Command]
 """Commands of the project file by name."""
@@ -32,13 +33,24 @@ ACLS = "Access control lists of single objects are not carried along."
 
 # row_number() over nothing counts rows as the subquery orders them; see kinds.evacuation.steps.
 _COPIES = """
-    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum, label)
     SELECT $step, row_number() OVER () - 1, * FROM (
-        SELECT key, new_key, size, etag, modified, storage_class, checksum FROM grouping_copies
+        SELECT key, new_key, size, etag, modified, storage_class, checksum, label
+        FROM grouping_copies
         WHERE standing = 'missing' AND {asked}
             AND ($groups IS NULL OR person IN (
                 SELECT person FROM grouping_copies WHERE standing = 'missing' AND {asked}
                 GROUP BY person ORDER BY min(key) LIMIT $groups))
+        ORDER BY key
+    )"""
+
+_SHARED = """
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum, label)
+    SELECT $step, row_number() OVER () - 1, * FROM (
+        SELECT key, new_key, size, etag, modified, storage_class, checksum, label
+        FROM grouping_copies
+        WHERE standing = 'shared' AND {asked}
+            AND new_key IN (SELECT path FROM items WHERE step = $copying)
         ORDER BY key
     )"""
 
@@ -145,7 +157,9 @@ def _regroup(
         kms_key=target.kms_key,
         acl=target.acl,
         headers=dict(target.headers.items()),
-        tags=dict(target.tags),
+        tags=spec.literal_tags,
+        tag_templates=spec.tag_templates or UNSET,
+        checksums=UNSET if spec.checksums == "stored" else spec.checksums,
         grouping=GroupingRules(
             spec.source.prefix, spec.source.pattern, work.rules.rules, spec.default
         ),
@@ -174,12 +188,38 @@ def _regroup(
             step=draft.id,
         )
     )
-    reason = f"{_counted(totals.items, 'object')} of {_counted(people, 'group')} not yet at their"
+    reason = f"{counted(totals.items, 'object')} of {counted(people, 'group')} not yet at their"
     reason += " new keys."
     if people < left:
         reason += f" A pilot: {left - people:,} more groups follow with the next plan."
     copying = _filled(draft, totals, reason)
-    return [copying, _verified(copying, action, bucket, spec.verify.many, totals)]
+    proof = _verified(copying, action, bucket, spec.verify.many, totals)
+    return [copying, proof, *_shared(work, filters, copying, proof)]
+
+
+def _shared(
+    work: Mapping, filters: Filters, copying: StepDraft, proof: StepDraft
+) -> list[StepDraft]:
+    """Sources whose content another one has too: compared with the copy that is there by then."""
+    assert isinstance(copying.action, Copy)
+    action = structs.replace(copying.action, headers={}, tags={}, tag_templates=UNSET, shared=True)
+    draft = StepDraft(
+        action,
+        copying.subject,
+        reversibility="free",
+        undo="Nothing to undo: it only reads.",
+        reason="",
+        needs=(Need(proof.id),),
+    )
+    listed = filters.items is not None
+    query = _SHARED.format(asked=_ASKED)
+    work.execute(query, step=draft.id, copying=copying.id, listed=listed)
+    totals = _totals(work, draft.id)
+    if not totals.items:
+        return []
+    reason = f"{counted(totals.items, 'object')} of the same content as another one: its copy is"
+    sharing = _filled(draft, totals, f"{reason} theirs too, and is compared with each.")
+    return [sharing, _verified(sharing, action, copying.subject, 0, totals)]
 
 
 def _backup(work: Mapping, filters: Filters) -> list[StepDraft]:
@@ -205,7 +245,7 @@ def _backup(work: Mapping, filters: Filters) -> list[StepDraft]:
     totals = _totals(work, draft.id)
     if not totals.items:
         return []
-    reason = f"{_counted(totals.items, 'object')} to be safe in {backup.storage_class} before"
+    reason = f"{counted(totals.items, 'object')} to be safe in {backup.storage_class} before"
     copying = _filled(draft, totals, f"{reason} anything else happens.")
     return [copying, _verified(copying, action, backup.bucket, 0, totals)]
 
@@ -265,10 +305,32 @@ def _warnings(work: Mapping, facts: dict[str, BucketFacts]) -> tuple[str, ...]:
         work,
         "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE standing = 'unproven'"
         " ORDER BY key",
-        "new keys hold objects of the same size, whose content a listing does not tell; they are"
-        " taken for copies",
+        "new keys hold objects of the same size, whose content nothing in S3 tells; they are taken"
+        " for copies",
     )
+    warnings += _named(
+        work,
+        "SELECT key || ' -> ' || new_key FROM grouping_copies WHERE standing = 'shared'"
+        " ORDER BY key",
+        "sources have the content of another one and share its copy; headers, metadata and tags of"
+        " their own stay behind",
+    )
+    if spec.checksums == "compute":
+        warnings += _computed(work)
     return tuple(warnings)
+
+
+def _computed(work: Mapping) -> list[str]:
+    """What is read besides being copied."""
+    count, size = next(
+        work.rows(
+            "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM grouping_copies"
+            " WHERE standing = 'missing' AND NOT regexp_full_match(etag, '[0-9a-fA-F]{32}')"
+        )
+    )
+    if not count:
+        return []
+    return [f"{counted(count, 'multipart upload')} ({size:,} bytes) will be read for their MD5."]
 
 
 def _named(work: Mapping, query: str, words: str) -> list[str]:
@@ -287,7 +349,3 @@ def _totals(work: Mapping, step: str) -> Totals:
         )
     )
     return Totals(items, size)
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -5,7 +5,13 @@ time and for a million; a test holds them together.
 """
 
 from s3plan.model.grouping import TypeRule
-from s3plan.rules.grouping.filetypes import FILETYPE_BASIC, INCOMPLETE, UNKNOWN, type_of
+from s3plan.rules.grouping.filetypes import (
+    FILETYPE_BASIC,
+    INCOMPLETE,
+    UNKNOWN,
+    asks_for_content_type,
+    type_of,
+)
 from s3plan.rules.grouping.keys import KeyPattern, KeyTemplate, sanitized
 from s3plan.rules.grouping.mapping import Regrouping
 
@@ -17,6 +23,7 @@ __all__ = [
     "KeyTemplate",
     "Regrouping",
     "TypeRule",
+    "asks_for_content_type",
     "sanitized",
     "type_of",
 ]

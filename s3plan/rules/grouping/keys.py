@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 
@@ -23,6 +24,12 @@ _PART = "[^/]+"
 TYPE = "type"
 DERIVED = ("ext", "stem")
 """Parts that follow from the last component of the key: its extension with the dot, the rest."""
+
+SHA256 = "sha256"
+UUID = "uuid"
+IDENTITIES = (SHA256, UUID)
+"""Parts that say which object it is: the digest of its content in hex, or a name for where it
+was."""
 
 # AWS, "Naming Amazon S3 objects": characters that are safe in key names; "/" separates components.
 _UNSAFE = r"[^A-Za-z0-9!_.*'()/-]"
@@ -39,7 +46,7 @@ class KeyPattern(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> KeyPattern:
         """Raises ValueError with what is wrong with it."""
-        pieces = _pieces(text)
+        pieces = pieces_of(text)
         names = [name for name, _ in pieces if name]
         if len(set(names)) != len(names):
             raise ValueError("a part is there twice")
@@ -47,8 +54,11 @@ class KeyPattern(Struct, frozen=True):
             raise ValueError("a pattern ends in {file} or {path}")
         if pieces[-1][1]:
             raise ValueError("nothing may follow {file} or {path}")
-        if TYPE in names or any(name in DERIVED for name in names):
-            raise ValueError("{type}, {ext} and {stem} follow from the key, and are no parts")
+        if {TYPE, *DERIVED, *IDENTITIES} & {*names}:
+            raise ValueError(
+                "{type}, {ext}, {stem}, {sha256} and {uuid} follow from the object, and are no"
+                " parts"
+            )
         for (one, _), (other, _) in pairwise(pieces):
             if one and other:
                 raise ValueError(f"something must stand between {{{one}}} and {{{other}}}")
@@ -83,9 +93,15 @@ class KeyPattern(Struct, frozen=True):
         found = re.fullmatch(self.regex, key, re.DOTALL)
         return dict(zip(self.names, found.groups(), strict=True)) if found else None
 
+    def key(self, parts: Mapping[str, str]) -> str:
+        """The key below the prefix that these parts would have been taken from."""
+        return "".join(parts[name] if name else literal for name, literal in self.pieces)
+
 
 class KeyTemplate(Struct, frozen=True):
-    """A new key, made of the parts of the old one and of ``type``, ``ext`` and ``stem``."""
+    """A new key, made of the parts of the old one, of ``type``, ``ext`` and ``stem``, and of
+    ``sha256`` or ``uuid``.
+    """
 
     text: str
     pieces: tuple[tuple[str, str], ...]
@@ -93,15 +109,18 @@ class KeyTemplate(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str, known: Iterable[str]) -> KeyTemplate:
         """``known`` are the pattern's parts. Raises ValueError with what is wrong with it."""
-        pieces = _pieces(text)
-        allowed = [*known, TYPE, *DERIVED]
+        pieces = pieces_of(text)
+        allowed = [*known, TYPE, *DERIVED, *IDENTITIES]
         for name, _ in pieces:
             if name and name not in allowed:
                 raise ValueError(f"there is no part {{{name}}}; there are {', '.join(allowed)}")
         if text.startswith("/") or text.endswith("/") or "//" in text:
             raise ValueError("a key neither begins nor ends with / and has none of them twice")
-        if not {name for name, _ in pieces} & {"file", "path", "stem"}:
-            raise ValueError("a key without {file}, {path} or {stem} would be that of many objects")
+        if not {name for name, _ in pieces} & {"file", "path", "stem", *IDENTITIES}:
+            raise ValueError(
+                "a key without {file}, {path}, {stem}, {sha256} or {uuid} would be that of many"
+                " objects"
+            )
         return cls(text, pieces)
 
     @property
@@ -110,16 +129,37 @@ class KeyTemplate(Struct, frozen=True):
         name, literal = self.pieces[0]
         return "" if name else literal
 
+    @property
+    def by_digest(self) -> bool:
+        """Whether equal content gets equal keys, so that objects may share a copy."""
+        return SHA256 in self.names
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parts that it is made of."""
+        return frozenset(name for name, _ in self.pieces if name)
+
     def regex(self, types: Iterable[str]) -> str:
-        """A regular expression that every key of these ``types`` matches, and little else."""
+        """A regular expression that every key of these ``types`` matches, and little else. Its one
+        group, if it has one, is the digest.
+        """
         alternatives = "|".join(re.escape(one) for one in sorted(set(types)))
-        spelled = {TYPE: f"(?:{alternatives})", "row_id": "[0-9]+", "ext": r"(?:\.[^./]+)?"}
+        spelled = {
+            TYPE: f"(?:{alternatives})",
+            "row_id": "[0-9]+",
+            "ext": r"(?:\.[^./]+)?",
+            SHA256: "([0-9a-f]{64})",
+            UUID: "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        }
         return "".join(
             spelled.get(name, ".+") if name else re.escape(literal) for name, literal in self.pieces
         )
 
     def key(self, parts: Mapping[str, str], kind: str, *, sanitize: bool) -> str:
-        """The key of an object of type ``kind`` whose old key had these parts."""
+        """The key of an object of type ``kind`` whose old key had these parts.
+
+        Where it is made of ``sha256`` or ``uuid`` they are among the parts.
+        """
         name = (parts.get("file") or parts.get("path", "")).rpartition("/")[2]
         known = {**parts, TYPE: kind, "ext": extension_of(name), "stem": stem_of(name)}
         if sanitize:
@@ -136,7 +176,19 @@ def sanitized(text: str) -> str:
     return re.sub(_UNSAFE, "_", text)
 
 
-def _pieces(text: str) -> tuple[tuple[str, str], ...]:
+def uuid_of(bucket: str, key: str) -> str:
+    """A name for the place where an object was, the same whenever it is asked for.
+
+    Version 5 of RFC 9562, 5.5, of its address in the namespace of URLs.
+
+    >>> uuid_of("people", "7/Ann/a.mp3")
+    'ae64d706-45fd-52c1-8a9b-5d9ecdf7f915'
+    """
+    return str(uuid5(NAMESPACE_URL, f"s3://{bucket}/{key}"))
+
+
+def pieces_of(text: str) -> tuple[tuple[str, str], ...]:
+    """A text with parts in braces as (part, literal), one of both empty. Raises ValueError."""
     pieces: list[tuple[str, str]] = []
     for found in _PIECES.finditer(text):
         if found[3]:

@@ -24,15 +24,20 @@ class Regrouping(Struct, frozen=True):
         """Every type there can be, the default last."""
         return tuple(dict.fromkeys([*(rule.type for rule in self.rules), self.default]))
 
+    @property
+    def is_about_content_types(self) -> bool:
+        """Whether a listing does not tell every type."""
+        return any(rule.content_types for rule in self.rules)
+
     def parts(self, key: str) -> dict[str, str] | None:
         """The parts of a source key; None for an orphan."""
         if not key.startswith(self.prefix):
             return None
         return self.pattern.parts(key[len(self.prefix) :])
 
-    def type_of(self, key: str, size: int) -> str:
+    def type_of(self, key: str, size: int, content_type: str | None = None) -> str:
         """The type of an object."""
-        return type_of(self.rules, self.default, key.rpartition("/")[2], size)
+        return type_of(self.rules, self.default, key.rpartition("/")[2], size, content_type)
 
     def new_key(self, key: str, size: int = 0) -> str | None:
         """The new key of a source key; None for an orphan.
