@@ -107,6 +107,12 @@ class CatalogueError(S3PlanError):
     code = "catalogue"
 
 
+class ArchiveIndexError(S3PlanError):
+    """The index beside an archive is damaged, or is another archive's."""
+
+    code = "archive-index"
+
+
 class DestinationError(S3PlanError):
     """The destination cannot be used: missing, read-only, full, or unplugged."""
 

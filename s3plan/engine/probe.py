@@ -26,7 +26,16 @@ from s3plan.model.capabilities import (
     CapabilityName,
 )
 from s3plan.model.plan import Target
-from s3plan.model.steps import Copy, Delete, DeleteSource, RemoveCopy, Step, Upload
+from s3plan.model.steps import (
+    Archive,
+    Copy,
+    Delete,
+    DeleteSource,
+    RemoveArchive,
+    RemoveCopy,
+    Step,
+    Upload,
+)
 from s3plan.store import Store
 from s3plan.store.capabilities import probe
 
@@ -46,6 +55,8 @@ _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (Upload, ("put-if-none-match",)),
     (Copy, ("copy-source-if-match", "copy-if-none-match", "complete-if-none-match")),
     (RemoveCopy, ("delete-many-etag", "delete-if-match")),
+    (Archive, ("complete-if-none-match", "complete-if-match")),
+    (RemoveArchive, ("delete-many-etag", "delete-if-match")),
 )
 
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
+from s3plan.engine.rollback_archives import archive_drafts
 from s3plan.engine.rollback_grouping import grouping_drafts
 from s3plan.engine.rollback_versions import stack_drafts
 from s3plan.engine.runs import Run
@@ -126,6 +127,7 @@ async def plan_rollback(
     drafts: list[StepDraft] = []
     with Database(scratch) as database:
         drafts += grouping_drafts(plan, state, database)
+        drafts += archive_drafts(plan, state, database)
         for subject in _subjects(plan.steps):
             drafts += await _subject(run, plan, state, store, database, subject)
         if not drafts:

@@ -13,6 +13,7 @@ from s3plan.errors import JournalError
 from s3plan.model.journal import (
     Approved,
     Approves,
+    Archived,
     CommandRan,
     Copied,
     Declined,
@@ -188,6 +189,7 @@ class RunState:
         self.uploads: dict[tuple[str, int], str] = {}
         self.rewritten: dict[str, FileRewritten] = {}
         self.commands: dict[tuple[str, str], CommandRan] = {}
+        self.archives: dict[str, Archived] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
         self.rolled_back: RolledBack | None = None
@@ -213,7 +215,9 @@ class RunState:
         """Whether the run is at its end; such a run is never resumed."""
         return self.rolled_back is not None or self.outcome in FINAL
 
-    def apply(self, seq: int, record: JournalRecord) -> None:
+    def apply(  # noqa: PLR0912 - one case a record
+        self, seq: int, record: JournalRecord
+    ) -> None:
         """Fold one record; ``seq`` is its number in the journal."""
         match record:
             case RunStarted() | Resumed() | RunEnded() | RolledBack():
@@ -229,6 +233,8 @@ class RunState:
             case CommandRan():
                 if record.n is None:
                     self.commands[record.step, record.command] = record
+            case Archived():
+                self.archives[record.step] = record
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from s3plan.model.objects import Checksum
+from s3plan.model.objects import Checksum, Rung
 from s3plan.model.plan import Target
 from s3plan.model.steps import Totals
 
@@ -187,6 +187,31 @@ class UploadBegan(Record, frozen=True, tag="upload-began"):
     upload: str
 
 
+class StoredObject(Struct, frozen=True, omit_defaults=True):
+    """What is under a key since the run came to it: how it is recognised again.
+
+    With ``adopted`` it was there before, with the same bytes, and no rollback removes it.
+    """
+
+    etag: str
+    size: int
+    checksum: Checksum
+    version_id: str | None = None
+    adopted: bool = False
+
+
+class Archived(Record, frozen=True, tag="archived", omit_defaults=True):
+    """The archive of a step exists, and then its ``index`` too; the last record of a step counts.
+
+    ``rung`` is what its verification rests on.
+    """
+
+    step: str
+    archive: StoredObject
+    rung: Rung
+    index: StoredObject | None = None
+
+
 class FileRewritten(Record, frozen=True, tag="file-rewritten"):
     """``file`` is about to be replaced: durable before it is. What was there is in ``backup``.
 
@@ -317,6 +342,7 @@ JournalRecord = (
     | ItemFailed
     | Copied
     | UploadBegan
+    | Archived
     | FileRewritten
     | CommandRan
     | SyncPoint

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from s3plan.model.archives import IndexEnd, IndexFrame, IndexHeader, IndexMember
 from s3plan.model.journal import JournalRecord
 from s3plan.model.local import CatalogueRecord
 from s3plan.model.plan import PlanRecord
@@ -24,6 +25,10 @@ _RECORDS: dict[str, tuple[str, Any]] = {
     "soak-record": (
         "One line of the record of a soak (s3plan.soak/1), without its seq and crc.",
         AnySoakRecord,
+    ),
+    "index-record": (
+        "One line of the index beside an archive (s3plan.index/1).",
+        IndexHeader | IndexFrame | IndexMember | IndexEnd,
     ),
 }
 

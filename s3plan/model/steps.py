@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
+from s3plan.model.archives import Compression
 from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.commands import CommandRef
 from s3plan.model.grouping import GroupingRules, TypeRule
@@ -305,6 +306,44 @@ class RunCommand(Action, frozen=True, tag="run-command"):
     environment: dict[str, str] = {}
 
 
+class Replaced(Struct, frozen=True, omit_defaults=True):
+    """The archive that a new one takes the place of, and its index; ``index_etag`` None is none."""
+
+    etag: str
+    size: Count
+    version_id: str | None = None
+    index_etag: str | None = None
+
+
+class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
+    """The worklist's files as one tar, streamed to the object ``key``, and its index beside it.
+
+    An item's ``key`` is the member's name below the top folder ``name``, its ``path`` that of the
+    file below ``source``, ``modified`` when the file was last changed. ``tar`` is the bytes of the
+    tar. Neither key may be in use, but by what it ``replaces`` in a bucket that keeps versions.
+    """
+
+    source: str
+    key: str
+    index: str
+    name: str
+    tar: Count
+    compression: Compression = "none"
+    storage_class: str = "STANDARD"
+    index_class: str = "STANDARD"
+    encryption: str | None = None
+    kms_key: str | None = None
+    tags: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    replaces: Replaced | None = None
+
+
+class RemoveArchive(Action, frozen=True, tag="remove-archive"):
+    """Archives of the run that are still as it left them, with their indexes, and whose files are
+    still there; an item's ``key`` is the archive's, its ``path`` the index's.
+    """
+
+
 AnyAction = (
     Restore
     | Download
@@ -322,6 +361,8 @@ AnyAction = (
     | BackupFile
     | RewriteFile
     | RestoreFile
+    | Archive
+    | RemoveArchive
     | Configure
     | RunCommand
 )
@@ -388,7 +429,8 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     newer entries of its key (0 is what the key holds now), and ``marker`` tells a delete marker.
     ``beneath`` counts the entries that an upload finds below what it puts back. ``upload_id`` names
     an incomplete multipart upload of the key. ``label`` is the type of an object that is regrouped,
-    where its key and its size alone do not tell.
+    where its key and its size alone do not tell. ``keywords`` are what the header of a file says
+    that goes into an archive.
     """
 
     step: str
@@ -406,6 +448,7 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     beneath: Count = 0
     upload_id: str | None = None
     label: str | None = None
+    keywords: dict[str, str] = {}
 
     @property
     def history(self) -> str | None:

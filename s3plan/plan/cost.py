@@ -16,6 +16,7 @@ from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Archive,
     BackupFile,
     Configure,
     Copy,
@@ -24,6 +25,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -85,7 +87,7 @@ class _Bill:
         return None if self._unknown else _cost(self._once, self._monthly)
 
 
-def cost_of(
+def cost_of(  # noqa: PLR0912 - one case a verb
     action: AnyAction, holdings: Sequence[Holding], prices: RegionPrices | None
 ) -> Cost | None:
     """What a step costs whose worklist is ``holdings``; None where a price is not known."""
@@ -99,6 +101,10 @@ def cost_of(
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():
             _listings(holdings, bill)
+        case Archive():
+            _archived(action, bill)
+        case RemoveArchive():
+            _each(holdings, bill, _looked_at)
         case Delete() | DeleteSource():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)
@@ -225,6 +231,17 @@ def _written(held: Holding, bill: _Bill) -> None:
     )
     bill.monthly("storage", name, billing.storage_month(prices, held))
     bill.monthly("monitoring", name, billing.monitoring_month(prices, held))
+
+
+def _archived(action: Archive, bill: _Bill) -> None:
+    """One object, made in parts whatever its size, and its index, whose bytes count for nothing."""
+    name, size = action.storage_class, action.tar
+    billed = max(size, billing.MINIMUM_BYTES.get(name, 0))
+    _written(Holding(name, 1, size, billed, int(size >= billing.MONITORED_BYTES), (0, 0)), bill)
+    prices = bill.prices
+    index = action.index_class
+    bill.once("requests", index, billing.put_requests(prices, index, 1))
+    bill.once("requests", name, billing.get_requests(prices, name, 4))
 
 
 def _copied(storage_class: str | None, held: Holding, bill: _Bill) -> None:

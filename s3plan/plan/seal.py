@@ -200,6 +200,7 @@ def _item_line(text: Callable[[str], str]) -> str:
         CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END,
         CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || {_quoted("upload_id")} END,
         CASE WHEN label IS NULL THEN '' ELSE ',"label":' || {_quoted("label")} END,
+        CASE WHEN keywords IS NULL THEN '' ELSE ',"keywords":' || keywords END,
         '}}')"""
 
 

@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Archive,
     BackupFile,
     Configure,
     Copy,
@@ -15,6 +16,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -36,7 +38,9 @@ def effect_of(action: AnyAction) -> Effect:
     match action:
         case Verify() | VerifyCopies():
             return "reads"
-        case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile():
+        case Archive() if action.replaces is not None:
+            return "changes"
+        case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile() | Archive():
             return "adds"
         case Configure() | RewriteFile() | RestoreFile():
             return "changes"
@@ -45,6 +49,8 @@ def effect_of(action: AnyAction) -> Effect:
         case Delete() | DeleteSource() | AbortUploads() | DeleteBucket():
             return "removes"
         case RemoveCopy() | RemoveFile():
+            return "removes"
+        case RemoveArchive():
             return "removes"
         case _:
             assert_never(action)

@@ -17,6 +17,7 @@ from s3plan.model.buckets import DocumentName
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Archive,
     Attribute,
     BackupFile,
     Configure,
@@ -26,6 +27,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -165,7 +167,9 @@ def _on_versions(action: AnyAction) -> tuple[str, ...]:
             return ()
 
 
-def _on_objects(action: AnyAction) -> tuple[str, ...]:
+def _on_objects(  # noqa: PLR0912 - one case a verb
+    action: AnyAction,
+) -> tuple[str, ...]:
     match action:
         case Verify():
             extra = tuple(_ASKED[attribute] for attribute in action.attributes or ())
@@ -174,6 +178,17 @@ def _on_objects(action: AnyAction) -> tuple[str, ...]:
             return ("s3:GetObject", "s3:GetObjectTagging")
         case Delete() | DeleteSource() | RemoveCopy():
             return ("s3:GetObject", "s3:DeleteObject")
+        case Archive():
+            tags = ("s3:PutObjectTagging",) if action.tags else ()
+            return (*_IN_PARTS, "s3:GetObject", "s3:ListMultipartUploadParts", *tags)
+        case RemoveArchive():
+            return (
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
+                "s3:GetObject",
+                "s3:ListMultipartUploadParts",
+            )
         case AbortUploads():
             return ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
         case Upload():
@@ -223,7 +238,9 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return ()
         case CreateBucket():
             return (DeleteBucket(action.region, ""),)
-        case Upload() | RemoveFile() | RemoveCopy():
+        case Archive():
+            return (RemoveArchive(),)
+        case Upload() | RemoveFile() | RemoveCopy() | RemoveArchive():
             return ()
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             return ()  # a local file; a command has credentials of its own

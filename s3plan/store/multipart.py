@@ -76,10 +76,25 @@ class Upload:
         )
         return Part(number, copy_result(answer.body, None, self._subject).etag)
 
+    @property
+    def signs_content(self) -> bool:
+        """Whether a part's SHA-256 goes into its signature: without TLS it does."""
+        return not self._sender.address(self._bucket).https
+
     async def send_part(
-        self, number: int, body: Source, size: int, *, md5: bytes, checksum: Checksum, sha256: str
+        self,
+        number: int,
+        body: Source,
+        size: int,
+        *,
+        md5: bytes,
+        checksum: Checksum,
+        sha256: str | None,
     ) -> Part:
-        """UploadPart of ``size`` bytes; ``md5`` is the 16-byte digest, ``sha256`` hex."""
+        """UploadPart of ``size`` bytes; ``md5`` is the 16-byte digest, ``sha256`` hex.
+
+        ``sha256`` may be None where the content is not signed.
+        """
         answer = await self._sender.send(
             Request(
                 "PUT",
@@ -110,14 +125,23 @@ class Upload:
             return None
 
     async def complete(
-        self, parts: Sequence[Part], *, if_none_match: bool, checksum: Checksum | None = None
+        self,
+        parts: Sequence[Part],
+        *,
+        if_none_match: bool,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
     ) -> CopyResult:
         """CompleteMultipartUpload; sent once, so a lost answer is an `OutcomeUnknownError`.
 
-        With ``checksum`` S3 compares it with that of the whole
+        With ``if_none_match`` nothing is replaced, with ``if_match`` only the object of that ETag
+        (without quotes): `PreconditionFailedError`. With ``checksum`` S3 compares it with that of
+        the whole
         (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
         """
         headers: list[tuple[str, str]] = [("if-none-match", "*")] if if_none_match else []
+        if if_match is not None:
+            headers.append(("if-match", f'"{if_match}"'))
         if checksum is not None:
             headers.append((f"x-amz-checksum-{checksum.algorithm.lower()}", checksum.value))
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))

@@ -206,11 +206,13 @@ ITEMS = TableDef(
         Column("upload_id"),
         Column("history"),
         Column("label"),
+        Column("keywords"),
     ),
 )
 """Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys.
 
-What versions are about is NULL where none is meant; ``history`` is as in ``listing``.
+What versions are about is NULL where none is meant; ``history`` is as in ``listing``. ``keywords``
+is a JSON object of texts as msgspec writes it, NULL where there are none.
 """
 
 ASKED = TableDef(

@@ -20,6 +20,7 @@ from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import (
     AbortUploads,
+    Archive,
     BackupFile,
     Configure,
     Copy,
@@ -29,6 +30,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Item,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -102,7 +104,7 @@ def totals_line(plan: PlanDocument) -> str:
         kind = "bucket" if words.things is None else words.things
         label = f"{kind}s {words.infinitive}" if words.things is None else words.infinitive
         amount = 1 if words.things is None else step.things
-        moved = step.totals.bytes if isinstance(step.action, Download | Upload) else 0
+        moved = step.totals.bytes if isinstance(step.action, Download | Upload | Archive) else 0
         known = done.get(label, _Sum(0, 0))
         done[label] = _Sum(known.items + amount, known.bytes + moved)
     parts = [_part(label, total) for label, total in done.items() if total.items]
@@ -261,7 +263,9 @@ def _undo_style(step: Step) -> str:
     ]
 
 
-def _place(step: Step) -> Iterator[tuple[str, Text]]:
+def _place(  # noqa: PLR0912 - one case a verb
+    step: Step,
+) -> Iterator[tuple[str, Text]]:
     action = step.action
     match action:
         case Restore():
@@ -285,10 +289,27 @@ def _place(step: Step) -> Iterator[tuple[str, Text]]:
             yield from _bucket_itself(action)
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             yield from _on_this_host(action)
+        case Archive():
+            yield from _archive(action, step.subject)
+        case RemoveArchive():
+            pass  # the worklist names them
         case Configure():
             yield from change_rows(action)
         case _:
             assert_never(action)
+
+
+def _archive(action: Archive, subject: str) -> Iterator[tuple[str, Text]]:
+    yield "from", Text(visible(action.source))
+    packed = "" if action.compression == "none" else f", {action.compression}"
+    yield "to", Text(visible(f"s3://{subject}/{action.key}"))
+    yield "", Text(f"{size(action.tar)} as tar{packed}, in {visible(action.storage_class)}")
+    yield "index", Text(visible(f"s3://{subject}/{action.index}"))
+    if action.tags:
+        yield "tags", Text(visible(", ".join(f"{k}={v}" for k, v in sorted(action.tags.items()))))
+    if action.replaces is not None:
+        old = f"{size(action.replaces.size)}, ETag {action.replaces.etag}"
+        yield "replaces", Text(visible(old), style="yellow")
 
 
 def _readings(action: Verify) -> Iterator[tuple[str, Text]]:

@@ -11,6 +11,7 @@ from s3plan.model.status import BucketState
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
+    Archive,
     BackupFile,
     Configure,
     Copy,
@@ -20,6 +21,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Probe,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -61,6 +63,11 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("-", "to delete", "object")
         case RemoveCopy():
             return VerbWords("-", "to remove", "object")
+        case Archive():
+            symbol = "~" if action.replaces is not None else "+"
+            return VerbWords(symbol, "to archive", "file")
+        case RemoveArchive():
+            return VerbWords("-", "to remove", "archive")
         case AbortUploads():
             return VerbWords("-", "to abort", "upload")
         case RemoveFile():
@@ -120,6 +127,8 @@ PAST: Final = {
     "copy": "copied",
     "verify-copies": "verified",
     "remove-copy": "removed",
+    "archive": "archived",
+    "remove-archive": "removed",
     "backup-file": "backed up",
     "rewrite-file": "rewritten",
     "restore-file": "put back",

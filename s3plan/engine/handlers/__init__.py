@@ -14,6 +14,7 @@ from typing import assert_never
 from s3plan.engine.context import Context
 from s3plan.model.steps import (
     AbortUploads,
+    Archive,
     BackupFile,
     Configure,
     Copy,
@@ -22,6 +23,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    RemoveArchive,
     RemoveCopy,
     RemoveFile,
     Restore,
@@ -90,6 +92,14 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.delete_source import delete_source
 
             await delete_source(context, step, step.action)
+        case Archive():
+            from s3plan.engine.handlers.archive import archive
+
+            await archive(context, step, step.action)
+        case RemoveArchive():
+            from s3plan.engine.handlers.remove_archive import remove_archive
+
+            await remove_archive(context, step, step.action)
         case Configure():
             from s3plan.engine.handlers.configure import configure
 

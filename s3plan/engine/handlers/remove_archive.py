@@ -1,0 +1,174 @@
+"""``remove-archive``: archives of a run taken away again, each only if it is ours and not the last.
+
+An archive goes when it is still as the run left it and every file that went into it is there, as it
+was. Then its index goes. In a bucket that keeps versions exactly the run's versions go, so what
+they replaced is what the keys hold again. Everything else is kept and said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3plan.engine.archiving.packing import SourceChanged, check_source
+from s3plan.engine.archiving.proof import compared
+from s3plan.engine.archiving.sending import Made, make_archive
+from s3plan.engine.context import Context
+from s3plan.engine.probe import deletion_requests
+from s3plan.engine.state import SETTLED
+from s3plan.errors import (
+    DestinationError,
+    NoSuchKeyError,
+    OutcomeUnknownError,
+    PreconditionFailedError,
+    StoreError,
+)
+from s3plan.localfs.tree import Tree
+from s3plan.model.journal import StoredObject
+from s3plan.model.objects import ObjectHead
+from s3plan.model.steps import Archive, Item, RemoveArchive, Step
+from s3plan.plan.reading import PlanFile
+from s3plan.store import DeleteTarget
+
+
+class _Kept(Exception):
+    """An archive that stays; the code is for tools, the message for the person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message}; it was kept")
+        self.code = code
+
+
+class _Remover:
+    """One remove-archive step."""
+
+    def __init__(self, context: Context, step: Step) -> None:
+        self.context = context
+        self.step = step
+        self.bucket = context.bucket(step)
+        self.made = PlanFile.open(context.run.plan)
+        self.before = context.run.state()
+        self.archives = {
+            made.action.key: made
+            for made in self.made.steps
+            if isinstance(made.action, Archive) and made.subject == step.subject
+        }
+        singly, self.conditional = deletion_requests(context.capabilities)
+        self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
+
+    async def run(self) -> None:
+        state = self.context.step_state(self.step)
+        for item in self.context.plan.items(self.step.id):
+            self.context.check_stop()
+            if state.of(item.n) in SETTLED:
+                continue
+            self.context.began(self.step, item.key)
+            try:
+                await self._one(item, self.archives[item.key])
+            except _Kept as kept:
+                self.context.problem(
+                    self.step, item.n, item.key, item.path, "kept", kept.code, str(kept),
+                    "look at it yourself; s3plan will not touch it",
+                )  # fmt: skip
+            except (StoreError, DestinationError) as error:
+                self.context.problem(
+                    self.step, item.n, item.key, item.path, "failed", error.code, str(error)
+                )
+            else:
+                self.context.receive(self.step, "done", [item.n], item.size, [item.key])
+
+    async def _one(self, item: Item, made: Step) -> None:
+        assert isinstance(made.action, Archive)
+        begun = self.before.uploads.get((made.id, 0))
+        if begun is not None:
+            await self.bucket.upload(item.key, begun).abort()
+        known = self.before.archives.get(made.id)
+        if known is None:
+            if (there := await self._unrecorded(made, made.action)) is not None:
+                await self._check_files(made, made.action)
+                await self._remove(item, there)
+            return
+        if not known.archive.adopted and (there := await self._ours(item.key, known.archive)):
+            await self._check_files(made, made.action)
+            await self._remove(item, there)
+        index = known.index
+        if (
+            index is not None
+            and not index.adopted
+            and (there := await self._ours(item.path, index))
+        ):
+            await self._remove(item, there)
+
+    async def _ours(self, key: str, recorded: StoredObject) -> ObjectHead | None:
+        """What is under the key, as the run left it; None where nothing is. Raises _Kept."""
+        there = await self._head(key)
+        if there is not None and there.etag != recorded.etag:
+            raise _Kept("not-ours", f"{key} was changed since the run")
+        return there
+
+    async def _unrecorded(self, made: Step, action: Archive) -> ObjectHead | None:
+        """The archive, where the process was killed between making it and saying so.
+
+        It is told from a stranger's by its content. None where there is none.
+        """
+        there = await self._head(action.key)
+        old = action.replaces
+        if there is None or (
+            old is not None
+            and there.etag == old.etag
+            and old.version_id in (None, there.version_id)
+        ):
+            return None
+        try:
+            verdict, _ = await compared(self.bucket, there, await self._made_again(made, action))
+        except SourceChanged as changed:
+            raise _Kept("last-copy", f"{changed}, so nothing tells whose {there.key} is") from None
+        if verdict != "verified":
+            raise _Kept("not-ours", f"{there.key} is not what the run would have made")
+        return there
+
+    async def _made_again(self, made: Step, action: Archive) -> Made:
+        items = list(self.made.items(made.id))
+        with Tree.open(Path(action.source), create=False) as tree:
+            return await make_archive(self.context, tree, action, items)
+
+    async def _check_files(self, made: Step, action: Archive) -> None:
+        """Raise _Kept unless every file that is in the archive is there, as it was."""
+
+        def check() -> None:
+            with Tree.open(Path(action.source), create=False) as tree:
+                for item in self.made.items(made.id):
+                    check_source(tree, item)
+
+        try:
+            await self.context.in_thread(check)
+        except SourceChanged as changed:
+            raise _Kept(
+                "last-copy", f"{changed}, so {action.key} may be the last copy of it"
+            ) from None
+
+    async def _remove(self, item: Item, there: ObjectHead) -> None:
+        """Delete exactly what was looked at."""
+        await self.context.intend(self.step, item.n, item.n)
+        # A version is named by its id alone, and what it replaced is current again.
+        version = there.version_id
+        guard = there.etag if self.conditional and version is None else None
+        (result,) = await self._delete([DeleteTarget(there.key, guard, version)])
+        if isinstance(result.error, PreconditionFailedError):
+            raise _Kept("not-ours", f"{there.key} was changed meanwhile")
+        if isinstance(result.error, OutcomeUnknownError):
+            left = await self._head(there.key)
+            if left is None or (left.etag, left.version_id) != (there.etag, version):
+                return
+        if result.error is not None:
+            raise result.error
+
+    async def _head(self, key: str) -> ObjectHead | None:
+        try:
+            return await self.bucket.head(key)
+        except NoSuchKeyError:
+            return None
+
+
+async def remove_archive(context: Context, step: Step, action: RemoveArchive) -> None:
+    """Run a remove-archive step."""
+    await _Remover(context, step).run()

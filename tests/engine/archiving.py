@@ -1,0 +1,112 @@
+"""Sessions on disk, and plans that archive them, for the tests of the verb."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3plan.localfs.tree import Tree
+from s3plan.model.connection import Connection, Limits
+from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
+from s3plan.model.steps import Archive
+from s3plan.plan import StepDraft
+from s3plan.plan.reading import PlanFile
+from s3plan.plan.seal import seal
+from s3plan.rules.filetimes import modified_of
+from s3plan.rules.tarlayout import tar_size
+from s3plan.tables import ITEMS, Database
+from tests.engine.scene import Scene
+
+TIME = 1_767_225_600_123_456_789
+
+
+def session(scene: Scene, name: str, files: Mapping[str, bytes]) -> Path:
+    """A directory of the library with these files, all of one time."""
+    folder = scene.directory / "library" / name
+    for path, data in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        os.utime(file, ns=(TIME, TIME))
+    return folder
+
+
+def members(scene: Scene, name: str) -> list[tuple[str, str, int, str]]:
+    """Member name, path in the library, size and time of each file, in order."""
+    with Tree.open(scene.directory / "library", create=False) as tree:
+        found = [
+            (f"{name}/{file.path.removeprefix(f'{name}/')}", file.path, file.stat.size,
+             modified_of(file.stat.mtime_ns))
+            for file in tree.scan(name)
+        ]  # fmt: skip
+    return sorted(found, key=lambda entry: entry[0].encode())
+
+
+def draft_of(scene: Scene, name: str, **parameters: Any) -> StepDraft:
+    """An archive step of a session; ``parameters`` are the action's."""
+    files = members(scene, name)
+    size = tar_size(name, [(member, size) for member, _, size, _ in files])
+    given: dict[str, Any] = {
+        "source": str(scene.directory / "library"),
+        "key": f"raw/{name}.tar",
+        "index": f"raw/{name}.tar.index",
+        "name": name,
+        "tar": size,
+    } | parameters
+    draft = StepDraft(
+        Archive(**given),
+        scene.bucket,
+        reversibility="free",
+        undo="The archive is removed.",
+        reason="The test says so.",
+    )
+    return msgspec.structs.replace(draft, worklist=draft.id)
+
+
+def plan_archives(
+    scene: Scene,
+    names: Sequence[str],
+    *,
+    keywords: Mapping[str, Mapping[str, str]] = {},
+    limits: Limits | None = None,
+    **parameters: Any,
+) -> PlanFile:
+    """Write plan.json with an archive step for each session; ``keywords`` by member."""
+    server = scene.server
+    header = PlanHeader(
+        format=PLAN_FORMAT,
+        tool="test",
+        created="2026-11-20T04:00:00.000Z",
+        host=os.uname().nodename,
+        target=Target(server.endpoint, server.region),
+        connection=Connection(
+            endpoint=server.endpoint, region=server.region, limits=limits or Limits()
+        ),
+    )
+    drafts = [draft_of(scene, name, **parameters) for name in names]
+    (scene.directory / "scratch").mkdir(exist_ok=True)
+    with Database(scene.directory / "scratch") as database:
+        for name, draft in zip(names, drafts, strict=True):
+            files = members(scene, name)
+            told = [keywords.get(member) for member, *_ in files]
+            database.append(
+                ITEMS,
+                {
+                    "n": list(range(len(files))),
+                    "key": [member for member, *_ in files],
+                    "path": [path for _, path, *_ in files],
+                    "size": [size for *_, size, _ in files],
+                    "etag": [""] * len(files),
+                    "modified": [modified for *_, modified in files],
+                    "storage_class": ["STANDARD"] * len(files),
+                    "keywords": [
+                        msgspec.json.encode(words).decode() if words else None for words in told
+                    ],
+                },
+                {"step": draft.id},
+            )
+        return seal(drafts, database, header, scene.directory / "plan.json")
