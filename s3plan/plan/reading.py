@@ -103,7 +103,7 @@ class PlanFile:
             return
         with self._opened(section) as stream:
             lines = islice(_lines(self.path, stream, section.line), start, section.items)
-            yield from self._decoded(worklist, lines, start)
+            yield from self._decoded(worklist, lines, start, section)
 
     def asked(self) -> Iterator[Asked]:
         """What the plan was asked to be for, in the order given; nothing where it is for all.
@@ -113,6 +113,7 @@ class PlanFile:
         if not self._asked.items:
             return
         decoder = msgspec.json.Decoder(Asked)
+        read = 0
         with self._opened(self._asked) as stream:
             lines = islice(_lines(self.path, stream, self._asked.line), self._asked.items)
             for expected, (number, line) in enumerate(lines):
@@ -120,6 +121,8 @@ class PlanFile:
                 if asked.n != expected:
                     _refuse(self.path, number, "an entry of what was asked for is out of place")
                 yield asked
+                read += 1
+        self._check_end(self._asked, read)
 
     def rows(self, step: str) -> Iterator[list[ItemRow]]:
         """The worklist of a step in lists, as much of each item as a summary needs.
@@ -142,6 +145,7 @@ class PlanFile:
                 left -= len(mine)
                 if not left:
                     return
+        self._check_end(section, section.items - left)
 
     @contextmanager
     def _opened(self, section: _Section) -> Iterator[BinaryIO]:
@@ -157,7 +161,7 @@ class PlanFile:
             yield stream
 
     def _decoded(
-        self, worklist: str, lines: Iterator[tuple[int, bytes]], start: int
+        self, worklist: str, lines: Iterator[tuple[int, bytes]], start: int, section: _Section
     ) -> Iterator[Item]:
         decoder = msgspec.json.Decoder(Item)
         expected = start
@@ -173,6 +177,18 @@ class PlanFile:
                 )
             expected += 1
             yield item
+        self._check_end(section, expected)
+
+    def _check_end(self, section: _Section, read: int) -> None:
+        """A damaged compressed file may give its text once, and less of it the next time."""
+        if read < section.items:
+            _refuse(
+                self.path,
+                section.line + read,
+                "the plan file ends before its worklist does",
+                expected=f"{section.items:,} items",
+                found=f"{read:,}",
+            )
 
 
 class _Reader:

@@ -328,6 +328,17 @@ def test_formats_it_does_not_know_are_refused_by_name(tmp_path: Path, database: 
         PlanFile.open(tmp_path)
 
 
+def test_a_worklist_that_ends_early_is_refused(tmp_path: Path, database: Database) -> None:
+    """A frame that promises a checksum it has not gives its text in one go, and none in two."""
+    path = sealed(tmp_path, database, ["a", "b"], "m.json.zst").path
+    damaged = bytearray(path.read_bytes())
+    damaged[4] ^= 4
+    path.write_bytes(damaged)
+    plan = PlanFile.open(path)
+    with pytest.raises(PlanFileError, match="ends before"):
+        list(plan.items(plan.steps[0].id))
+
+
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

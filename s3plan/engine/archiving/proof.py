@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from s3plan.engine.archiving.sending import Made
-from s3plan.engine.comparing import HashSink
 from s3plan.errors import ArchivedObjectError
 from s3plan.model.objects import Checksum, ObjectHead, Rung, Verdict
 from s3plan.rules.integrity import FALLBACK
 from s3plan.store import Bucket
+from s3plan.store.hashsink import HashSink
 
 
 async def compared(bucket: Bucket, head: ObjectHead, made: Made) -> tuple[Verdict, Rung]:
