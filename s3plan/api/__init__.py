@@ -7,7 +7,7 @@ what happens (:mod:`s3plan.model.events`), on the calling thread. They raise err
 
 from __future__ import annotations
 
-from s3plan.api.asking import query, report, verify
+from s3plan.api.asking import query, report, verify, verify_urls
 from s3plan.api.discovery import (
     doctor,
     iam_policy,
@@ -86,6 +86,7 @@ __all__ = [
     "status",
     "validate",
     "verify",
+    "verify_urls",
     "whoami",
     "worklist_of_file",
     "worklist_of_run",

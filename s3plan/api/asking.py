@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,13 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3plan.api.looking import bucket_globs
+from s3plan.api.looking import bucket_globs, looked_at
 from s3plan.api.places import Observer, ignore, state_home
 from s3plan.engine import runs
 from s3plan.localfs.tree import Tree
 from s3plan.model.events import Warned
 from s3plan.model.tabular import Column, Report, Section
-from s3plan.model.verification import TreeVerified
+from s3plan.model.verification import TreeVerified, UrlsVerified
 from s3plan.plan.reading import PlanFile
 
 if TYPE_CHECKING:
@@ -43,6 +44,60 @@ def verify(
 
     claims = _claims(target, variables or {}, bucket_globs(only), bucket_globs(exclude))
     return verified_trees(claims, most_problems, report, observer)
+
+
+def verify_urls(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    download: int = 0,
+    anonymous: bool = False,
+    most_problems: int = 10,
+    report: Path | None = None,
+    observer: Observer = ignore,
+) -> UrlsVerified:
+    """Ask for every URL in the table of an ObjectGrouping, and look at every row. Only reads.
+
+    ``download`` objects are read whole and compared by checksum. With ``anonymous`` the objects are
+    asked for without credentials. Problems go where :func:`verify` has them. Raises ProblemsError
+    for a manifest that is not right, UsageError where it has no table or that cannot be read, and
+    a StoreError where the endpoint does not answer.
+    """
+    return asyncio.run(
+        _verify_urls(
+            manifest, variables or {}, download, anonymous, most_problems, report, observer
+        )
+    )
+
+
+async def _verify_urls(
+    manifest: Path,
+    variables: Mapping[str, str],
+    download: int,
+    anonymous: bool,
+    most_problems: int,
+    report: Path | None,
+    observer: Observer,
+) -> UrlsVerified:
+    from s3plan import kinds
+    from s3plan.engine.tableurls import verified_urls
+    from s3plan.kinds.grouping import checking, resolving
+    from s3plan.rules.pricelist import shipped
+
+    loaded = kinds.load([manifest], variables=variables, environ=os.environ)
+    grouping = resolving.only_grouping(loaded.manifests, str(manifest))
+    scope = kinds.scopes(loaded)[loaded.manifests.index(grouping)]
+    async with looked_at(loaded, [scope], observer, shipped()) as (store, observed):
+        table = await asyncio.to_thread(checking.grouped_table, grouping, observed)
+        return await verified_urls(
+            table,
+            store,
+            anonymous=anonymous,
+            download=download,
+            most_problems=most_problems,
+            report=report,
+            observer=observer,
+        )
 
 
 @contextmanager

@@ -49,6 +49,21 @@ class LocalTable(Struct, frozen=True):
     lines: Lines
 
 
+class RowRead(Struct, frozen=True):
+    """A row as it was found: its number in the file, the header being 1, and what is in its mapped
+    columns.
+
+    ``cells`` are column and text of everything there that may be a URL. ``files`` are the objects
+    of the row that are regrouped. ``wanted`` are the new keys that belong into a column, by column.
+    """
+
+    number: int
+    row_id: str
+    cells: tuple[tuple[str, str], ...]
+    files: tuple[GroupedFile, ...]
+    wanted: dict[str, frozenset[str]]
+
+
 _NOTHING = Row((b"",), b"")
 
 
@@ -107,6 +122,45 @@ class TableRows:
                 self.rows += not row.is_blank
                 self.changed = self.changed or made.row != row
                 yield made.row.joined(self._delimiter)
+
+    def read(self) -> Iterator[tuple[list[RowRead], dict[str, GroupedFile]]]:
+        """The rows as they are, batch by batch, with the objects that their URLs may name.
+
+        These are by old and by new key. Raises CsvError for a table that cannot be read for sure.
+        """
+        source = rows(self._lines(), self._delimiter)
+        header = next(source, _NOTHING)
+        rewriter = self._rewriter(header)
+        if rewriter.new:
+            raise CsvError(1, f"there is no column {', '.join(rewriter.new)}")
+        names = rewriter.names
+        number = 1
+        for batch, files, known in self._batches(source, rewriter):
+            found: list[RowRead] = []
+            for row in batch:
+                number += 1
+                if row.is_blank:
+                    continue
+                row_id = rewriter.row_of(row)
+                own = tuple(files.get(row_id, ()))
+                found.append(
+                    RowRead(
+                        number,
+                        row_id,
+                        tuple((names[index], text) for index, text in rewriter.cells(row)),
+                        own,
+                        {
+                            names[index]: frozenset(f.new_key for f in own if f.type == kind)
+                            for index, kind in rewriter.mapped.items()
+                            if kind is not None
+                        },
+                    )
+                )
+            yield found, known
+
+    def readers(self) -> tuple[UrlReader, UrlReader]:
+        """What reads URLs of sources, and of copies."""
+        return self._sources, self._copies
 
     def check(self, written: Lines) -> None:
         """Read the old and the new file together: the same rows, nothing else changed, and a URL
@@ -214,4 +268,4 @@ def _clean(key: str) -> str:
     return key.encode("utf-8", "replace").decode()
 
 
-__all__ = ["GROUPED", "Buckets", "CsvError", "Lines", "LocalTable", "TableRows"]
+__all__ = ["GROUPED", "Buckets", "CsvError", "Lines", "LocalTable", "RowRead", "TableRows"]

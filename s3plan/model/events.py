@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from s3plan.model.journal import Approves, Loss, Outcome, RunOutcome, StepOutcome
 from s3plan.model.steps import Totals
-from s3plan.model.verification import TreeProblem
+from s3plan.model.verification import TreeProblem, UrlProblem
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -167,6 +167,7 @@ AnyEvent = (
     | Progressed
     | ItemProblem
     | TreeProblem
+    | UrlProblem
     | StepFinished
     | GateReached
     | Waiting

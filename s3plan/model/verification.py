@@ -1,4 +1,4 @@
-"""What re-reading an evacuated tree against its catalogue finds, with no request at all."""
+"""What verifying finds: of evacuated trees, without any request; of the URLs of a table."""
 
 from __future__ import annotations
 
@@ -73,4 +73,59 @@ class TreeVerified(Struct, frozen=True, tag_field="type", tag="tree-verified"):
     @property
     def passes(self) -> bool:
         """Whether every tree is exactly as its catalogue says."""
+        return not self.problem_count
+
+
+UrlFault = Literal["unreachable", "foreign", "old", "misplaced", "missing", "mismatched"]
+"""``unreachable``: a HEAD of it is not answered with 200; ``foreign``: it is of no object of the
+grouping's buckets; ``old``: it names the key from before the grouping; ``misplaced``: it is of
+another row, or its key does not hold the row's parts; ``missing``: a file of the row has no URL;
+``mismatched``: what was downloaded is not what S3 stored, or not what the source holds."""
+
+
+class UrlProblem(Struct, frozen=True, tag_field="type", tag="url-problem"):
+    """One thing that is wrong with a row of a table. ``url`` is as it stands there, empty where it
+    is missing; ``status`` is what the HEAD was answered with, None where none was sent.
+    """
+
+    fault: UrlFault
+    row: int
+    row_id: str
+    column: str
+    url: str
+    key: str
+    message: str
+    status: int | None = None
+
+
+class UrlsVerified(Struct, frozen=True, tag_field="type", tag="urls-verified"):
+    """What the URLs of a table turned out to be.
+
+    ``rows_with_files`` of ``rows`` have a URL or an object; of ``rows_complete`` of these every
+    file is reachable and named, and every key holds the row's parts. ``statuses`` counts URLs by
+    the status of their HEAD. ``downloaded`` objects were read, of which ``download_verified`` are
+    what S3's checksums or the sources say, and ``download_unverifiable`` have nothing to be
+    compared with. ``problems`` are the first of ``problem_count``; ``faults`` counts all of them.
+    """
+
+    table: str
+    anonymous: bool
+    rows: int
+    rows_with_files: int
+    rows_complete: int
+    urls: int
+    statuses: dict[str, int]
+    faults: dict[str, int]
+    downloaded: int
+    download_verified: int
+    download_unverifiable: int
+    downloaded_bytes: int
+    problem_count: int
+    problems: tuple[UrlProblem, ...]
+    seconds: float
+    report: str | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is wrong with any row."""
         return not self.problem_count

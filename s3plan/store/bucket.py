@@ -63,9 +63,10 @@ class PutResult(Struct, frozen=True):
 class Bucket:
     """One bucket. Every method may raise any `StoreError`; the docstrings name what matters."""
 
-    def __init__(self, name: str, sender: Sender, wire: Wire) -> None:
-        """Made by ``Store.bucket``; sends nothing."""
+    def __init__(self, name: str, sender: Sender, wire: Wire, *, anonymous: bool = False) -> None:
+        """Made by ``Store.bucket``; sends nothing. ``anonymous``: objects are read unsigned."""
         self.name = name
+        self._anonymous = anonymous
         self._sender = sender
         self._wire = wire
 
@@ -196,6 +197,7 @@ class Bucket:
             _read_headers(if_match),
             query=_version(version),
             timed=method == "GET",
+            anonymous=self._anonymous,
         )
 
     async def restore(

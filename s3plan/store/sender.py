@@ -41,7 +41,8 @@ class Request(Struct, frozen=True, gc=False):
 
     ``repeatable`` says that sending it twice does what sending it once does. ``sha256`` is the
     hex digest of a streamed body where one is needed. ``timed`` counts against object_timeout (see
-    store.deadlines). ``partial`` asks for a part or range of an object.
+    store.deadlines). ``partial`` asks for a part or range of an object. ``anonymous`` is not
+    signed: it asks what everybody may.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Request(Struct, frozen=True, gc=False):
     sha256: str | None = None
     has_md5: bool = False
     partial: bool = False
+    anonymous: bool = False
 
     @property
     def reads_content(self) -> bool:
@@ -296,16 +298,20 @@ class Sender:
             streaming=request.method == "PUT",
             sha256=request.sha256,
         )
-        headers = self._signer.sign(
-            method=request.method,
-            authority=address.authority,
-            path=path,
-            query=query,
-            headers=request.headers + self.common_headers,
-            payload=payload,
-            credentials=credentials,
-            region=address.region,
-            timestamp=self._now(),
+        headers = (
+            list(request.headers)
+            if request.anonymous
+            else self._signer.sign(
+                method=request.method,
+                authority=address.authority,
+                path=path,
+                query=query,
+                headers=request.headers + self.common_headers,
+                payload=payload,
+                credentials=credentials,
+                region=address.region,
+                timestamp=self._now(),
+            )
         )
         # libcurl sends a header without a value only if it ends in a semicolon.
         lines = [

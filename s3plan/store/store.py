@@ -128,10 +128,14 @@ class Store:
                 next_step="check the credentials, or remove expectAccount from the Connection",
             ) from error
 
-    def bucket(self, name: str) -> Bucket:
-        """A bucket by name; sends nothing. Raises `NoSuchBucketError` for what is no name."""
+    def bucket(self, name: str, *, anonymous: bool = False) -> Bucket:
+        """A bucket by name; sends nothing. Raises `NoSuchBucketError` for what is no name.
+
+        With ``anonymous`` HEAD and GET of its objects are not signed: they show what everybody may
+        read.
+        """
         self._sender.address(name)
-        return Bucket(name, self._sender, self._wire)
+        return Bucket(name, self._sender, self._wire, anonymous=anonymous)
 
     def lease_object(self, bucket: str, key: str) -> LeaseObject:
         """An object that leases are written to; sends nothing."""

@@ -15,7 +15,7 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
-from s3plan.model.verification import TreeVerified
+from s3plan.model.verification import TreeVerified, UrlsVerified
 from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.bill import bill, class_prices
@@ -34,6 +34,7 @@ from s3plan.views.standing import standing
 from s3plan.views.terminal import Screen
 from s3plan.views.text import visible
 from s3plan.views.tree import tree_parts
+from s3plan.views.urls import url_parts
 from s3plan.views.view import Remarks
 
 Pager = Callable[[Iterable[str]], None]
@@ -144,6 +145,11 @@ class HumanView:
     def tree_verified(self, verified: TreeVerified) -> None:
         """Print the figures of each bucket, then the first problems."""
         for part in tree_parts(verified):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def urls_verified(self, verified: UrlsVerified) -> None:
+        """Print the counts, then the first problems."""
+        for part in url_parts(verified):
             self._out.say(part) if isinstance(part, Text) else self._out.show(part)
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:

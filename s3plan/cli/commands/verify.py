@@ -1,4 +1,4 @@
-"""``s3plan verify``: read an evacuated tree again and compare it with its catalogue."""
+"""``s3plan verify``: evacuated trees against their catalogues, tables against what answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s3plan.cli.variables import read_variables, variable_options
 @click.command(
     cls=Command,
     name="verify",
-    short_help="Read evacuated files again and compare them with their catalogue.",
+    short_help="Read evacuated files again, or ask for the URLs of a table.",
     exits=(0, 1, 3, 130),
 )
 @click.argument("target", metavar="DIRECTORY|MANIFEST|JOURNAL", type=click.Path(path_type=Path))
@@ -45,6 +45,23 @@ from s3plan.cli.variables import read_variables, variable_options
     metavar="FILE",
     help="Write every problem and the figures to FILE, as JSON Lines.",
 )
+@click.option(
+    "--urls",
+    is_flag=True,
+    help="Ask for every URL in the table of the ObjectGrouping in MANIFEST instead.",
+)
+@click.option(
+    "--download",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="With --urls: read N objects, chosen by the table's digest, and compare their checksums.",
+)
+@click.option(
+    "--anonymous",
+    is_flag=True,
+    help="With --urls: ask for the objects as somebody without credentials does.",
+)
 @variable_options
 def command(
     *,
@@ -53,6 +70,9 @@ def command(
     exclude: tuple[str, ...],
     max_errors: int,
     report: Path | None,
+    urls: bool,
+    download: int,
+    anonymous: bool,
     var: tuple[str, ...],
     var_file: tuple[Path, ...],
 ) -> int:
@@ -61,10 +81,33 @@ def command(
     Works years later and without S3: it sends no request and writes nothing but the report. Names
     a destination, the manifest that says where it is, or the journal of a run. Ends with 3 where a
     file is missing, extra, unreadable or other than recorded.
+
+    With --urls it reads the table of an ObjectGrouping, sends a signed HEAD for each URL, and looks
+    at each row: every file of it is reachable and named, every key holds its parts. Ends with 3
+    where one is not.
     """
     from s3plan import api
 
     view = settings().view()
+    if not urls and (download or anonymous):
+        message = "--download and --anonymous are about URLs: they need --urls"
+        raise click.UsageError(message)
+    if urls and (only or exclude):
+        message = "--only and --exclude choose buckets of a tree: leave them out with --urls"
+        raise click.UsageError(message)
+    if urls:
+        with view.watch() as watch:
+            table = api.verify_urls(
+                target,
+                variables=read_variables(var, var_file),
+                download=download,
+                anonymous=anonymous,
+                most_problems=max_errors,
+                report=report,
+                observer=watch,
+            )
+        view.urls_verified(table)
+        return 0 if table.passes else INCOMPLETE
     with view.watch() as watch:
         found = api.verify(
             target,

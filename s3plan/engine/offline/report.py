@@ -37,7 +37,7 @@ def verified_trees(
             if len(first) < most_problems:
                 first.append(problem)
             if file is not None:
-                file.write(_line(problem))
+                file.write(report_line(problem))
             observer(problem)
 
         figures = verify_trees(claims, tell, observer)
@@ -49,10 +49,10 @@ def verified_trees(
             report=str(report) if report is not None else None,
         )
         if file is not None:
-            file.write(_line(result))
+            file.write(report_line(result))
     return result
 
 
-def _line(value: object) -> bytes:
-    # People look at reports on terminals.
+def report_line(value: object) -> bytes:
+    """A record of a report, newline included; people look at reports on terminals."""
     return harmless_json(_encoder.encode(value)) + b"\n"

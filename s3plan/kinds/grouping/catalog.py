@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3plan.errors import PlanningError
-from s3plan.inventory.tablerows import GROUPED, Buckets, CsvError, TableRows
+from s3plan.inventory.tablerows import GROUPED, Buckets, CsvError, LocalTable, TableRows
 from s3plan.kinds.grouping.manifest import CatalogFields, catalog_path
 from s3plan.kinds.grouping.mapping import Mapping
 from s3plan.kinds.kind import Observed
@@ -18,7 +18,7 @@ from s3plan.rules.grouping.rewriting import Columns
 # What is at its new key, or will be: the rows of conflicts that are skipped keep their old URLs.
 _GROUPED = """
     INSERT INTO grouped SELECT row_id, key, new_key, type FROM grouping_copies
-    WHERE state = 'mapped' AND standing <> 'conflict'"""
+    WHERE state = 'mapped' AND ($conflicts OR standing <> 'conflict')"""
 
 _ITEMS = """
     INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum, label)
@@ -49,23 +49,38 @@ def look_at_table(work: Mapping, directory: Path, observed: Observed) -> Table |
     seen = observed.files[path]
     if seen.sha256 is None:
         return Table(path, fields, None)
-    work.database.execute(f"DROP TABLE IF EXISTS {GROUPED.name}")
-    work.database.execute(GROUPED.ddl())
-    work.execute(_GROUPED)
-    reading = TableRows(
-        work.database,
-        seen.lines,
-        _columns(fields),
-        Buckets(work.spec.source.bucket, work.spec.target_bucket, observed.target.endpoint),
-        delimiter=fields.delimiter,
-        keep_unresolved=fields.unresolved == "keep",
-    )
+    reading = table_rows(work, fields, seen, observed.target.endpoint)
     try:
         for _ in reading.rewritten():
             pass
     except CsvError as error:
         return Table(path, fields, seen.sha256, wrong=1, problems=(str(error),))
     return Table(path, fields, seen.sha256, reading.changed, reading.wrong, tuple(reading.problems))
+
+
+def table_rows(
+    work: Mapping,
+    fields: CatalogFields,
+    seen: LocalTable,
+    endpoint: str,
+    *,
+    conflicts: bool = False,
+) -> TableRows:
+    """The table read against everything that is at its new key, or will be.
+
+    With ``conflicts`` also against what is not, since another object is there.
+    """
+    work.database.execute(f"DROP TABLE IF EXISTS {GROUPED.name}")
+    work.database.execute(GROUPED.ddl())
+    work.execute(_GROUPED, conflicts=conflicts)
+    return TableRows(
+        work.database,
+        seen.lines,
+        _columns(fields),
+        Buckets(work.spec.source.bucket, work.spec.target_bucket, endpoint),
+        delimiter=fields.delimiter,
+        keep_unresolved=fields.unresolved == "keep",
+    )
 
 
 def table_obstacles(table: Table | None) -> Iterator[PlanningError]:

@@ -79,7 +79,7 @@ class Rewriter:
         if columns.row not in names:
             raise CsvError(1, f"there is no column {columns.row}; there are {', '.join(names)}")
         self.new = tuple(name for name in wanted if name not in names)
-        every = [*names, *self.new]
+        every = self.names = [*names, *self.new]
         self.row_index = names.index(columns.row)
         self.mapped = {every.index(name): kind for name, kind in columns.mapped.items()}
         self.added = {every.index(name): name for name in columns.added}
@@ -99,8 +99,12 @@ class Rewriter:
 
     def texts(self, row: Row) -> list[str]:
         """Everything in the mapped columns that may be a URL."""
+        return [text for _, text in self.cells(row)]
+
+    def cells(self, row: Row) -> list[tuple[int, str]]:
+        """The same, each with the index of its column."""
         return [
-            piece.strip()
+            (index, piece.strip())
             for index in self.mapped
             if index < len(row.fields)
             for piece in value(row.fields[index]).split(self._columns.separator)
