@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from s3plan.api.places import Observer, open_store, remembered_capabilities
 from s3plan.errors import UsageError
+from s3plan.inventory.worklist import Worklist, observe_worklist
 from s3plan.model.commands import Command
 from s3plan.model.plan import Target
 from s3plan.model.soak import EarlierRun
@@ -70,6 +71,7 @@ async def looked_at(
     observer: Observer,
     prices: PriceList,
     commands: Mapping[str, Command] | None = None,
+    worklist: Worklist | None = None,
 ) -> AsyncIterator[tuple[Store, kinds.Observed]]:
     """Everything that the scopes mean, looked at; its tables are gone afterwards."""
     from s3plan import kinds
@@ -82,6 +84,8 @@ async def looked_at(
             memory = loaded.connection.limits.memory
             readable = Path(scratch) / "reports"
             with Database(Path(scratch), memory_limit=memory, readable=readable) as database:
+                if worklist is not None:  # first: nothing but its objects need be asked for
+                    await asyncio.to_thread(observe_worklist, worklist.entries(), database)
                 seen = await survey(scopes, store, database, now, observer)
                 earlier = await asyncio.to_thread(_earlier, scopes, target, database)
                 yield (

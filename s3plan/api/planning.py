@@ -18,7 +18,7 @@ from s3plan.api.places import Observer, ignore, price_list, project_file, state_
 from s3plan.engine import session
 from s3plan.engine.runs import timestamp
 from s3plan.errors import DestinationError, PlanningError, ProblemsError, UsageError
-from s3plan.inventory.worklist import Worklist, observe_worklist
+from s3plan.inventory.worklist import Worklist
 from s3plan.localfs.marker import KnownDestinations
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.commands import Command
@@ -233,12 +233,11 @@ async def _plan(
     from s3plan.plan.seal import seal
 
     side_by_side = kinds.parallel_buckets(loaded)
-    looking = looked_at(loaded, kinds.scopes(loaded), observer, prices, commands)
+    looking = looked_at(loaded, kinds.scopes(loaded), observer, prices, commands, worklist)
     async with looking as (store, observed):
         # Before planning: a manifest that selects forgets what it does not.
         held = await asyncio.to_thread(listed_totals, observed.database)
         if worklist is not None:
-            await asyncio.to_thread(observe_worklist, worklist.entries(), observed.database)
             await asyncio.to_thread(asked.note_missing, observed.database, observed.facts)
         planned = await asyncio.to_thread(kinds.plan_all, loaded, observed)
         if worklist is not None:

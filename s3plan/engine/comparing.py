@@ -50,6 +50,13 @@ async def compare_objects(
     another one by now.
     """
     original, copy = await asyncio.gather(source.head(key, if_match=etag), target.head(copy_key))
+    return await compare_heads(source, original, target, copy)
+
+
+async def compare_heads(
+    source: Bucket, original: ObjectHead, target: Bucket, copy: ObjectHead
+) -> Compared:
+    """The same of two objects that were just looked at; raises the same where bodies are read."""
     if original.size != copy.size:
         return Compared("mismatched", None, copy, original)
     if same_by_etag(original.etag, copy.etag):

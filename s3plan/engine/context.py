@@ -29,6 +29,7 @@ from s3plan.model.capabilities import UNPROBED
 from s3plan.model.commands import Command
 from s3plan.model.events import AnyEvent, ItemProblem, Progressed
 from s3plan.model.journal import (
+    CopyFacts,
     Intent,
     ItemFailed,
     Outcome,
@@ -131,6 +132,8 @@ class Context:
         self._stopped = asyncio.Event()
         self.feeds: list[Feed] = []
         """The `each` edges of what runs now."""
+        self.handed_on: dict[str, dict[int, CopyFacts]] = {}
+        """Of items on their way from one step to the next: what the step before found, by step."""
         self._mirrored: set[str] = set()
         self._syncing = asyncio.Lock()
         self._opening = asyncio.Lock()

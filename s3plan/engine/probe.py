@@ -33,9 +33,12 @@ from s3plan.model.steps import (
     DeleteSource,
     RemoveArchive,
     RemoveCopy,
+    Stage,
     Step,
+    SwapBack,
     Upload,
 )
+from s3plan.rules.cutover import CONDITIONS
 from s3plan.store import Store
 from s3plan.store.capabilities import probe
 
@@ -44,6 +47,9 @@ FRESH = timedelta(days=30)
 
 QUICK_RACES = 60
 """Races for each condition that a run needs, where nobody ran ``doctor --probe`` before."""
+
+CUTOVERS: tuple[CapabilityName, ...] = tuple(CONDITIONS.values())
+"""What a form can take a place by."""
 
 DeletingBy = Literal["batch", "one-by-one", "looking"]
 """How deletions are guarded: the ETag in DeleteObjects, If-Match on each DeleteObject, or by
@@ -57,6 +63,8 @@ _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (RemoveCopy, ("delete-many-etag", "delete-if-match")),
     (Archive, ("complete-if-none-match", "complete-if-match")),
     (RemoveArchive, ("delete-many-etag", "delete-if-match")),
+    (Stage, ("copy-source-if-match", "copy-if-none-match", *CUTOVERS)),
+    (SwapBack, ("copy-source-if-match", *CUTOVERS)),
 )
 
 

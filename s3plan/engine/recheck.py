@@ -23,6 +23,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Restore,
+    Stage,
     Step,
     Upload,
     Verify,
@@ -101,7 +102,7 @@ def _means_versions(step: Step) -> bool:
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
     match step.action:
-        case Restore() | Download() | Delete() | DeleteSource():
+        case Restore() | Download() | Delete() | DeleteSource() | Stage():
             yield step.subject, _THERE
         case Verify():
             yield step.subject, _THERE

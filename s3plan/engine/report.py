@@ -23,6 +23,7 @@ from s3plan.model.steps import (
     Step,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.approvals import missing_approvals
@@ -173,7 +174,7 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
         for step, report in zip(steps, reports, strict=True)
         if report.state not in ("done", "skipped")
     )
-    if isinstance(current, Verify | VerifyCopies):
+    if isinstance(current, Verify | VerifyCopies | VerifyStaged):
         return "verifying"
     if isinstance(current, Delete | DeleteSource | AbortUploads | DeleteBucket | RemoveCopy):
         return "deleting"

@@ -18,6 +18,7 @@ from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
 from s3plan.engine.rollback_archives import archive_drafts
 from s3plan.engine.rollback_grouping import grouping_drafts
+from s3plan.engine.rollback_layout import layout_drafts
 from s3plan.engine.rollback_versions import stack_drafts
 from s3plan.engine.runs import Run
 from s3plan.engine.state import ItemState, RunState
@@ -128,6 +129,7 @@ async def plan_rollback(
     with Database(scratch) as database:
         drafts += grouping_drafts(plan, state, database)
         drafts += archive_drafts(plan, state, database)
+        drafts += layout_drafts(plan, state, database)
         for subject in _subjects(plan.steps):
             drafts += await _subject(run, plan, state, store, database, subject)
         if not drafts:

@@ -14,10 +14,11 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from s3plan.errors import NoSuchKeyError, PreconditionFailedError
+from s3plan.inventory.forms import ask_form
 from s3plan.model.events import AnyEvent, Scanning
 from s3plan.model.objects import ObjectHead
 from s3plan.store import Bucket, HashSink
-from s3plan.tables import DIGESTS, HEADS, OBJECT_TAGS, Database, TableDef
+from s3plan.tables import DIGESTS, FORMS, HEADS, OBJECT_TAGS, Database, TableDef
 
 REQUESTS = 32
 """In flight at once."""
@@ -25,8 +26,10 @@ REQUESTS = 32
 READS = 4
 """Objects that are read at once."""
 
-About = Literal["heads", "tags", "stored-digests", "digests"]
+About = Literal["heads", "tags", "stored-digests", "digests", "forms", "tagged-forms"]
 """``heads``: HeadObject into ``heads``; ``tags``: GetObjectTagging into ``object_tags``. Into
+``forms``: ``forms`` is all that HeadObject tells, and the size of the first of several parts;
+``tagged-forms`` the same with the tags. Into
 ``digests``: ``stored-digests`` is the SHA-256 that S3 has of the whole object, ``digests`` that of
 all of it read."""
 
@@ -102,6 +105,8 @@ def _table(about: About) -> TableDef:
             return OBJECT_TAGS
         case "stored-digests" | "digests":
             return DIGESTS
+        case "forms" | "tagged-forms":
+            return FORMS
         case _:
             assert_never(about)
 
@@ -122,6 +127,8 @@ async def _told(about: About, bucket: Bucket, key: str, etag: str) -> tuple[str,
             sink = HashSink(("SHA256", ""))
             await bucket.get_to(key, sink, if_match=etag)
             return (_hex(sink.checksum().value),)
+        case "forms" | "tagged-forms":
+            return (await ask_form(bucket, key, tags=about == "tagged-forms"),)
         case _:
             assert_never(about)
 

@@ -48,6 +48,15 @@ def narrow(database: Database, bucket: str, select: Select | None, step: str | N
     )
 
 
+def conditions(bucket: str, select: Select) -> tuple[list[str], list[Value]]:
+    """SQL about columns of ``listing`` that all hold for what is selected of ``bucket``, and its
+    values.
+    """
+    keys, key_values = _key_conditions(bucket, select, None)
+    others, other_values = _other_conditions(select)
+    return ["bucket = ?", "history IS NULL", *keys, *others], [bucket, *key_values, *other_values]
+
+
 def _key_conditions(bucket: str, select: Select, step: str | None) -> tuple[list[str], list[Value]]:
     conditions: list[str] = []
     values: list[Value] = []

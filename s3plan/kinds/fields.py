@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from s3plan.kinds.quantities import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from s3plan.kinds.quantities import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    parse_duration,
+    parse_moment,
+    parse_size,
+)
 from s3plan.model.limits import Limits
 
 API_VERSION = "s3plan/v1"
@@ -60,6 +67,12 @@ def _bytes(value: object) -> object:
     return parse_size(value) if isinstance(value, str | int) else value
 
 
+def _moment_checked(text: str) -> str:
+    # Only its shape: what it means depends on the clock, which planning passes in.
+    parse_moment(text, datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+    return text
+
+
 Size = Annotated[
     int,
     BeforeValidator(_bytes),
@@ -90,6 +103,13 @@ Duration = Annotated[
     ),
 ]
 """Seconds, as a number or with a unit."""
+
+Moment = Annotated[
+    str,
+    Field(min_length=2, examples=["30d", "12h", "2026-01-31", "2026-01-31T12:00:00Z"]),
+    AfterValidator(_moment_checked),
+]
+"""A point in time, or how long ago it was; what it means depends on when it is planned."""
 
 Account = Annotated[
     str,

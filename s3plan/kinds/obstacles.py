@@ -35,6 +35,15 @@ def found(
         )
 
 
+def no_such_bucket(name: str) -> PlanningError:
+    """A bucket that is named and not there."""
+    return PlanningError(
+        "there is no such bucket",
+        address=f"s3://{name}",
+        next_step="check its name, the region and the credentials",
+    )
+
+
 def unserved(
     facts: BucketFacts, connection: Connection, *, otherwise: str
 ) -> Iterator[PlanningError]:

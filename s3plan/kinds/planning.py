@@ -120,8 +120,9 @@ def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
     documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
     for bucket in scope.include:
         asks = scope.inquiry.about if scope.inquiry is not None else ()
-        tags = scope.tag_sample > 0 or "tags" in asks
-        yield from looking(bucket, documents, bodies=scope.listing and scope.bodies, tags=tags)
+        tags = scope.tag_sample > 0 or "tags" in asks or "tagged-forms" in asks
+        bodies = scope.listing and (scope.bodies or bool(asks))
+        yield from looking(bucket, documents, bodies=bodies, tags=tags)
         if scope.deletes:
             yield from looking_for_obstructions(bucket)
         if by_versions:

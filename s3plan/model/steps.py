@@ -10,6 +10,7 @@ from s3plan.model.archives import Compression
 from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.commands import CommandRef
 from s3plan.model.grouping import GroupingRules, TypeRule
+from s3plan.model.layout import LARGEST_PUT, Recipe
 from s3plan.model.objects import Count
 from s3plan.model.soak import EarlierCopy, SoakTerms
 
@@ -222,6 +223,60 @@ class DeleteSource(Action, frozen=True, tag="delete-source"):
     terms: SoakTerms
 
 
+class Stage(Action, frozen=True, tag="stage"):
+    """The new form of each object built beside it: an item's ``path`` is its shadow key
+    (:mod:`s3plan.rules.shadow`).
+
+    With ``keeps_old`` the old form is kept under a shadow key as well, for a bucket that keeps no
+    versions. Nothing is staged that could not take its place: without ``window`` an object is
+    refused whose cutover no condition of the endpoint holds. ``largest_put`` is bytes.
+    """
+
+    recipe: Recipe
+    keeps_old: bool
+    window: bool = False
+    largest_put: int = LARGEST_PUT
+
+
+class VerifyStaged(Action, frozen=True, tag="verify-staged"):
+    """Staged forms compared with their objects: content, headers, metadata, tags and parts; old
+    forms that are kept, by content. ``staged`` is the step that made them.
+    """
+
+    staged: str
+    recipe: Recipe
+    keeps_old: bool
+
+
+class Swap(Action, frozen=True, tag="swap"):
+    """Each staged form takes its object's place by one conditional write, if the object is still
+    as planned and the form as verified by the step ``verified``.
+
+    With ``window`` also where nothing holds a writer off between the look and the write.
+    ``largest_put`` is the bytes up to which the form is sent again instead of copied.
+    """
+
+    staged: str
+    verified: str
+    recipe: Recipe
+    keeps_old: bool
+    window: bool = False
+    largest_put: int = LARGEST_PUT
+
+
+class SwapBack(Action, frozen=True, tag="swap-back"):
+    """The old form takes its place again, where the new one still stands as the run left it.
+
+    ``swapped`` is the step of the run that put it there, ``staged`` the one that kept the old form.
+    """
+
+    swapped: str
+    staged: str
+    keeps_old: bool
+    window: bool = False
+    largest_put: int = LARGEST_PUT
+
+
 Probe = Literal["list", "get", "document"]
 """What must still work after a document was written: listing the bucket, reading an object of it,
 reading the document itself."""
@@ -358,6 +413,10 @@ AnyAction = (
     | VerifyCopies
     | RemoveCopy
     | DeleteSource
+    | Stage
+    | VerifyStaged
+    | Swap
+    | SwapBack
     | BackupFile
     | RewriteFile
     | RestoreFile

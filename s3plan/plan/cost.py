@@ -32,9 +32,13 @@ from s3plan.model.steps import (
     RestoreFile,
     RewriteFile,
     RunCommand,
+    Stage,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 from s3plan.rules import prices as billing
 from s3plan.rules.classes import ARCHIVED_CLASSES, TIERED_CLASS
@@ -112,6 +116,16 @@ def cost_of(  # noqa: PLR0912 - one case a verb
             _each(holdings, bill, _written)
         case Copy():
             _each(holdings, bill, partial(_copied, action.storage_class))
+        case Stage():
+            # The new form, and the old one beside it where nothing else keeps it, until a cleanup.
+            for _ in range(2 if action.keeps_old else 1):
+                _each(holdings, bill, partial(_copied, "STANDARD"))
+        case VerifyStaged():
+            _each(holdings, bill, _compared_twice)
+        case Swap():
+            _each(holdings, bill, partial(_swapped, action))
+        case SwapBack():
+            _each(holdings, bill, partial(_copied, None))
         case RemoveFile():
             _each(holdings, bill, _looked_at)
         case AbortUploads() | CreateBucket() | DeleteBucket() | Configure():
@@ -251,6 +265,19 @@ def _copied(storage_class: str | None, held: Holding, bill: _Bill) -> None:
     target = source if storage_class is None else storage_class
     smallest = billing.MINIMUM_BYTES.get(target, 0) * held.objects
     _written(structs.replace(held, storage_class=target, billed=max(held.bytes, smallest)), bill)
+
+
+def _compared_twice(held: Holding, bill: _Bill) -> None:
+    """Two objects looked at, and their tags; bodies only where S3 keeps nothing to compare."""
+    for name in (held.storage_class, "STANDARD"):
+        bill.once("requests", name, billing.get_requests(bill.prices, name, 2 * held.objects))
+
+
+def _swapped(action: Swap, held: Holding, bill: _Bill) -> None:
+    """New forms in place; where the bucket keeps versions the old ones stay, and are paid for."""
+    _copied(action.recipe.storage_class, held, bill)
+    if action.keeps_old:
+        _given_up(held, bill)
 
 
 def _listings(holdings: Sequence[Holding], bill: _Bill) -> None:

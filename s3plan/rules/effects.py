@@ -23,9 +23,13 @@ from s3plan.model.steps import (
     RestoreFile,
     RewriteFile,
     RunCommand,
+    Stage,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 
 Effect = Literal["reads", "adds", "changes", "removes"]
@@ -36,13 +40,15 @@ Effect = Literal["reads", "adds", "changes", "removes"]
 def effect_of(action: AnyAction) -> Effect:
     """The strongest thing that the verb does."""
     match action:
-        case Verify() | VerifyCopies():
+        case Verify() | VerifyCopies() | VerifyStaged():
             return "reads"
         case Archive() if action.replaces is not None:
             return "changes"
         case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile() | Archive():
             return "adds"
-        case Configure() | RewriteFile() | RestoreFile():
+        case Stage():
+            return "adds"
+        case Configure() | RewriteFile() | RestoreFile() | Swap() | SwapBack():
             return "changes"
         case RunCommand():
             return "changes"  # nobody knows: whoever approves classes of steps names it

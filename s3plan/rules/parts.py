@@ -42,5 +42,19 @@ def count_of_parts(etag: str) -> int | None:
     return number if 1 <= number <= MOST_PARTS else None
 
 
+def cut(size: int, part: int) -> tuple[int, ...]:
+    """``size`` bytes in parts of ``part``, the last one smaller; nothing for a single one.
+
+    >>> cut(11, 5)
+    (5, 5, 1)
+    >>> cut(5, 5)
+    ()
+    """
+    if size <= part:
+        return ()
+    whole, rest = divmod(size, part)
+    return (part,) * whole + ((rest,) if rest else ())
+
+
 def _run(size: int, count: int) -> str:
     return f"{size}*{count}" if count > 1 else str(size)

@@ -34,9 +34,13 @@ from s3plan.model.steps import (
     RestoreFile,
     RewriteFile,
     RunCommand,
+    Stage,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 from s3plan.rules.bucketdocuments import NOT_PUT
 
@@ -196,6 +200,12 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
         case Copy():
             acl = ("s3:PutObjectAcl",) if action.acl is not None else ()
             return (*_IN_PARTS, "s3:GetObject", "s3:PutObjectTagging", *acl)
+        case Stage() | Swap() | SwapBack():
+            old = () if action.keeps_old else ("s3:GetObjectVersion", "s3:GetObjectVersionTagging")
+            asked = ("s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging")
+            return (*_IN_PARTS, *asked, *old)
+        case VerifyStaged():
+            return ("s3:GetObject", "s3:GetObjectTagging")
         case RemoveFile() | RewriteFile():
             return ("s3:GetObject",)
         case Restore():
@@ -234,13 +244,17 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return (RemoveCopy(action.source, ""),)
         case Configure():
             return (Configure(action.document),)
-        case Verify() | VerifyCopies() | Restore() | AbortUploads():
+        case Swap():
+            return (SwapBack("", action.staged, action.keeps_old),)
+        case Stage():
+            return ()  # it stays for a LayoutCleanup
+        case Verify() | VerifyCopies() | VerifyStaged() | Restore() | AbortUploads():
             return ()
         case CreateBucket():
             return (DeleteBucket(action.region, ""),)
         case Archive():
             return (RemoveArchive(),)
-        case Upload() | RemoveFile() | RemoveCopy() | RemoveArchive():
+        case Upload() | RemoveFile() | RemoveCopy() | RemoveArchive() | SwapBack():
             return ()
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             return ()  # a local file; a command has credentials of its own

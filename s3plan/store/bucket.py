@@ -187,6 +187,10 @@ class Bucket:
         """
         return await parts.sizes(self._sender, self._read("HEAD", key, if_match, version), count)
 
+    async def first_part(self, key: str, count: int, *, if_match: str) -> int | None:
+        """The size of the first of an object's ``count`` parts; otherwise as :meth:`part_sizes`."""
+        return await parts.first(self._sender, self._read("HEAD", key, if_match, None), count)
+
     def _read(self, method: str, key: str, if_match: str | None, version: str | None) -> Request:
         """HEAD or GET of an object, or of one version of it. Only a GET counts as timed."""
         return Request(
@@ -314,6 +318,7 @@ class Bucket:
         *,
         if_none_match: bool,
         repeatable: bool,
+        if_match: str | None = None,
     ) -> CopyResult:
         """CopyObject into this bucket; see :func:`s3plan.store.copying.copy_object`."""
         return await copying.copy_object(
@@ -324,6 +329,7 @@ class Bucket:
             options,
             if_none_match=if_none_match,
             repeatable=repeatable,
+            if_match=if_match,
         )
 
     async def begin_upload(

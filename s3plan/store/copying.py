@@ -114,11 +114,14 @@ async def copy_object(
     *,
     if_none_match: bool,
     repeatable: bool,
+    if_match: str | None = None,
 ) -> CopyResult:
     """CopyObject to ``key``. ``repeatable`` says that a lost answer may be asked for again.
 
-    `PreconditionFailedError`: the source is another, or the key is taken, also by an earlier
-    attempt of ours; `NoSuchKeyError`: the source is gone; `OutcomeUnknownError`: look.
+    With ``if_none_match`` nothing is overwritten, with ``if_match`` only the object of that ETag
+    (without quotes). `PreconditionFailedError`: the source is another, or the key holds something
+    else, also by an earlier attempt of ours; `NoSuchKeyError`: the source is gone, or what was to
+    be overwritten; `OutcomeUnknownError`: look.
     """
     subject = failures.Subject(bucket, key, "s3:PutObject")
     headers = source_headers(source, sender) + option_headers(options, subject.address)
@@ -127,6 +130,8 @@ async def copy_object(
         headers.append(("x-amz-tagging-directive", "REPLACE"))
     if if_none_match:
         headers.append(("if-none-match", "*"))
+    if if_match is not None:
+        headers.append(("if-match", f'"{if_match}"'))
     answer = await sender.send(
         Request(
             "PUT",

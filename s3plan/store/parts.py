@@ -40,6 +40,11 @@ async def sizes(sender: Sender, head: Request, count: int) -> tuple[int, ...] | 
     return tuple(told) if len(told) == count else None
 
 
+async def first(sender: Sender, head: Request, count: int) -> int | None:
+    """Bytes of the first of ``count`` parts; None where it is not told."""
+    return await _size(sender, head, 1, count)
+
+
 async def _size(sender: Sender, head: Request, number: int, count: int) -> int | None:
     asked = structs.replace(head, query=(*head.query, ("partNumber", str(number))), partial=True)
     try:

@@ -100,6 +100,9 @@ OBJECT_TAGS = TableDef("object_tags", (Column("bucket"), Column("key"), Column("
 
 DIGESTS = TableDef("digests", (Column("bucket"), Column("key"), Column("sha256")))
 """The SHA-256 of single objects in hex, where a planner asked and there is one."""
+FORMS = TableDef("forms", (Column("bucket"), Column("key"), Column("asked")))
+"""All that single objects answered about themselves, where a planner asked: JSON of a
+:class:`s3plan.inventory.forms.Asked`."""
 
 TREE = TableDef(
     "tree",
@@ -288,6 +291,7 @@ TABLES = (
     HEADS,
     OBJECT_TAGS,
     DIGESTS,
+    FORMS,
     TREE,
     FRAMES,
     CATALOGUE,

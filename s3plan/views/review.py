@@ -37,15 +37,20 @@ from s3plan.model.steps import (
     RestoreFile,
     RewriteFile,
     RunCommand,
+    Stage,
     Step,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 from s3plan.plan.reading import ItemRow
 from s3plan.rules.commands import step_command
 from s3plan.rules.commands_of import commands_of
 from s3plan.views.documents import change_rows
+from s3plan.views.layout import layout_rows
 from s3plan.views.quantities import counted, dollars, duration, size
 from s3plan.views.text import shorten, visible
 from s3plan.views.wording import REVERSIBILITY, SYMBOL_STYLES, argv_of, words_of, words_of_command
@@ -285,6 +290,8 @@ def _place(  # noqa: PLR0912 - one case a verb
             yield from _readings(action)
         case Copy() | VerifyCopies() | RemoveCopy() | DeleteSource():
             yield from _place_in_s3(action, step.subject)
+        case Stage() | VerifyStaged() | Swap() | SwapBack():
+            yield from layout_rows(action)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():

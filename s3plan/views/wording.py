@@ -29,9 +29,13 @@ from s3plan.model.steps import (
     Reversibility,
     RewriteFile,
     RunCommand,
+    Stage,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 from s3plan.rules.commands import short
 
@@ -57,7 +61,13 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return _words_of_bucket(action)
         case Copy():
             return VerbWords("+", "to copy", "object")
-        case Verify() | VerifyCopies():
+        case Stage():
+            return VerbWords("+", "to stage", "object")
+        case Swap():
+            return VerbWords("~", "to swap", "object")
+        case SwapBack():
+            return VerbWords("~", "to swap back", "object")
+        case Verify() | VerifyCopies() | VerifyStaged():
             return VerbWords("=", "to verify", "object")
         case Delete() | DeleteSource():
             return VerbWords("-", "to delete", "object")
@@ -129,6 +139,10 @@ PAST: Final = {
     "remove-copy": "removed",
     "archive": "archived",
     "remove-archive": "removed",
+    "stage": "staged",
+    "verify-staged": "verified",
+    "swap": "swapped",
+    "swap-back": "swapped back",
     "backup-file": "backed up",
     "rewrite-file": "rewritten",
     "restore-file": "put back",

@@ -9,14 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from s3plan.inventory.annotations import Annotated
 from s3plan.inventory.catalogue import CatalogueState
+from s3plan.inventory.forms import Asked
 from s3plan.inventory.worklist import observe_worklist
 from s3plan.kinds import Observed, load, plan_all
 from s3plan.kinds.loading import Loaded
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.capabilities import UNPROBED
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader
+from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.model.worklist import Entry
 from s3plan.plan import PlanFile, asked
@@ -29,6 +33,7 @@ from s3plan.tables import (
     ARCHIVE_TIERS,
     CATALOGUE,
     DIGESTS,
+    FORMS,
     HEADS,
     LISTING,
     OBJECT_TAGS,
@@ -85,9 +90,9 @@ def plan(
     ``buckets``: name to ``{objects: [{key, size, ...}], versioning, ...}``, an object's ``archive``
     being its archive tier in INTELLIGENT_TIERING, version_id, newer and marker as a listing of
     versions tells them, and content_type, checksums, encryption, sha256 and tags what is asked of
-    it alone; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket to
-    ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to tags; ``caller``: an ARN, with
-    ``secure`` and ``role``.
+    it alone, ``head`` all of that; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket
+    to ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to tags; ``caller``: an ARN,
+    with ``secure`` and ``role``.
     """
     loaded = load([path], variables={}, environ={})
     if items is not None:
@@ -134,6 +139,8 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         asked = [
             {"key": row["key"]} | {one: row.pop(one) for one in _ASKED & row.keys()} for row in rows
         ]
+        forms = [{"key": row["key"], "asked": _form(row)} for row in rows]
+        append(database, FORMS, forms, bucket=name)
         append(database, LISTING, [row for row in rows if not is_shadow(row["key"])], bucket=name)
         append(database, SHADOWS, [row for row in rows if is_shadow(row["key"])], bucket=name)
         for table, about in ((HEADS, _HEADS), (DIGESTS, {"sha256"}), (OBJECT_TAGS, {"tags"})):
@@ -195,6 +202,18 @@ def _of(row: dict[str, Any], about: set[str]) -> dict[str, Any]:
         name: json.dumps(value) if isinstance(value, dict) else value
         for name, value in told.items()
     }
+
+
+def _form(row: dict[str, Any]) -> str:
+    """What HEAD of the object answers; takes ``head`` out of the row."""
+    told = row.pop("head", {})
+    attributes = ObjectAttributes(storage_class=row["storage_class"], **told.pop("attributes", {}))
+    first = told.pop("first_part", None)
+    if told.pop("sealed", False):
+        return msgspec.json.encode(Asked(None)).decode()
+    known = {"size": row["size"], "etag": row["etag"], "modified": row["modified"]} | told
+    head = ObjectHead(key=row["key"], attributes=attributes, **known)
+    return msgspec.json.encode(Asked(head, first)).decode()
 
 
 def _caller(inventory: Mapping[str, Any]) -> Caller | None:

@@ -30,10 +30,14 @@ from s3plan.model.steps import (
     RestoreFile,
     RewriteFile,
     RunCommand,
+    Stage,
     Step,
+    Swap,
+    SwapBack,
     Upload,
     Verify,
     VerifyCopies,
+    VerifyStaged,
 )
 
 
@@ -100,6 +104,22 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.remove_archive import remove_archive
 
             await remove_archive(context, step, step.action)
+        case Stage():
+            from s3plan.engine.handlers.stage import stage
+
+            await stage(context, step, step.action)
+        case VerifyStaged():
+            from s3plan.engine.handlers.verify_staged import verify_staged
+
+            await verify_staged(context, step, step.action)
+        case Swap():
+            from s3plan.engine.handlers.swap import swap
+
+            await swap(context, step, step.action)
+        case SwapBack():
+            from s3plan.engine.handlers.swap_back import swap_back
+
+            await swap_back(context, step, step.action)
         case Configure():
             from s3plan.engine.handlers.configure import configure
 

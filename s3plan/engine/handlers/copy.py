@@ -19,6 +19,7 @@ from s3plan.engine.comparing import compare_objects, is_md5, same_by_etag
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.copytags import CopyTags
 from s3plan.engine.looking import Seen, look_at
+from s3plan.engine.partwise import begin_upload, copy_parts
 from s3plan.engine.probe import how_copies_are_guarded
 from s3plan.engine.state import SETTLED
 from s3plan.engine.together import together
@@ -30,20 +31,19 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.model.events import Warned
-from s3plan.model.journal import Copied, CopyFacts, UploadBegan
+from s3plan.model.journal import Copied, CopyFacts
 from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.model.steps import Copy, Item, Step
 from s3plan.rules.endpoints import is_aws
 from s3plan.rules.grouping.tags import MOST_TAGS
 from s3plan.rules.integrity import FALLBACK
+from s3plan.rules.parts import cut
 from s3plan.store import (
     LARGEST_COPY,
     CopyOptions,
     CopyResult,
     CopySource,
     HashSink,
-    Part,
-    Upload,
     part_size,
 )
 
@@ -52,9 +52,6 @@ RANGE = 500
 
 BATCH = 50
 """Copies whose receipts are written together."""
-
-PARTS = 8
-"""Parts of one object in flight."""
 
 
 class _Refused(Exception):
@@ -283,14 +280,12 @@ class _Copier:
             kms_key=self.action.kms_key,
             acl=self.action.acl,
         )
-        upload = await self.target.begin_upload(
-            item.path, self._encrypted(options, head), FALLBACK[0]
-        )
-        record = UploadBegan(step=self.step.id, n=item.n, upload=upload.id)
-        await self.context.journal.commit(record)
-        self.context.state.apply(self.context.journal.seq, record)
+        place = (self.target, item.path)
+        options = self._encrypted(options, head)
+        upload = await begin_upload(self.context, self.step, item.n, place, options, FALLBACK[0])
+        sizes = cut(item.size, part_size(item.size))
         try:
-            parts = await self._copy_parts(item, source, upload)
+            parts = await copy_parts(self.context, upload, source, sizes)
             if not self.context.capabilities.holds("complete-if-none-match"):
                 # Hours may have passed since the look at the range.
                 await self._check_free(item)
@@ -301,21 +296,6 @@ class _Copier:
             with suppress(StoreError):  # the record of it stays: trying again aborts it first
                 await upload.abort()
             raise
-
-    async def _copy_parts(self, item: Item, source: CopySource, upload: Upload) -> list[Part]:
-        size = part_size(item.size)
-        numbers = iter(range(-(-item.size // size)))
-        parts: dict[int, Part] = {}
-
-        async def work() -> None:
-            for index in numbers:
-                self.context.check_stop()
-                last = min(item.size, (index + 1) * size) - 1
-                parts[index] = await upload.copy_part(index + 1, source, index * size, last)
-
-        # Before the upload is abandoned no part of it may still be under way.
-        await together(work() for _ in range(PARTS))
-        return [parts[index] for index in sorted(parts)]
 
     async def _abandon(self, item: Item) -> None:
         """Abort what an earlier session began for this item and did not complete."""

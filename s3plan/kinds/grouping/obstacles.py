@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.grouping.mapping import Mapping, tag_value
-from s3plan.kinds.obstacles import found, unserved
+from s3plan.kinds.obstacles import found, no_such_bucket, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.rules.classes import ARCHIVED_CLASSES
@@ -20,13 +20,8 @@ def bucket_obstacles(
     name: str, facts: BucketFacts | None, connection: Connection
 ) -> Iterator[PlanningError]:
     """What keeps a bucket from being read or written at all."""
-    address = f"s3://{name}"
     if facts is None:
-        yield PlanningError(
-            "there is no such bucket",
-            address=address,
-            next_step="check its name, the region and the credentials",
-        )
+        yield no_such_bucket(name)
     else:
         yield from unserved(facts, connection, otherwise="name another bucket")
 

@@ -1,0 +1,171 @@
+"""``swap-back``: the old form takes its place again, where the new one stands as the run left it.
+
+Before that the old form is looked at: as a version, or under its shadow key, it must still be what
+it was. Everything else is kept and said. What was staged stays for a LayoutCleanup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from s3plan.engine.context import Context
+from s3plan.engine.copied import load_copies
+from s3plan.engine.gate import load_rows
+from s3plan.engine.handlers.swap import is_same
+from s3plan.engine.layout.exchange import Exchange, Place
+from s3plan.engine.layout.forms import Form, old_key, read_form
+from s3plan.engine.layout.worklist import Worklist
+from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError
+from s3plan.model.steps import Item, Step, SwapBack
+from s3plan.plan.reading import PlanFile
+from s3plan.tables import Database
+
+# What the run's journal says of an item of this worklist, whose numbers are others than the run's.
+_KNOWN = """
+    SELECT c.etag FROM items o JOIN {copies} c ON c.n = o.n
+    WHERE o.step = $run AND o.key = $key AND o.path = $path"""
+
+
+class _Kept(Exception):
+    """An item that is left as it is, and why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class _Returner:
+    """One swap-back step."""
+
+    def __init__(self, context: Context, step: Step, action: SwapBack, database: Database) -> None:
+        self.context = context
+        self.step = step
+        self.action = action
+        self.bucket = context.bucket(step)
+        self.exchange = Exchange(context, step, action)
+        self.database = database
+
+    def load(self) -> None:
+        """What the run noted of the forms that it kept, and of those that it put in place."""
+        run = self.context.run
+        load_copies(run.journal, self.action.staged, self.database)
+        self.database.execute("CREATE TABLE kept AS SELECT * FROM copies")
+        self.database.execute("DELETE FROM copies")
+        load_copies(run.journal, self.action.swapped, self.database)
+        items = PlanFile.open(run.plan).items(self.action.swapped)
+        load_rows(items, self.action.swapped, self.database)
+
+    async def one(self, item: Item) -> None:
+        """Take one item back."""
+        try:
+            await self._take_back(item)
+        except _Kept as kept:
+            self.context.problem(
+                self.step, item.n, item.key, item.path, "kept", kept.reason,
+                f"{item.key}: {kept}; it was left as it is",
+                "look at it yourself; s3plan will not touch it",
+            )  # fmt: skip
+
+    async def _take_back(self, item: Item) -> None:
+        await self._abandon(item)
+        try:
+            now = await read_form(self.bucket, item.key)
+        except NoSuchKeyError as error:
+            raise _Kept("not-ours", "it was deleted since the run") from error
+        known = await self._known("copies", item)
+        if known is None and _is_planned(item, now):
+            self._done(item)  # it was never swapped
+            return
+        old = await self._old(item)
+        if now.attributes.storage_class == item.storage_class and await is_same(
+            self.bucket, now, old
+        ):
+            self._done(item)  # an earlier attempt of ours took it back
+            return
+        await self._check_ours(item, now, known)
+        place = Place(item.n, item.key, now.head.etag, item.storage_class)
+        try:
+            await self.exchange.write(old, None, place)
+        except (PreconditionFailedError, NoSuchKeyError, OutcomeUnknownError) as error:
+            after = await read_form(self.bucket, item.key)
+            if not await is_same(self.bucket, after, old):
+                raise _Kept("not-ours", "it was changed meanwhile") from error
+        self._done(item)
+
+    async def _old(self, item: Item) -> Form:
+        """The old form; it must be there as it was before anything is put back over the new one."""
+        gone = _Kept("last-copy", "its old form is not there any more as it was")
+        try:
+            if not self.action.keeps_old:
+                old = await read_form(self.bucket, item.key, version=item.version_id)
+                same = (old.head.size, old.head.etag) == (item.size, item.etag)
+            else:
+                known = await self._known("kept", item)
+                old = await read_form(self.bucket, old_key(item))
+                same = old.head.size == item.size and old.head.etag == known
+        except NoSuchKeyError as error:
+            raise gone from error
+        if not same:
+            raise gone
+        return old
+
+    async def _check_ours(self, item: Item, now: Form, known: str | None) -> None:
+        """Raise _Kept unless what stands at the key is what the run put there."""
+        if known is not None:
+            ours = now.head.etag == known
+        else:
+            # Killed between the write and its record: what was staged tells.
+            try:
+                ours = await is_same(self.bucket, now, await read_form(self.bucket, item.path))
+            except NoSuchKeyError:
+                ours = False
+        if not ours:
+            raise _Kept("not-ours", "it was changed since the run")
+
+    async def _known(self, copies: str, item: Item) -> str | None:
+        def look_up() -> str | None:
+            values = {"run": self.action.swapped, "key": item.key, "path": item.path}
+            rows: Iterator[Sequence[Any]] = self.database.rows(_KNOWN.format(copies=copies), values)
+            return next((etag for (etag,) in rows), None)
+
+        return await self.context.in_thread(look_up)
+
+    async def _abandon(self, item: Item) -> None:
+        """Abort the upload that was to complete at the key, of the run or of this rollback."""
+        begun = self.context.state.uploads.pop((self.step.id, item.n), None)
+        if begun is not None:
+            await self.bucket.upload(item.key, begun).abort()
+
+    def _done(self, item: Item) -> None:
+        self.context.receive(
+            self.step, "done", [item.n], item.size, [item.key] if self.context.item_log else ()
+        )
+
+
+def _is_planned(item: Item, now: Form) -> bool:
+    head = now.head
+    return (head.size, head.etag, head.modified[:19]) == (
+        item.size,
+        item.etag,
+        item.modified[:19],
+    ) and (item.version_id in (None, head.version_id))
+
+
+async def _abandon_uploads(context: Context, step: Step, action: SwapBack) -> None:
+    """Abort the uploads that the run began to put new forms in place, and did not complete."""
+    run = context.run
+    left = {n: i for (named, n), i in run.state().uploads.items() if named == action.swapped}
+    bucket = context.bucket(step)
+    for item in PlanFile.open(run.plan).items(action.swapped) if left else ():
+        if item.n in left:
+            await bucket.upload(item.key, left[item.n]).abort()
+
+
+async def swap_back(context: Context, step: Step, action: SwapBack) -> None:
+    """Run a swap-back step."""
+    await _abandon_uploads(context, step, action)
+    with context.tables() as database:
+        returner = _Returner(context, step, action, database)
+        await context.in_thread(returner.load)
+        await Worklist(context, step, writes=True).run(returner.one)

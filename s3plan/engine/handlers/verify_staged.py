@@ -1,0 +1,81 @@
+"""``verify-staged``: what was staged against its object, right before it may take its place.
+
+Nothing is taken from the step that staged it: both are looked at again, and compared by the
+cheapest evidence that proves the content, by headers, metadata and tags, and by their parts. It
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from s3plan.engine.comparing import Compared, compare_heads
+from s3plan.engine.context import Context
+from s3plan.engine.layout.facts import Found, told
+from s3plan.engine.layout.failing import Differs
+from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
+from s3plan.engine.layout.worklist import Worklist
+from s3plan.errors import NoSuchKeyError
+from s3plan.model.journal import CopyFacts
+from s3plan.model.steps import Item, Step, VerifyStaged
+from s3plan.rules.recipes import algorithms, attributes_after, parts_after, same_attributes
+
+
+class _Verifier:
+    """One verify-staged step."""
+
+    def __init__(self, context: Context, step: Step, action: VerifyStaged) -> None:
+        self.context = context
+        self.step = step
+        self.action = action
+        self.bucket = context.bucket(step)
+        self.found = Found(context, step.id)
+
+    async def one(self, item: Item) -> None:
+        """Compare one item."""
+        form, staged = await asyncio.gather(
+            read_form(self.bucket, item.key, if_match=item.etag), self._staged(item.path)
+        )
+        check_planned(item, form.head)
+        self._check_form(item, form, staged)
+        compared = await compare_heads(self.bucket, form.head, self.bucket, staged.head)
+        _check_content(compared, "what was staged")
+        if self.action.keeps_old:
+            old = await self._staged(old_key(item))
+            kept = await compare_heads(self.bucket, form.head, self.bucket, old.head)
+            _check_content(kept, "the old form that is kept")
+            told(self.context, self.action.staged, _facts(item, kept))
+        self.found.note(_facts(item, compared))
+        self.context.receive(
+            self.step, "verified", [item.n], item.size, [item.key] if self.context.item_log else ()
+        )
+
+    async def _staged(self, key: str) -> Form:
+        try:
+            return await read_form(self.bucket, key)
+        except NoSuchKeyError as error:
+            raise Differs("what was staged is gone") from error
+
+    def _check_form(self, item: Item, form: Form, staged: Form) -> None:
+        recipe = self.action.recipe
+        if not same_attributes(attributes_after(recipe, form.attributes), staged.attributes):
+            raise Differs("what was staged has other headers, metadata, tags or encryption")
+        if staged.parts != parts_after(recipe, item.size, form.parts):
+            raise Differs("what was staged is cut into other parts")
+        if recipe.checksum is not None and recipe.checksum not in algorithms(staged.head):
+            raise Differs(f"the endpoint keeps no {recipe.checksum} of what was staged")
+
+
+def _check_content(compared: Compared, what: str) -> None:
+    if compared.verdict != "verified":
+        raise Differs(f"{what} does not have its content")
+
+
+def _facts(item: Item, compared: Compared) -> CopyFacts:
+    copy = compared.copy
+    return CopyFacts(item.n, copy.etag, copy.modified, compared.checksum, copy.version_id)
+
+
+async def verify_staged(context: Context, step: Step, action: VerifyStaged) -> None:
+    """Run a verify-staged step."""
+    await Worklist(context, step, writes=False).run(_Verifier(context, step, action).one)

@@ -1,0 +1,110 @@
+"""The steps of a change of layout: staged, verified and swapped, object by object."""
+
+from __future__ import annotations
+
+from s3plan.kinds.kind import Observed
+from s3plan.kinds.layout.eligible import WORDS, Chooser, Found
+from s3plan.kinds.layout.manifest import LayoutSpec
+from s3plan.model.steps import Need, Stage, Swap, Totals, VerifyStaged
+from s3plan.plan import StepDraft
+from s3plan.plan.estimate import transfer_seconds
+from s3plan.rules.endpoints import is_aws
+
+WINDOW = (
+    "cutover.window: accept - where no conditional write holds at this endpoint, what somebody"
+    " writes between the last look at an object and its swap is overwritten."
+)
+SAME_ETAG = (
+    "A condition compares ETags: a writer who sends the very same bytes at the moment of the swap"
+    " is not told from the old form, and what else he changed is not kept."
+)
+ACLS = "Access control lists of single objects are not carried along."
+ANNOTATIONS = "Annotations of objects are not carried along."
+
+
+def actions(spec: LayoutSpec, bucket: str, *, keeps_old: bool) -> tuple[Stage, VerifyStaged, Swap]:
+    """What is done to each object of the bucket, in this order."""
+    recipe, window = spec.target.recipe(), spec.cutover.window == "accept"
+    largest = spec.cutover.largest_put
+    stage = Stage(recipe, keeps_old, window, largest)
+    staged = _draft(stage, bucket).id
+    verify = VerifyStaged(staged, recipe, keeps_old)
+    verified = _draft(verify, bucket).id
+    return stage, verify, Swap(staged, verified, recipe, keeps_old, window, largest)
+
+
+def steps_of(
+    spec: LayoutSpec, observed: Observed, bucket: str, *, of_worklist: bool
+) -> tuple[list[StepDraft], Found]:
+    """The steps for one bucket, their worklist in ``items``; none where nothing is to change."""
+    facts = observed.facts[bucket]
+    keeps_old = facts.versioning != "enabled"
+    stage, verify, swap = actions(spec, bucket, keeps_old=keeps_old)
+    worklist = _draft(stage, bucket).id
+    found = Chooser(spec, observed, bucket, of_worklist=of_worklist).fill(worklist)
+    if not found.items:
+        return [], found
+    (size,) = observed.database.row(
+        "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?", [worklist]
+    )
+    seconds = transfer_seconds(Totals(found.items, size))
+    staging = StepDraft(
+        stage,
+        bucket,
+        reversibility="free",
+        undo="What is staged stays until a LayoutCleanup; readers never see it.",
+        reason=_reason(found),
+        worklist=worklist,
+        seconds=seconds,
+        warnings=_warnings(found, str(facts.configuration.get("ownership", "")), observed),
+    )
+    verifying = StepDraft(
+        verify,
+        bucket,
+        reversibility="free",
+        undo="Nothing to undo: it only reads.",
+        reason="Every staged form is compared with its object before it takes its place.",
+        needs=(Need(staging.id, "each"),),
+        worklist=worklist,
+        seconds=transfer_seconds(Totals(found.items)),
+    )
+    swapping = StepDraft(
+        swap,
+        bucket,
+        reversibility="until",
+        undo="The old form takes its place again, where the new one is as it was left, until"
+        + (
+            " a LayoutCleanup removes it."
+            if keeps_old
+            else " its noncurrent version is removed, by a lifecycle rule or by hand."
+        ),
+        reason="The new form becomes the object, if that is still as it was planned.",
+        needs=(Need(verifying.id, "each"),),
+        worklist=worklist,
+        seconds=seconds,
+        warnings=(WINDOW, SAME_ETAG) if swap.window else (SAME_ETAG,),
+    )
+    return [staging, verifying, swapping], found
+
+
+def _draft(action: Stage | VerifyStaged, bucket: str) -> StepDraft:
+    return StepDraft(action, bucket, "free", "", "")
+
+
+def _reason(found: Found) -> str:
+    differs = ", ".join(f"{name} of {count:,}" for name, count in found.differs.most_common())
+    objects = "1 object is" if found.items == 1 else f"{found.items:,} objects are"
+    return f"{objects} not as the manifest says: {differs}."
+
+
+def _warnings(found: Found, ownership: str, observed: Observed) -> tuple[str, ...]:
+    warnings = []
+    if "BucketOwnerEnforced" not in ownership:
+        warnings.append(ACLS)
+    if is_aws(observed.target.endpoint):
+        warnings.append(ANNOTATIONS)
+    for why, names in sorted(found.left_out.items()):
+        count = found.counts[why]
+        more = f", and {count - len(names):,} more" if count > len(names) else ""
+        warnings.append(f"{count:,} {WORDS[why]}: {', '.join(names)}{more}.")
+    return tuple(warnings)
