@@ -25,6 +25,7 @@ from s3plan.errors import JournalError, LockedError, UsageError
 from s3plan.localfs.locks import holder_of
 from s3plan.model.connection import Connection
 from s3plan.model.events import RunFinished
+from s3plan.model.plan import Stage
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.plan.reading import PlanFile
 
@@ -60,19 +61,27 @@ def status(journal: Path | None = None) -> RunStatus:
     return run_status(journal or Path(runs.JOURNAL_LINK))
 
 
-def rollback_plan(journal: Path) -> PlanFile | None:
+def rollback_plan(journal: Path, *, only: Stage | None = None) -> PlanFile | None:
     """What a rollback would do now; None where there is nothing to take back. Only reads.
 
-    Raises JournalError where there is no journal, and StaleError for another host, account or
-    endpoint.
+    ``only`` is one stage of a grouping. Raises JournalError where there is no journal, and
+    StaleError for another host, account or endpoint.
     """
-    return asyncio.run(session.preview_rollback(journal, around_here(ignore, None)))
+    return asyncio.run(session.preview_rollback(journal, around_here(ignore, None), only=only))
 
 
 def rollback(
-    journal: Path, *, approval: Approval, observer: Observer = ignore, log: Path | None = None
+    journal: Path,
+    *,
+    approval: Approval,
+    only: Stage | None = None,
+    observer: Observer = ignore,
+    log: Path | None = None,
 ) -> RunFinished | None:
     """Take a run back, or go on doing so; None where there is nothing (more) to take back.
+
+    ``only`` is one stage of a grouping: its table of URLs, its copies, its backup, or the deletion
+    of its sources; the run counts as taken back once every stage is.
 
     The result's ``exit_code`` says how it ended: 7 where something is no longer as the run left it,
     or is a last copy, and was left alone. Raises JournalError where there is no journal, StaleError
@@ -80,7 +89,9 @@ def rollback(
     the middle.
     """
     around = around_here(observer, log)
-    return asyncio.run(session.rollback(journal, approval, around, commands=commands(observer)))
+    return asyncio.run(
+        session.rollback(journal, approval, around, commands=commands(observer), only=only)
+    )
 
 
 def journal_reset() -> Path:

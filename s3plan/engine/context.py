@@ -335,7 +335,8 @@ class Context:
     def retry_command(self) -> str:
         """The command that goes on with this run."""
         if self.plan.header.rollback_of:
-            return rollback_command(str(self.run.journal), self.plan.digest)
+            only = self.plan.header.stage
+            return rollback_command(str(self.run.journal), self.plan.digest, only=only)
         default = self.named == Path(DEFAULT_PLAN)
         return apply_command(DEFAULT_PLAN if default else str(self.run.plan), self.plan.digest)
 

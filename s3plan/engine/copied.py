@@ -26,11 +26,11 @@ _TAKE_OVER = """
     INSERT INTO taken_over
     SELECT i.n, c.etag, c.modified, c.algorithm, c.value FROM copies c
     JOIN items o ON o.step = $earlier AND o.n = c.n
-    JOIN items i ON i.step <> $earlier AND i.key = o.key AND i.path = o.path"""
+    JOIN items i ON i.step = $step AND i.key = o.key AND i.path = o.path"""
 
 
-def load_earlier(run: Run, earlier: Iterable[EarlierCopy], database: Database) -> None:
-    """Fill ``copies`` with what the journals of earlier runs say of the items in ``items``.
+def load_earlier(run: Run, earlier: Iterable[EarlierCopy], database: Database, step: str) -> None:
+    """Fill ``copies`` with what the journals of earlier runs say of the items of ``step``.
 
     ``earlier`` is in the order of the runs: the last word on each copy counts. Raises JournalError
     where the folder of such a run is not beside that of ``run``.
@@ -40,7 +40,7 @@ def load_earlier(run: Run, earlier: Iterable[EarlierCopy], database: Database) -
         other = earlier_run(run, one.run)
         load_rows(PlanFile.open(other.plan).items(one.step), f"earlier {one.step}", database)
         load_copies(other.journal, one.step, database)
-        database.execute(_TAKE_OVER, {"earlier": f"earlier {one.step}"})
+        database.execute(_TAKE_OVER, {"earlier": f"earlier {one.step}", "step": step})
         database.execute("DELETE FROM items WHERE step = ?", [f"earlier {one.step}"])
         database.execute("DELETE FROM copies")
     database.execute("INSERT INTO copies SELECT * FROM taken_over")

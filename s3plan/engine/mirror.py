@@ -19,7 +19,7 @@ from typing import IO
 from msgspec import Struct
 
 from s3plan.engine.lease import split
-from s3plan.engine.runs import STATE_DIRECTORY, Run, link_latest
+from s3plan.engine.runs import STAGES, STATE_DIRECTORY, Run, link_latest
 from s3plan.errors import (
     JournalError,
     LockLostError,
@@ -31,10 +31,11 @@ from s3plan.errors import (
 from s3plan.model.objects import ObjectAttributes
 from s3plan.store import Bucket, ChunkedSource, Store
 
-_JOURNALS = ("journal.json", "rollback.json")
+_JOURNALS = ("journal.json", "rollback.json", *(f"rollback-{stage}.json" for stage in STAGES))
 
 _NAMES = re.compile(
-    r"(?:plan|journal|rollback-plan|rollback)\.json|evidence/[A-Za-z0-9_.-]{1,200}\.jsonl"
+    r"(?:plan|journal|soak|rollback(?:-(?:catalog|sources|copies|backup))?(?:-plan)?)\.json"
+    r"|evidence/[A-Za-z0-9_.-]{1,200}\.jsonl"
 )
 """Files of a run folder. Only these are taken from a mirror: what lies there is untrusted."""
 

@@ -36,10 +36,10 @@ NAMES = 100
 def run_status(journal: Path) -> RunStatus:
     """The status of the run that ``journal`` belongs to; of its rollback if one has begun."""
     run = runs.run_of(journal)
-    rolling = run.rollback_journal.exists()
-    plan = PlanFile.open(run.rollback_plan if rolling else run.plan)
-    path = run.rollback_journal if rolling else run.journal
-    state = run.rollback_state() if rolling else run.state()
+    back = _rollback_of(run)
+    plan = PlanFile.open(back[0].plan if back else run.plan)
+    path = back[0].journal if back else run.journal
+    state = back[1] if back else run.state()
     runs.check_plan(plan, state.started.digest)
     holder = holder_of(run.lock)
     by_bucket: dict[str, list[Step]] = {}
@@ -68,6 +68,18 @@ def run_status(journal: Path) -> RunStatus:
         ),
         next_step=_next_step(run, plan, state, buckets, running=running),
     )
+
+
+def _rollback_of(run: runs.Run) -> tuple[runs.Back, RunState] | None:
+    """The rollback of the run that has begun; that of a stage only while it is not finished."""
+    if run.rollback_journal.exists():
+        return run.back(), run.rollback_state()
+    for stage in runs.STAGES:
+        if run.back(stage).journal.exists():
+            state = run.back_state(stage)
+            if state.outcome not in ("done", "kept"):
+                return run.back(stage), state
+    return None
 
 
 def _outcome(state: RunState, *, running: bool) -> str:
@@ -107,7 +119,7 @@ def _next_step(
         return None
     approvals = [bucket.approve for bucket in buckets if bucket.approve]
     if state.started.command == "rollback":
-        return rollback_command(os.path.relpath(run.journal))
+        return rollback_command(os.path.relpath(run.journal), only=plan.header.stage)
     return " ".join([apply_command(os.path.relpath(run.plan), plan.digest), *approvals])
 
 

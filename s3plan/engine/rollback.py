@@ -30,7 +30,7 @@ from s3plan.inventory.s3 import observe_bucket
 from s3plan.localfs.tree import Tree
 from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.local import CatalogueConfiguration, FileStat
-from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader, Stage
 from s3plan.model.steps import (
     Configure,
     CreateBucket,
@@ -120,17 +120,18 @@ async def plan_rollback(
     *,
     created: str,
     tool: str,
+    only: Stage | None = None,
 ) -> PlanFile | None:
-    """Write ``rollback-plan.json`` into the run's folder; None where nothing is to be taken back.
+    """Write the plan of a rollback into the run's folder; None where nothing is to be taken back.
 
-    ``created`` is the time for the header, RFC 3339.
+    ``created`` is the time for the header, RFC 3339. ``only`` is one stage of a grouping.
     """
-    drafts: list[StepDraft] = []
     with Database(scratch) as database:
-        drafts += grouping_drafts(plan, state, database)
-        drafts += archive_drafts(plan, state, database)
-        drafts += layout_drafts(plan, state, database)
-        for subject in _subjects(plan.steps):
+        drafts = await grouping_drafts(run, plan, state, store, database, only)
+        if only is None:
+            drafts += archive_drafts(plan, state, database)
+            drafts += layout_drafts(plan, state, database)
+        for subject in _subjects(plan.steps) if only is None else ():
             drafts += await _subject(run, plan, state, store, database, subject)
         if not drafts:
             return None
@@ -146,8 +147,9 @@ async def plan_rollback(
             ),
             rollback_of=run.id,
             notify=plan.header.notify,
+            only=only if only is not None else UNSET,
         )
-        return await asyncio.to_thread(seal, drafts, database, header, run.rollback_plan)
+        return await asyncio.to_thread(seal, drafts, database, header, run.back(only).plan)
 
 
 def _subjects(steps: Iterable[Step]) -> list[_Subject]:
@@ -343,7 +345,7 @@ def _upload(
         reason="the run deleted these objects; their verified copies are on disk",
         needs=tuple(Need(earlier.id) for earlier in before),
     )
-    fill_items(plan, state, database, deleted, draft, _LEFT)
+    fill_items(plan, state, database, deleted, draft.id, _LEFT)
     database.execute(_ABSENT, [draft.id])
     return kept_if_any(database, draft)
 
@@ -368,7 +370,7 @@ def _remove(
         needs=tuple(Need(earlier.id) for earlier in before),
     )
     for download in downloads:
-        fill_items(plan, state, database, download, draft, _WRITTEN)
+        fill_items(plan, state, database, download, draft.id, _WRITTEN)
     database.execute(_NOT_OURS, [draft.id, unrecorded, run.id])
     return kept_if_any(database, draft)
 

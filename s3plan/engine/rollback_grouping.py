@@ -1,16 +1,30 @@
-"""Taking a grouping back: first the table of URLs, then the copies that it named.
+"""Taking a grouping back: the table of URLs, then deleted sources, then the copies and the backup.
 
 Whatever the run may have made is in the plan, and looked at when its turn comes. Copies stay where
-the table could not be put back: its URLs name them.
+the table could not be put back: its URLs name them. They stay too where their sources are gone: so
+what a later run deleted, behind its gates, is copied back from them first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from os.path import commonprefix
+
+from msgspec.structs import replace
+
+from s3plan.engine.copied import load_earlier
+from s3plan.engine.runs import Run
+from s3plan.engine.soak.earlier import cleanups_of
 from s3plan.engine.state import ItemState, RunState
-from s3plan.engine.undoing import fill_items, kept_if_any
-from s3plan.model.steps import Copy, Need, RemoveCopy, RestoreFile
+from s3plan.engine.undoing import fill_items, kept_if_any, number_items
+from s3plan.inventory.s3 import observe_bucket
+from s3plan.model.grouping import GroupingRules
+from s3plan.model.plan import Stage
+from s3plan.model.soak import EarlierCopy
+from s3plan.model.steps import Copy, DeleteSource, Need, RemoveCopy, RestoreFile, Step
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
+from s3plan.store import Store
 from s3plan.tables import Database
 
 _MADE = (
@@ -21,25 +35,66 @@ _MADE = (
 )
 """States of a copy item whose copy, or whose unfinished upload, may be there."""
 
+_LEFT = (ItemState.DONE, ItemState.UNKNOWN, ItemState.FAILED)
+"""States of a deleted source that may be gone; only the bucket can tell."""
 
-def grouping_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:
-    """A step for each table and each copy step of the run; none for those that made nothing."""
-    drafts = _tables(plan, state)
+_DELETED = "deleted"
+"""The step under whose name the rows of deleted sources stand meanwhile."""
+
+# From the copy as it is now where it is still the one that was verified; else as it was recorded,
+# so that the copying looks, says why not, and keeps it.
+_BACK = f"""
+    INSERT INTO items (step, n, key, path, size, etag, modified, storage_class, checksum)
+    SELECT $step, 0, i.path, i.key, i.size, c.etag, coalesce(t.modified, ''), i.storage_class,
+        i.checksum
+    FROM items i JOIN copies c USING (n)
+    LEFT JOIN listing t ON t.bucket = $copies AND t.key = i.path
+        AND t.size = i.size AND t.etag = c.etag
+    WHERE i.step = '{_DELETED}'
+        AND NOT EXISTS (SELECT 1 FROM listing s WHERE s.bucket = $source AND s.key = i.key)
+        AND NOT EXISTS (SELECT 1 FROM items d WHERE d.step = $step AND d.path = i.key)"""  # noqa: S608 - a constant of this module
+
+_BOUNDS = "SELECT min(key), max(key), min(path), max(path) FROM items WHERE step = ?"
+
+
+async def grouping_drafts(
+    run: Run,
+    plan: PlanFile,
+    state: RunState,
+    store: Store,
+    database: Database,
+    only: Stage | None,
+) -> list[StepDraft]:
+    """The steps that take the run's grouping back, or one stage of it; none for what it left out.
+
+    Deletions of later runs on this run's copies are taken back with it.
+    """
+    drafts = _tables(plan, state) if only in (None, "catalog") else []
+    if only in (None, "sources"):
+        drafts += await _copied_back(run, plan, store, database)
     needs = tuple(Need(draft.id) for draft in drafts)
     for step in plan.steps:
-        if not isinstance(step.action, Copy):
-            continue
-        draft = StepDraft(
-            action=RemoveCopy(source=step.action.source, copied=step.id),
-            subject=step.subject,
-            reversibility="free",
-            undo="copy the objects again",
-            reason="the run made these copies; each goes only if its original is there and matches",
-            needs=needs,
-        )
-        fill_items(plan, state, database, step, draft, _MADE, begun=True)
-        drafts += kept_if_any(database, draft)
+        if isinstance(step.action, Copy) and only in (None, stage_of(step.action)):
+            drafts += _removed(plan, state, database, step, step.action, needs)
     return drafts
+
+
+def stages_of(plan: PlanFile, state: RunState) -> frozenset[Stage]:
+    """The stages in which the run did something that can be taken back."""
+    found: set[Stage] = {"catalog"} if state.rewritten else set()
+    for step in plan.steps:
+        if not any(state.step(step.id).items):
+            continue
+        if isinstance(step.action, Copy):
+            found.add(stage_of(step.action))
+        elif isinstance(step.action, DeleteSource):
+            found.add("sources")
+    return frozenset(found)
+
+
+def stage_of(action: Copy) -> Stage:
+    """Whether a copy step made the new layout, or a backup."""
+    return "copies" if isinstance(action.grouping, GroupingRules) else "backup"
 
 
 def _tables(plan: PlanFile, state: RunState) -> list[StepDraft]:
@@ -57,3 +112,87 @@ def _tables(plan: PlanFile, state: RunState) -> list[StepDraft]:
         for step in plan.steps
         if (record := state.rewritten.get(step.id)) is not None
     ]
+
+
+def _removed(
+    plan: PlanFile,
+    state: RunState,
+    database: Database,
+    step: Step,
+    action: Copy,
+    needs: tuple[Need, ...],
+) -> list[StepDraft]:
+    """The copies that a step made taken away again."""
+    tables = [state.rewritten[one.id].file for one in plan.steps if one.id in state.rewritten]
+    draft = StepDraft(
+        action=RemoveCopy(source=action.source, copied=step.id),
+        subject=step.subject,
+        reversibility="free",
+        undo="copy the objects again",
+        reason="the run made these copies; each goes only if its original is there and matches",
+        needs=needs,
+        # Alone, this stage leaves the table as it is.
+        warnings=()
+        if needs
+        else tuple(
+            f"URLs in {file} may name these copies; --only catalog first" for file in tables
+        ),
+    )
+    fill_items(plan, state, database, step, draft.id, _MADE, begun=True)
+    return kept_if_any(database, draft)
+
+
+async def _copied_back(
+    run: Run, plan: PlanFile, store: Store, database: Database
+) -> list[StepDraft]:
+    """What this run and later ones deleted of the sources, copied back; what is there is not."""
+    own = ((run, plan, step) for step in plan.steps if isinstance(step.action, DeleteSource))
+    back: dict[tuple[str, str], tuple[StepDraft, list[str]]] = {}
+    for other, theirs, step in [*own, *cleanups_of(run)]:
+        action = step.action
+        assert isinstance(action, DeleteSource)
+        draft = StepDraft(
+            action=Copy(source=action.copies),
+            subject=step.subject,
+            reversibility="free",
+            undo="delete the sources again",
+            reason="",
+            warnings=("Headers and tags that the copies were given stay on what is copied back.",),
+        )
+        draft, names = back.setdefault((step.subject, action.copies), (draft, []))
+        names.append(other.id)
+        # Of a deletion by another run only what was deleted on the copies of this one.
+        mine = [one for one in action.earlier if run == other or one.run == run.id]
+        _load_deleted(other, theirs, step, mine, database)
+        await _list_both(step.subject, action.copies, store, database)
+        database.execute(_BACK, {"step": draft.id, "copies": action.copies, "source": step.subject})
+        database.execute("DELETE FROM items WHERE step = ?", [_DELETED])
+    drafts: list[StepDraft] = []
+    for draft, names in back.values():
+        reason = f"run {', '.join(names)} deleted these sources; their verified copies are there"
+        drafts += kept_if_any(database, replace(draft, reason=reason))
+    return drafts
+
+
+def _load_deleted(
+    other: Run, plan: PlanFile, step: Step, mine: Sequence[EarlierCopy], database: Database
+) -> None:
+    """What a step deleted, or may have, as rows; and in ``copies`` what is known of each copy."""
+    fill_items(plan, other.state(), database, step, _DELETED, _LEFT)
+    number_items(database, _DELETED)
+    database.execute("DELETE FROM copies")
+    load_earlier(other, mine, database, _DELETED)
+
+
+async def _list_both(source: str, copies: str, store: Store, database: Database) -> None:
+    """List what the rows of deleted sources name on both sides, anew."""
+    first, last, first_copy, last_copy = database.row(_BOUNDS, [_DELETED])
+    database.execute("DELETE FROM listing")
+    if first is None:
+        return
+    # Keys are compared by character, not by path component: that is what is wanted.
+    prefixes = {source: [first, last]}
+    prefixes.setdefault(copies, []).extend([first_copy, last_copy])
+    for name, bounds in prefixes.items():
+        prefix = commonprefix(bounds)  # noqa: RUF071
+        await observe_bucket(store.bucket(name), database, prefix=prefix, observer=lambda _: None)

@@ -42,6 +42,6 @@ def layout_drafts(plan: PlanFile, state: RunState, database: Database) -> list[S
             undo="change the layout again",
             reason="the run put new forms in place; each old one goes back if it is still there",
         )
-        fill_items(plan, state, database, step, draft, _SWAPPED)
+        fill_items(plan, state, database, step, draft.id, _SWAPPED)
         drafts += kept_if_any(database, draft)
     return drafts

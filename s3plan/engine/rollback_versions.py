@@ -76,7 +76,7 @@ async def stack_drafts(
         reason="the run deleted these versions and delete markers; their verified copies are on"
         " disk",
     )
-    fill_items(plan, state, database, deleted, draft, _ALL)
+    fill_items(plan, state, database, deleted, draft.id, _ALL)
     database.execute(_STACKS, [draft.id])
     database.execute(_WHOLE, [draft.id])
     database.execute(_BENEATH, [draft.id])

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from msgspec import Struct
 
@@ -24,6 +23,7 @@ from s3plan.engine.state import RunState, fold
 from s3plan.errors import JournalError
 from s3plan.localfs.appendlog import AppendLog
 from s3plan.localfs.refusals import next_step_of
+from s3plan.model.plan import Stage
 from s3plan.plan import compression
 from s3plan.plan.reading import PlanFile
 
@@ -36,9 +36,8 @@ _SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":
 """Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
 
 
-Stage = Literal["catalog", "copies", "sources"]
-"""What of a grouping can be taken back alone: the table of URLs, the copies (its backup's too), or
-the deletion of the sources."""
+STAGES: tuple[Stage, ...] = ("catalog", "sources", "copies", "backup")
+"""In the order in which a rollback of the whole takes them back."""
 
 
 class Back(Struct, frozen=True):
@@ -85,6 +84,11 @@ class Run(Struct, frozen=True):
         name = f"rollback-{stage}"
         return Back(self.folder / f"{name}-plan.json", self.folder / f"{name}.json")
 
+    def back_state(self, stage: Stage | None) -> RunState:
+        """The fold of the journal of such a rollback."""
+        places = self.back(stage)
+        return self._fold(places.journal, places.plan)
+
     def taken_back(self, *stages: Stage) -> bool:
         """Whether a rollback of the whole or of one of ``stages`` has begun."""
         return any(self.back(stage).journal.exists() for stage in (None, *stages))
@@ -108,8 +112,8 @@ class Run(Struct, frozen=True):
         return self._fold(self.journal, self.plan)
 
     def rollback_state(self) -> RunState:
-        """The fold of the rollback's journal."""
-        return self._fold(self.rollback_journal, self.rollback_plan)
+        """The fold of the journal of the whole rollback."""
+        return self.back_state(None)
 
     def _fold(self, journal: Path, plan: Path) -> RunState:
         try:

@@ -35,6 +35,7 @@ from s3plan.engine.mirror import Mirror, open_mirror
 from s3plan.engine.probe import Memory, capabilities_for
 from s3plan.engine.recheck import recheck_steps
 from s3plan.engine.rollback import plan_rollback
+from s3plan.engine.rollback_grouping import stages_of
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
@@ -54,7 +55,7 @@ from s3plan.model.journal import (
     RunOutcome,
     RunStarted,
 )
-from s3plan.model.plan import Target
+from s3plan.model.plan import Stage, Target
 from s3plan.model.recheck import PlanRecheck
 from s3plan.model.steps import Download, RemoveFile
 from s3plan.plan.athand import plan_at_hand
@@ -137,10 +138,12 @@ async def rollback(
     around: Surroundings,
     *,
     commands: Mapping[str, Command] | None = None,
+    only: Stage | None = None,
 ) -> RunFinished | None:
     """Take a run back, or go on doing so; None if there is nothing to take back (any more).
 
-    ``commands`` are those that the project file defines.
+    ``commands`` are those that the project file defines. ``only`` is one stage of a grouping; the
+    run counts as taken back once each of its stages is.
     """
     run = runs.run_of(journal_path)
     with hold(run.lock, holder_for(around, run.journal)) as lock:
@@ -150,26 +153,28 @@ async def rollback(
         runs.check_plan(original, applied.started.digest)
         _check_host(original, applied)
         state = RunState()
-        going_on = run.rollback_journal.exists()
+        back = run.back(only)
+        going_on = back.journal.exists()
+        if only is not None and _whole_is_done(run):
+            return None
         if going_on:
-            state = run.rollback_state()
+            state = run.back_state(only)
             if state.outcome in ("done", "kept"):
                 # A process that died right at the end had no time to say so in the run's journal.
-                _mark_rolled_back(run, state.outcome, around)
+                _mark_rolled_back(run, original, only, state.outcome, around)
                 return None
         async with around.open_store(original.header.connection) as store:
             await check_target(store, original)
             async with locked(around, original, None, applied, store) as places:
-                plan = await _rollback_plan(run, original, store, around, keep=going_on)
+                plan = await _rollback_plan(run, original, store, around, only, keep=going_on)
                 if plan is not None:
                     check_digest(approval, plan.digest, lambda _: None)
-                await asyncio.to_thread(_drop_unfinished, original)
+                if only is None:
+                    await asyncio.to_thread(_drop_unfinished, original)
                 if plan is None:
                     return None
                 log = (
-                    AppendLog.open(run.rollback_journal)
-                    if going_on
-                    else runs.create_journal(run.rollback_journal)
+                    AppendLog.open(back.journal) if going_on else runs.create_journal(back.journal)
                 )
                 with JournalWriter(log) as journal:
                     held = places.with_lock(lock, applied.started.mirror)
@@ -180,28 +185,58 @@ async def rollback(
                         commands or {},
                     )  # fmt: skip
         if finished.outcome in ("done", "kept"):
-            _mark_rolled_back(run, finished.outcome, around)
+            _mark_rolled_back(run, original, only, finished.outcome, around)
         return finished
 
 
-def _mark_rolled_back(run: Run, outcome: RunOutcome, around: Surroundings) -> None:
-    if run.state().rolled_back is None:
-        _append(run.journal, RolledBack(time=timestamp(around.clock()), outcome=outcome))
+def _whole_is_done(run: Run) -> bool:
+    """Whether the run was taken back as a whole. Raises StaleError where that is not finished."""
+    if not run.rollback_journal.exists():
+        return False
+    if run.rollback_state().outcome in ("done", "kept"):
+        return True
+    raise StaleError(
+        "a rollback of the whole run has begun and is not finished",
+        address=str(run.journal),
+        next_step=rollback_command(str(run.journal)),
+    )
 
 
-async def preview_rollback(journal_path: Path, around: Surroundings) -> PlanFile | None:
+def _mark_rolled_back(
+    run: Run, plan: PlanFile, only: Stage | None, outcome: RunOutcome, around: Surroundings
+) -> None:
+    """Say in the run's journal that it is taken back: as a whole, or now that every stage is."""
+    state = run.state()
+    if state.rolled_back is not None:
+        return
+    if only is not None:
+        ended: list[RunOutcome | None] = [outcome]
+        for stage in stages_of(plan, state) - {only}:
+            begun = run.back(stage).journal.exists()
+            ended.append(run.back_state(stage).outcome if begun else None)
+        if not set(ended) <= {"done", "kept"}:
+            return
+        outcome = "kept" if "kept" in ended else "done"
+    _append(run.journal, RolledBack(time=timestamp(around.clock()), outcome=outcome))
+
+
+async def preview_rollback(
+    journal_path: Path, around: Surroundings, *, only: Stage | None = None
+) -> PlanFile | None:
     """What a rollback would do now, as the plan it would run; None where there is nothing."""
     run = runs.run_of(journal_path)
     original = PlanFile.open(run.plan)
     runs.check_plan(original, run.state().started.digest)
-    if run.rollback_journal.exists():
-        state = run.rollback_state()
-        if state.outcome in ("done", "kept"):
+    if only is not None and _whole_is_done(run):
+        return None
+    back = run.back(only)
+    if back.journal.exists():
+        if run.back_state(only).outcome in ("done", "kept"):
             return None
-        return PlanFile.open(run.rollback_plan)
+        return PlanFile.open(back.plan)
     async with around.open_store(original.header.connection) as store:
         await check_target(store, original)
-        return await _rollback_plan(run, original, store, around, keep=False)
+        return await _rollback_plan(run, original, store, around, only, keep=False)
 
 
 async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck:
@@ -300,6 +335,12 @@ def _unfinished(directory: Path, digest: str) -> tuple[Run | None, RunState]:
                 found=f"run {run.id}, {state.outcome}",
                 next_step="s3plan plan again; it says No changes if nothing is left to do",
             )
+        if run.taken_back(*runs.STAGES):
+            raise StaleError(
+                "a part of this plan's run was taken back, so it does not go on",
+                address=str(run.journal),
+                next_step=f"{rollback_command(str(run.journal))} takes back the rest; plan again",
+            )
         found = (run, state)
     return found
 
@@ -352,11 +393,17 @@ def _drop_unfinished(plan: PlanFile) -> None:
 
 
 async def _rollback_plan(
-    run: Run, original: PlanFile, store: Store, around: Surroundings, *, keep: bool
+    run: Run,
+    original: PlanFile,
+    store: Store,
+    around: Surroundings,
+    only: Stage | None,
+    *,
+    keep: bool,
 ) -> PlanFile | None:
     """The rollback's plan: made anew until the rollback has begun, then never again."""
     if keep:
-        return PlanFile.open(run.rollback_plan)
+        return PlanFile.open(run.back(only).plan)
     state = run.state()
     with _scratch() as scratch:
         return await plan_rollback(
@@ -367,6 +414,7 @@ async def _rollback_plan(
             scratch,
             created=timestamp(around.clock()),
             tool=around.tool,
+            only=only,
         )
 
 

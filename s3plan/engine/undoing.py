@@ -30,12 +30,12 @@ def fill_items(
     state: RunState,
     database: Database,
     step: Step,
-    draft: StepDraft,
+    into: str,
     states: tuple[ItemState, ...],
     *,
     begun: bool = False,
 ) -> None:
-    """The items of a run's step in one of ``states``, as rows under the draft's id.
+    """The items of a run's step in one of ``states``, as rows under the id ``into``.
 
     With ``begun`` only those at whose path nothing was when the run came to them.
     """
@@ -49,12 +49,17 @@ def fill_items(
         versions = any(item.version_id is not None for item in batch)
         names = (*_COLUMNS, *_VERSION_COLUMNS) if versions else _COLUMNS
         columns = {name: [getattr(item, name) for item in batch] for name in names}
-        database.append(ITEMS, columns, {"step": draft.id})
+        database.append(ITEMS, columns, {"step": into})
+
+
+def number_items(database: Database, step: str) -> None:
+    """Number the rows of a step anew, in the order of their keys."""
+    database.execute(_RENUMBER, [step])
 
 
 def kept_if_any(database: Database, draft: StepDraft) -> list[StepDraft]:
     """The draft with its rows numbered anew and its estimate; nothing where no row is left."""
-    database.execute(_RENUMBER, [draft.id])
+    number_items(database, draft.id)
     items, size = database.row(
         "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM items WHERE step = ?",
         [draft.id],

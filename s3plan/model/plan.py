@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -14,6 +14,10 @@ from s3plan.model.steps import Item, Step, Totals
 from s3plan.model.worklist import Asked
 
 PLAN_FORMAT = "s3plan.plan/1"
+
+Stage = Literal["catalog", "copies", "backup", "sources"]
+"""What of a grouping can be taken back alone: the table of URLs, the copies, their backup, or the
+deletion of the sources."""
 
 
 class Target(Struct, frozen=True):
@@ -42,7 +46,8 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     not known. ``parallel_buckets`` is how many buckets may be worked on side by side, left out
     where it is one. ``limits`` are those of the manifests. ``held`` is, by bucket, everything that
     was listed when the plan was made, whether the plan is about it or not. ``notify`` are commands
-    of the project file that are told how a run ended.
+    of the project file that are told how a run ended. ``only`` is the stage that a rollback plan
+    takes back, left out where it is the whole run.
     """
 
     format: str
@@ -60,6 +65,12 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     limits: tuple[Limits, ...] | UnsetType = UNSET
     held: dict[str, Totals] | UnsetType = UNSET
     notify: tuple[CommandRef, ...] | UnsetType = UNSET
+    only: Stage | UnsetType = UNSET
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage of a run that a rollback plan takes back; None is the whole."""
+        return None if isinstance(self.only, UnsetType) else self.only
 
     @property
     def known_cost(self) -> PlanCost | None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from s3plan.model.journal import Approves
+from s3plan.model.plan import Stage
 
 DEFAULT_PLAN = "plan.json"
 """The plan that ``s3plan apply`` runs when none is named."""
@@ -28,10 +29,14 @@ def apply_command(plan: str, digest: str) -> str:
     return shlex.join(["s3plan", "apply", *name, "--approve", short(digest)])
 
 
-def rollback_command(journal: str, digest: str | None = None) -> str:
-    """The command that approves this rollback (or, without a digest, whatever it is now)."""
+def rollback_command(journal: str, digest: str | None = None, *, only: Stage | None = None) -> str:
+    """The command that approves this rollback (or, without a digest, whatever it is now).
+
+    ``only`` is the stage that it takes back; None is the whole run.
+    """
+    stage = [] if only is None else ["--only", only]
     approved = [] if digest is None else [short(digest)]
-    return shlex.join(["s3plan", "rollback", journal, "--approve", *approved])
+    return shlex.join(["s3plan", "rollback", journal, *stage, "--approve", *approved])
 
 
 def monitor_command(journal: str) -> str:

@@ -165,12 +165,18 @@ class FakeApi:
         self._called("status", journal=journal)
         return samples.STATUS
 
-    def rollback_plan(self, journal: Path) -> samples.SamplePlan | None:
+    def rollback_plan(self, journal: Path, *, only: str | None = None) -> samples.SamplePlan | None:
         self._called("rollback_plan", journal=journal)
         return samples.evacuation() if self.changes else None
 
     def rollback(
-        self, journal: Path, *, approval: Approval, observer: Observer, log: Path | None
+        self,
+        journal: Path,
+        *,
+        approval: Approval,
+        only: str | None = None,
+        observer: Observer,
+        log: Path | None,
     ) -> RunFinished | None:
         self._called("rollback", journal=journal, approval=approval, log=log)
         if not self.changes:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from s3plan.cli.approval import approve_option, approver, read_approve
 from s3plan.cli.command import Command
 from s3plan.cli.settings import settings
+
+if TYPE_CHECKING:
+    from s3plan.model.plan import Stage
 
 
 @click.command(
@@ -20,7 +24,13 @@ from s3plan.cli.settings import settings
 )
 @click.argument("journal", metavar="JOURNAL", required=False)
 @approve_option("the rollback")
-def command(journal: str | None, approve: str | None) -> int:
+@click.option(
+    "--only",
+    type=click.Choice(["catalog", "copies", "backup", "sources"]),
+    help="Take back only the rewritten table, the copies, their backup, or the deletion of the"
+    " sources (ObjectGrouping).",
+)
+def command(journal: str | None, approve: str | None, only: Stage | None) -> int:
     """Take back the run that wrote JOURNAL.
 
     Without --approve it shows what it would do. What is no longer as the run left it, and what is
@@ -39,15 +49,15 @@ def command(journal: str | None, approve: str | None) -> int:
         approval = api.Approval(approver(), asked.digest)
         with view.watch() as watch:
             finished = api.rollback(
-                path, approval=approval, observer=watch, log=settings().log_file
+                path, approval=approval, only=only, observer=watch, log=settings().log_file
             )
         if finished is not None:
             view.finished(finished)
             return finished.exit_code
     else:
-        plan = api.rollback_plan(path)
+        plan = api.rollback_plan(path, only=only)
         if plan is not None:
-            view.plan(plan, None, rollback_command(asked.path, plan.digest))
+            view.plan(plan, None, rollback_command(asked.path, plan.digest, only=only))
             return 0
     view.told("Nothing to take back.", {"type": "plan", "changes": False, "steps": []})
     return 0

@@ -378,10 +378,13 @@ class _Copier:
         )
 
     def _drifted(self, item: Item, reason: str, message: str) -> None:
+        # A rollback copies back: what it cannot is kept as it is, and the rollback ends.
+        back = self.context.plan.header.rollback_of is not None
         self.context.problem(
-            self.step, item.n, item.key, item.path, "drifted", reason,
+            self.step, item.n, item.key, item.path, "kept" if back else "drifted", reason,
             f"{item.key}: {message}; it was left alone",
-            "s3plan plan again, and review what changed",
+            "look at it yourself; s3plan will not touch it" if back
+            else "s3plan plan again, and review what changed",
         )  # fmt: skip
 
     def _failed(self, item: Item, code: str, message: str) -> None:

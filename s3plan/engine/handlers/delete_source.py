@@ -82,7 +82,7 @@ class _Deleter:
 
     def _load(self, database: Database, gate: GateRecord) -> None:
         load_items(self.context, self.step, database)
-        load_earlier(self.context.run, self.action.earlier, database)
+        load_earlier(self.context.run, self.action.earlier, database, self.step.id)
         path = self.context.run.evidence(gate.step)
         lines = read_evidence(path, self.context.plan.digest, gate)
         while batch := list(islice(lines, _LOAD)):

@@ -53,7 +53,7 @@ async def rewrite_file(context: Context, step: Step, action: RewriteFile) -> Non
 async def _rewrite(context: Context, step: Step, action: RewriteFile) -> None:
     path = Path(action.file)
     known = await context.in_thread(_as_planned, action.file, action.sha256)
-    backup = Path(action.folder) / _named(action.name, context)
+    backup = await context.in_thread(_free, Path(action.folder), action.name, known, context)
     keep = partial(tablefile.keep_aside, compressed=False)
     await context.in_thread(keep, path, known, backup)
     await _look_at_copies(context, step)
@@ -197,6 +197,14 @@ def _as_planned(file: str, sha256: str) -> FileDigests:
             next_step="plan again",
         )
     return found
+
+
+def _free(folder: Path, name: str, known: FileDigests, context: Context) -> Path:
+    """The place of the backup; where an earlier rewrite has it, the time tells them apart."""
+    backup = folder / _named(name, context)
+    if tablefile.digests(backup) in (None, known):
+        return backup
+    return folder / _named(f"{backup.stem}_{{time}}{backup.suffix}", context)
 
 
 def _named(name: str, context: Context) -> str:

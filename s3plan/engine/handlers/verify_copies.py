@@ -126,7 +126,7 @@ def load_pairs(context: Context, step: Step, action: VerifyCopies, database: Dat
     """Fill ``items`` and ``copies``, from this run's journal or from those of earlier runs."""
     load_items(context, step, database)
     if action.earlier:
-        load_earlier(context.run, action.earlier, database)
+        load_earlier(context.run, action.earlier, database, step.id)
     else:
         load_copies(context.run.journal, action.copied, database)
 

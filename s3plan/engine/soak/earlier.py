@@ -15,7 +15,7 @@ from s3plan.errors import JournalError, PlanFileError, StaleError
 from s3plan.model.grouping import GroupingRules
 from s3plan.model.plan import Target
 from s3plan.model.soak import EarlierCopy, EarlierRun, SoakStanding
-from s3plan.model.steps import Copy, Item, Step
+from s3plan.model.steps import Copy, DeleteSource, Item, Step
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.grouping.filetypes import type_of
 from s3plan.rules.grouping.keys import KeyPattern
@@ -114,3 +114,35 @@ def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: D
 def proved_items(plan: PlanFile, known: StepState, step: Step) -> Iterator[Item]:
     """The items of a copy step whose copies were proved."""
     return (item for item in plan.items(step.id) if known.of(item.n) is ItemState.VERIFIED)
+
+
+def cleaned_keys(run: Run, step: Step) -> list[str]:
+    """Keys of sources that a later run deleted, behind its gates, on the copies of this one."""
+    found: list[str] = []
+    for other, plan, deleting in cleanups_of(run):
+        action = deleting.action
+        assert isinstance(action, DeleteSource)
+        if any((one.run, one.step) == (run.id, step.id) for one in action.earlier):
+            known = other.state().step(deleting.id)
+            found += (
+                item.key for item in plan.items(deleting.id) if known.of(item.n) is ItemState.DONE
+            )
+    return found
+
+
+def cleanups_of(run: Run) -> list[tuple[Run, PlanFile, Step]]:
+    """The steps of other runs beside it that delete, or deleted, sources on its copies; those that
+    were taken back are none.
+    """
+    found: list[tuple[Run, PlanFile, Step]] = []
+    for other in runs.runs_in(run.folder.parents[2]):
+        if other.id <= run.id or other.taken_back("sources"):
+            continue
+        plan = PlanFile.open(other.plan)
+        found += (
+            (other, plan, step)
+            for step in plan.steps
+            if isinstance(step.action, DeleteSource)
+            and any(one.run == run.id for one in step.action.earlier)
+        )
+    return found

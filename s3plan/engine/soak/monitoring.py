@@ -21,9 +21,14 @@ from s3plan.engine.holding import holder_for
 from s3plan.engine.pairs import SHOWN, compare_content, findings, list_both, place, sentence
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.session import check_target
-from s3plan.engine.soak.earlier import finished_runs, grouping_steps, proved_items
+from s3plan.engine.soak.earlier import (
+    cleaned_keys,
+    finished_runs,
+    grouping_steps,
+    proved_items,
+)
 from s3plan.engine.soak.record import append, digest_of_journal, standing
-from s3plan.engine.state import ItemState, RunState
+from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
 from s3plan.errors import NotSupportedError, StaleError
 from s3plan.localfs.locks import hold
@@ -269,35 +274,3 @@ async def _versions(store: Store, source: Bucket, rules: GroupingRules) -> dict[
                 count += 1
                 size += length
     return {"old_versions": count, "old_version_bytes": size}
-
-
-def cleaned_keys(run: Run, step: Step) -> list[str]:
-    """Keys of sources that a later run deleted, behind its gates, on the copies of this one."""
-    found: list[str] = []
-    for other, plan, deleting in cleanups_of(run):
-        action = deleting.action
-        assert isinstance(action, DeleteSource)
-        if any((one.run, one.step) == (run.id, step.id) for one in action.earlier):
-            known = other.state().step(deleting.id)
-            found += (
-                item.key for item in plan.items(deleting.id) if known.of(item.n) is ItemState.DONE
-            )
-    return found
-
-
-def cleanups_of(run: Run) -> list[tuple[Run, PlanFile, Step]]:
-    """The steps of other runs beside it that delete, or deleted, sources on its copies; those that
-    were taken back are none.
-    """
-    found: list[tuple[Run, PlanFile, Step]] = []
-    for other in runs.runs_in(run.folder.parents[2]):
-        if other.id <= run.id or other.taken_back("sources"):
-            continue
-        plan = PlanFile.open(other.plan)
-        found += (
-            (other, plan, step)
-            for step in plan.steps
-            if isinstance(step.action, DeleteSource)
-            and any(one.run == run.id for one in step.action.earlier)
-        )
-    return found

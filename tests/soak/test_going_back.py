@@ -1,0 +1,200 @@
+"""Back from every stage, alone and whole, also after the sources were deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3plan import api
+from s3plan.errors import StaleError
+from s3plan.model.events import RunFinished
+from s3plan.model.plan import Stage
+from tests.engine.conftest import scene
+from tests.engine.scene import Scene
+from tests.soak.soaking import COUNT, Soaking, sources
+
+__all__ = ["scene"]
+
+TABLE = """\
+  catalog:
+    file: output.csv
+    columns: {audio: {type: audio}}
+"""
+
+
+@pytest.fixture
+def soaking(scene: Scene) -> Soaking:
+    made = Soaking(scene)
+    made.fill()
+    return made
+
+
+def _back(
+    soaking: Soaking, journal: Path | None = None, only: Stage | None = None
+) -> RunFinished | None:
+    soaking.scene.events.clear()
+    return api.rollback(
+        journal or soaking.journal,
+        approval=api.Approval("tester"),
+        only=only,
+        observer=soaking.scene.events.append,
+    )
+
+
+def _done(finished: RunFinished | None, code: int = 0) -> None:
+    assert finished is not None
+    assert finished.exit_code == code, finished
+
+
+def test_deleted_sources_come_back_from_their_copies(soaking: Soaking) -> None:
+    """The cleanup's own rollback: everything as it was, content, metadata and tags."""
+    scene = soaking.scene
+    scene.put(
+        "4/Rich/talk.mp3", b"rich", ContentType="audio/mpeg", Metadata={"a": "b"},
+        Tagging="owner=ann", CacheControl="no-store",
+    )  # fmt: skip
+    scene.put_in_parts("5/P5/film.mp4", [b"a" * (5 << 20), b"b"])
+    soaking.migrate()
+    everything = scene.objects()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    _done(_back(soaking, Path("journal.json")))
+    assert scene.objects() == everything
+    assert _back(soaking, Path("journal.json")) is None, "a second time does nothing"
+
+
+def test_the_whole_way_back_after_the_sources_were_deleted(soaking: Soaking) -> None:
+    """First copied back, then the copies removed: one command with the journal of the copies."""
+    scene = soaking.scene
+    before = scene.objects()
+    soaking.migrate()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    plan = api.rollback_plan(soaking.journal)
+    assert plan is not None
+    assert [step.verb for step in plan.steps] == ["copy", "remove-copy"]
+    _done(_back(soaking))
+    assert scene.objects() == before
+    assert _back(soaking, Path("journal.json")) is None, "nothing is left of the cleanup"
+
+
+def test_copies_are_no_last_copies_before_the_sources_are_back(soaking: Soaking) -> None:
+    """Invariant 5."""
+    scene = soaking.scene
+    soaking.migrate()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    after = scene.objects()
+    _done(_back(soaking, only="copies"), 7)
+    assert scene.objects() == after
+
+
+def test_a_source_whose_copy_changed_meanwhile_is_not_made_of_it(soaking: Soaking) -> None:
+    scene = soaking.scene
+    before = scene.objects()
+    soaking.migrate()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    scene.put("audio/1_P1_talk.mp3", b"edited since")
+    scene.delete("video/2_P2_film.mp4")
+    _done(_back(soaking), 7)
+    left = set(before) - {"1/P1/talk.mp3", "2/P2/film.mp4"}
+    assert set(scene.keys()) == {*left, "audio/1_P1_talk.mp3"}
+    assert {p.reason for p in scene.problems()} >= {"source-changed", "source-gone", "not-ours"}
+
+
+def test_what_somebody_put_at_an_old_key_is_left_alone(soaking: Soaking) -> None:
+    """Invariant 3."""
+    scene = soaking.scene
+    soaking.migrate()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    scene.put("1/P1/talk.mp3", b"somebody's")
+    _done(_back(soaking), 7)
+    found = scene.objects()
+    assert found["1/P1/talk.mp3"].body == b"somebody's"
+    assert found["audio/1_P1_talk.mp3"].body == b"1 talk.mp3", "the last copy of what was there"
+
+
+def _with_table(soaking: Soaking) -> tuple[Path, str]:
+    table = soaking.scene.directory / "output.csv"
+    lines = ["row_id,audio"]
+    base = f"{soaking.scene.server.endpoint}/{soaking.scene.bucket}"
+    lines += [f"{row},{base}/{row}/P{row}/talk.mp3" for row in (1, 2, 3)]
+    table.write_text("\n".join(lines) + "\n")
+    text = table.read_text()
+    soaking.migrate(more=TABLE)
+    assert "audio/1_P1_talk.mp3" in table.read_text()
+    return table, text
+
+
+def test_the_table_alone_then_the_copies_alone_is_the_whole(soaking: Soaking) -> None:
+    """B49: `rollback --only catalog`; a run whose every stage is back counts as taken back."""
+    scene = soaking.scene
+    before = scene.objects()
+    table, text = _with_table(soaking)
+    copied = scene.objects()
+    _done(_back(soaking, only="catalog"))
+    assert table.read_text() == text
+    assert scene.objects() == copied
+    with pytest.raises(StaleError):
+        scene.apply()
+    _done(_back(soaking, only="copies"))
+    assert scene.objects() == before
+    assert api.status(soaking.journal).outcome == "rolled back"
+    assert _back(soaking) is None or scene.objects() == before
+    soaking.migrate(more=TABLE)
+    assert scene.objects() == copied, "the same plan may be applied anew"
+
+
+def test_copies_alone_warn_of_the_table_that_names_them(soaking: Soaking) -> None:
+    table, _ = _with_table(soaking)
+    plan = api.rollback_plan(soaking.journal, only="copies")
+    assert plan is not None
+    (step,) = plan.steps
+    assert step.warnings == (f"URLs in {table} may name these copies; --only catalog first",)
+
+
+def test_the_table_keeps_its_urls_after_the_cleanup(soaking: Soaking) -> None:
+    """What was cleaned is no source any more, and still a file of its person. A table that is
+    rewritten again has a backup of its own.
+    """
+    scene = soaking.scene
+    more = TABLE + "    add: [file_count]\n"
+    table = scene.directory / "output.csv"
+    base = f"{scene.server.endpoint}/{scene.bucket}"
+    table.write_text(f"row_id,audio\n1,{base}/1/P1/talk.mp3\n")
+    soaking.migrate(more=more)
+    text = table.read_text()
+    assert text.endswith(",3\n")
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    assert scene.plan().plan is None
+    scene.put("1/P1/new.mp3", b"new")
+    finished = soaking.apply()
+    assert finished.exit_code == 0, finished.message
+    assert table.read_text().endswith(",4\n")
+    assert "audio/1_P1_talk.mp3" in table.read_text()
+    backups = [path.name for path in (table.parent / "backups").glob("output_pre_url_update*.csv")]
+    assert len(backups) == 2
+
+
+def test_only_the_sources_by_either_journal(soaking: Soaking) -> None:
+    scene = soaking.scene
+    soaking.migrate()
+    everything = scene.objects()
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    _done(_back(soaking, only="sources"))
+    assert scene.objects() == everything
+    assert len(sources(scene.keys())) == COUNT
+
+
+def test_commands_say_the_stage(soaking: Soaking) -> None:
+    soaking.migrate()
+    ran = soaking.scene.s3plan("rollback", "journal.json", "--only", "copies")
+    assert ran.code == 0, ran.err
+    assert "s3plan rollback journal.json --only copies --approve sha256:" in ran.out
+    ran = soaking.scene.s3plan("rollback", "journal.json", "--only", "catalog", "--approve")
+    assert "Nothing to take back." in ran.out
