@@ -43,12 +43,14 @@ from s3plan.api.running import (
 from s3plan.api.soaking import monitor, sign_off
 from s3plan.api.worklists import worklist_of_file, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
+from s3plan.engine.livefiles import Outlets
 from s3plan.inventory.worklist import Worklist
 
 __all__ = [
     "Approval",
     "Ask",
     "Observer",
+    "Outlets",
     "PlanResult",
     "Worklist",
     "abandon_run",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from s3plan import __version__
 from s3plan.engine.approval import House
+from s3plan.engine.livefiles import Outlets
 from s3plan.engine.probe import Memory
 from s3plan.engine.surroundings import Surroundings
 from s3plan.errors import ProblemsError
@@ -91,8 +92,12 @@ def remembered_capabilities(store: Store, now: datetime) -> Capabilities:
     return (memory.recall(store.target, scratch, now) if scratch else None) or UNPROBED
 
 
-def around_here(observer: Observer, log: Path | None) -> Surroundings:
-    """What a run in the working directory is given; ``log`` takes a line an item."""
+def around_here(
+    observer: Observer, log: Path | None, outlets: Outlets | None = None
+) -> Surroundings:
+    """What a run in the working directory is given; ``log`` takes a line an item, ``outlets`` are
+    files that tell of it while it goes on.
+    """
     return Surroundings(
         directory=Path(),
         state_home=state_home(),
@@ -101,6 +106,7 @@ def around_here(observer: Observer, log: Path | None) -> Surroundings:
         observer=observer,
         tool=__version__,
         item_log=log,
+        outlets=outlets or Outlets(),
     )
 
 

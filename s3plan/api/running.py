@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from s3plan.engine import lockstatus, roster, runs, session
 from s3plan.engine import mirror as mirrors
 from s3plan.engine.approval import Approval, Ask
 from s3plan.engine.holding import holder_for
+from s3plan.engine.livefiles import Outlets
 from s3plan.engine.report import run_status
 from s3plan.errors import JournalError, LockedError, UsageError
 from s3plan.localfs.locks import holder_of
@@ -41,16 +43,33 @@ def apply(
     ask: Ask | None = None,
     log: Path | None = None,
     mirror: str | None = None,
+    outlets: Outlets | None = None,
 ) -> RunFinished:
     """Run exactly the plan, or go on with its run. The result's ``exit_code`` says how it ended.
 
     ``ask`` is called at a delete gate that nobody has approved; without it the run ends held.
     ``log`` gets JSON Lines of every item. ``mirror`` is ``s3://bucket/prefix``: the run's folder is
-    copied there at gates. Raises StaleError and LockedError before the first request,
-    IncompleteError when the journal, the disk or a lock is lost in the middle.
+    copied there at gates. ``outlets`` are files that are kept up to date meanwhile. Raises
+    StaleError and LockedError before the first request, IncompleteError when the journal, the disk
+    or a lock is lost in the middle.
     """
-    around = around_here(observer, log)
+    _check_outlets(outlets)
+    around = around_here(observer, log, outlets)
     return asyncio.run(session.apply(plan, approval, ask, around, house=house(), mirror=mirror))
+
+
+def _check_outlets(outlets: Outlets | None) -> None:
+    """Refuse files that cannot be made, before anything is done."""
+    if outlets is None:
+        return
+    for path in filter(None, (outlets.snapshot, outlets.metrics)):
+        if path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+            raise UsageError(
+                "the file cannot be kept up to date here",
+                address=str(path),
+                expected="a file in a directory that can be written",
+                next_step="name another file, or leave the option out",
+            )
 
 
 def status(journal: Path | None = None) -> RunStatus:

@@ -27,7 +27,7 @@ from s3plan.localfs.syncing import SyncPoint as Syncer
 from s3plan.localfs.tree import Tree
 from s3plan.model.capabilities import UNPROBED
 from s3plan.model.commands import Command
-from s3plan.model.events import AnyEvent, ItemProblem, Progressed
+from s3plan.model.events import AnyEvent, ItemBegan, ItemProblem, Progressed
 from s3plan.model.journal import (
     CopyFacts,
     Intent,
@@ -129,6 +129,10 @@ class Context:
         self.commands = commands or {}
         self.capabilities = UNPROBED
         """What this run may rely on at the endpoint; the session fills it in."""
+        self.under_way: dict[tuple[str, int], str] = {}
+        """Keys of the items that are being worked on, by step and number."""
+        self.on_begun: Callable[[], None] = lambda: None
+        """Called when an item is added to these."""
         self._stopped = asyncio.Event()
         self.feeds: list[Feed] = []
         """The `each` edges of what runs now."""
@@ -238,8 +242,11 @@ class Context:
         self.check_stop()
         task.result()
 
-    def began(self, step: Step, key: str) -> None:
-        """One item is being worked on."""
+    def began(self, step: Step, n: int, key: str) -> None:
+        """Item ``n`` is being worked on."""
+        self.under_way[step.id, n] = key
+        self.on_begun()
+        self.observer(ItemBegan(step.id, key))
         if self.item_log is not None:
             self.item_log({"event": "start", "step": step.id, "key": key, "time": self.now()})
 
@@ -249,10 +256,13 @@ class Context:
         """Items ended well: into the journal, the state and the progress."""
         if not items:
             return
-        record = Receipts(step=step.id, outcome=outcome, items=tuple(items), bytes=size)
+        record = Receipts(
+            step=step.id, outcome=outcome, items=tuple(items), bytes=size, time=self.now()
+        )
         self.journal.note(record)
         self.state.apply(self.journal.seq, record)
-        self.observer(Progressed(step.id, outcome, len(items), size))
+        ended = [self.under_way.pop((step.id, n), "") for n in items]
+        self.observer(Progressed(step.id, outcome, len(items), size, tuple(filter(None, ended))))
         if self.feeds:
             self._flow(step)
         if self.item_log is not None:
@@ -287,10 +297,12 @@ class Context:
             outcome=outcome,
             reason=reason,
             message=message,
+            time=self.now(),
         )
         self.journal.note(record)
         self.state.apply(self.journal.seq, record)
-        self.observer(Progressed(step.id, outcome, 1, 0))
+        self.under_way.pop((step.id, n), None)
+        self.observer(Progressed(step.id, outcome, 1, 0, (key,)))
         if self.feeds:
             self._flow(step)
         self.observer(
@@ -361,7 +373,8 @@ class Context:
         of a step is in it before the first request: a machine that goes on from there knows.
         """
         self.check_held()
-        await self.journal.commit(Intent(step=step.id, first=first, last=last, taken=taken))
+        record = Intent(step=step.id, first=first, last=last, taken=taken, time=self.now())
+        await self.journal.commit(record)
         await self._mirror_intent(step)
 
     async def intend_whole(self, step: Step) -> None:

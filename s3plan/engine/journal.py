@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -77,6 +77,8 @@ class JournalWriter:
         self._closing = False
         self._error: JournalError | None = None
         self._seq = log.seq
+        self.listener: Callable[[JournalRecord], object] = lambda _: None
+        """Told of every record, on the loop."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -89,12 +91,14 @@ class JournalWriter:
         """Write soon, durable at the next commit. Losing it only makes items unknown."""
         self._raise()
         self._pending.append((_encoder.encode(record), None))
+        self.listener(record)
         if len(self._pending) >= MOST_PENDING:
             self._wake.set()
 
     async def commit(self, record: JournalRecord) -> None:
         """Write and return once it is durable, together with all that was noted before."""
         await self._waited(_encoder.encode(record))
+        self.listener(record)
 
     async def flush(self) -> None:
         """Return once all that was noted is durable: ``seq`` then counts it."""

@@ -32,6 +32,7 @@ from s3plan.engine.guard import Guard
 from s3plan.engine.holding import Held, holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror, open_mirror
+from s3plan.engine.outlets import telling
 from s3plan.engine.probe import Memory, capabilities_for
 from s3plan.engine.recheck import recheck_steps
 from s3plan.engine.rollback import plan_rollback
@@ -510,7 +511,9 @@ async def _walk(
                 around.tool,
                 lambda sentence: around.observer(Warned(sentence)),
             )
-            return await execute(context, approval, ask)
+            async with telling(context, around.outlets) as told:
+                told.finished = await execute(context, approval, ask)
+                return told.finished
         finally:
             await asyncio.to_thread(context.close)
             if log is not None:

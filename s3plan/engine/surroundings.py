@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from s3plan.engine.context import Observer
+from s3plan.engine.livefiles import Outlets
 from s3plan.model.connection import Connection
 from s3plan.store import Store
 
@@ -23,3 +24,4 @@ class Surroundings(Struct, frozen=True):
     observer: Observer
     tool: str
     item_log: Path | None = None
+    outlets: Outlets = Outlets()

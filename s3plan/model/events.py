@@ -45,14 +45,17 @@ class StepBegan(Event, frozen=True, tag="step-began"):
 
 
 class ItemBegan(Event, frozen=True, tag="item-began"):
-    """One item is being worked on (emitted only when a log asks for items)."""
+    """One item is being worked on. Progress that shows single items wants it, nobody else."""
 
     step: str
     key: str
 
 
 class Progressed(Event, frozen=True, tag="progress"):
-    """Items of a step ended. ``items`` and ``bytes`` are the increase since the last event."""
+    """Items of a step ended. ``items`` and ``bytes`` are the increase since the last event.
+
+    ``keys`` are those of items that were told to have begun.
+    """
 
     step: str
     outcome: Outcome

@@ -109,13 +109,15 @@ class Intent(Record, frozen=True, tag="intent"):
     """Requests for items ``first`` to ``last`` (inclusive) of a step may be sent from now on.
 
     ``taken`` are those whose local path was in use before the run came to them: whatever is there
-    is not the run's, also after a kill.
+    is not the run's, also after a kill. ``time`` is empty in journals of before 2026-11-20, here as
+    in receipts and failures.
     """
 
     step: str
     first: int
     last: int
     taken: tuple[int, ...] = ()
+    time: str = ""
 
 
 class Receipts(Record, frozen=True, tag="receipts"):
@@ -125,6 +127,7 @@ class Receipts(Record, frozen=True, tag="receipts"):
     outcome: Outcome
     items: tuple[int, ...]
     bytes: int = 0
+    time: str = ""
 
 
 RestoreStage = Literal["requested", "ongoing", "ready", "expired"]
@@ -156,6 +159,7 @@ class ItemFailed(Record, frozen=True, tag="item-failed"):
     outcome: Outcome
     reason: str
     message: str
+    time: str = ""
 
 
 class CopyFacts(Struct, frozen=True, gc=False, array_like=True):

@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from s3plan.errors import ProblemsError, S3PlanError, StoreError
 from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
-from s3plan.model.events import AnyEvent, RunFinished
+from s3plan.model.events import AnyEvent, ItemBegan, Progressed, RunFinished
 from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
@@ -66,9 +66,15 @@ class EventLines:
             return
         try:
             self._progress.handle(event)
-            _write(self._stream, event)
+            if not isinstance(event, ItemBegan):
+                _write(self._stream, _brief(event))
         except OSError:
             self._unheard = True
+
+
+def _brief(event: AnyEvent) -> AnyEvent:
+    """An event without the names of single items that went well: ``--log-file`` has these."""
+    return replace(event, keys=()) if isinstance(event, Progressed) else event
 
 
 class Looking:

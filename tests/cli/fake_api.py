@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from s3plan.api.worklists import worklist_of_file
+from s3plan.engine.livefiles import Outlets
 from s3plan.errors import PlanFileError
 from s3plan.inventory.worklist import Worklist
 from s3plan.model.approvals import PlanApproval
@@ -64,13 +65,14 @@ class FakeApi:
         self.finished = samples.DONE
         self.gate = samples.GATE
         self.plan_bytes = b""
+        self.outlets: Outlets | None = None
         self.cost: PlanCost | None = None
 
     def module(self) -> ModuleType:
         """Return this library as a module."""
         made = ModuleType("s3plan.api")
         public = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
-        vars(made).update(public, Approval=Approval)
+        vars(made).update(public, Approval=Approval, Outlets=Outlets)
         return made
 
     def install(self) -> None:
@@ -146,8 +148,10 @@ class FakeApi:
         ask: Callable[[GateReached], bool] | None,
         log: Path | None,
         mirror: str | None = None,
+        outlets: Outlets | None = None,
     ) -> RunFinished:
         self.plan_bytes = plan.read_bytes() if plan.exists() else b""
+        self.outlets = outlets
         self._called("apply", plan=plan, approval=approval, log=log, asks=ask is not None)
         totals = samples.TOTALS
         observer(StepBegan("s1", "download", "old-photos", totals, type(totals)()))

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from s3plan.cli import main
+from s3plan.engine.livefiles import Outlets
 from s3plan.errors import LockedError, ManifestError, ProblemsError, StaleError
 from s3plan.model.connection import Connection
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
@@ -542,3 +543,21 @@ def test_what_init_writes_is_valid(api: FakeApi) -> None:
     values = read_variables((), (Path("local.yaml"),))
     loaded = load([Path("manifest.yaml")], variables=values, environ={})
     assert [ref.kind for ref in loaded.refs] == ["Connection", "BucketEvacuation"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"), [([], 2.0), (["0"], 0.0), (["1m"], 60.0), (["0.5"], 0.5)]
+)
+def test_apply_keeps_the_files_that_are_asked_for(
+    api: FakeApi, interval: list[str], seconds: float
+) -> None:
+    """C16, C17, C37."""
+    given = ["apply", "--approve", "--snapshot", "s.json", "--metrics-file", "m.prom"]
+    given += [part for text in interval for part in ("--snapshot-interval", text)]
+    assert main(given) == 0
+    assert api.outlets == Outlets(Path("s.json"), seconds, Path("m.prom"))
+
+
+def test_an_interval_that_is_none(api: FakeApi) -> None:
+    assert main(["apply", "--approve", "--snapshot-interval", "often"]) == 64
+    assert not api.calls

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from s3plan.cli.settings import settings
 from s3plan.errors import HeldError
 
 if TYPE_CHECKING:
-    from s3plan.api import Approval
+    from s3plan.api import Approval, Outlets
     from s3plan.views.view import View
 
 _MIRROR = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/\S*)?")
@@ -77,6 +77,23 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     help="Copy the journal there at every gate, so that another machine can go on "
     "(`s3plan runs recover`).",
 )
+@click.option(
+    "--snapshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep a JSON file of every object with its status (docs/worklists.md).",
+)
+@click.option(
+    "--snapshot-interval",
+    default="2",
+    show_default=True,
+    metavar="SECONDS",
+    help="How often it is written: seconds, or 1m; 0 is after each change.",
+)
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep a file of metrics for Prometheus (docs/worklists.md).",
+)
 def command(
     plan: str | None,
     approve: str | None,
@@ -85,6 +102,9 @@ def command(
     classes: str | None,
     approvals: Path | None,
     mirror: str | None,
+    snapshot: Path | None,
+    snapshot_interval: str,
+    metrics_file: Path | None,
 ) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
 
@@ -115,7 +135,8 @@ def command(
             classes=None if classes is None else read_classes(classes),
             granted=None if approvals is None else api.read_approvals(approvals),
         )
-        return _run(view, path, approval, mirror)
+        outlets = api.Outlets(snapshot, _seconds(snapshot_interval), metrics_file)
+        return _run(view, path, approval, mirror, outlets)
 
 
 def _approved_digest(view: View, path: Path, name: str) -> str | None:
@@ -134,7 +155,18 @@ def _approved_digest(view: View, path: Path, name: str) -> str | None:
     return found.digest if answer else None
 
 
-def _run(view: View, path: Path, approval: Approval, mirror: str | None) -> int:
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        return max(0.0, float(text))
+    from s3plan.kinds.quantities import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.UsageError(f"--snapshot-interval {text}: {error}") from error
+
+
+def _run(view: View, path: Path, approval: Approval, mirror: str | None, outlets: Outlets) -> int:
     from s3plan import api
 
     with view.watch() as watch:
@@ -145,6 +177,7 @@ def _run(view: View, path: Path, approval: Approval, mirror: str | None) -> int:
             ask=watch.ask,
             log=settings().log_file,
             mirror=mirror,
+            outlets=outlets,
         )
     view.finished(finished)
     return finished.exit_code

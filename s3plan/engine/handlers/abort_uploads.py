@@ -32,7 +32,7 @@ async def abort_uploads(context: Context, step: Step, action: AbortUploads) -> N
         async with gate:
             if context.stopping:
                 return
-            context.began(step, item.key)
+            context.began(step, item.n, item.key)
             assert item.upload_id is not None
             upload = IncompleteUpload(item.key, item.upload_id, item.modified)
             try:

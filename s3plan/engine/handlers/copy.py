@@ -134,7 +134,7 @@ class _Copier:
     async def _work(self, queue: asyncio.Queue[_Begun | None]) -> None:
         while (begun := await queue.get()) is not None:
             if not self.context.stopping:
-                self.context.began(self.step, begun.item.key)
+                self.context.began(self.step, begun.item.n, begun.item.key)
                 with self.context.one_object():
                     await self._one(begun)
 

@@ -234,7 +234,7 @@ class _Deleter:
         changed_files = set(await self.context.in_thread(self._changed_files, meant))
         ready: list[_Doomed] = []
         for item in meant:
-            self.context.began(self.step, item.key)
+            self.context.began(self.step, item.n, item.key)
             found = live[item.name]
             if found.fingerprint != (item.size, item.etag, item.modified):
                 self._drifted(item, "source-changed", "the object was changed after the plan")

@@ -182,7 +182,7 @@ class _Downloader:
         while item := await self._next(items):
             if self.context.stopping or self.stopped is not None:
                 return
-            self.context.began(self.step, item.key)
+            self.context.began(self.step, item.n, item.key)
             try:
                 with self.context.one_object():
                     await self._one(item)

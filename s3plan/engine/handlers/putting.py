@@ -123,7 +123,7 @@ class Uploader:
         for job in jobs:
             if self.context.stopping:
                 return
-            self.context.began(self.step, job.key)
+            self.context.began(self.step, job.n, job.key)
             try:
                 async with self.heavy if LIGHT < job.size <= SMALL else nullcontext():
                     with self.context.one_object():

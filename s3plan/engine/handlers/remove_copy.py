@@ -109,7 +109,7 @@ class _Remover:
 
         async def judge(made: _Made) -> tuple[_Made, str] | None:
             async with gate:
-                self.context.began(self.step, made.key)
+                self.context.began(self.step, made.n, made.key)
                 found = targets.get(made.path)
                 return await self._judge(made, sources.get(made.key), found)
 

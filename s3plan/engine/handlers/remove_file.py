@@ -115,7 +115,7 @@ class _Remover:
 
         async def look(row: Row) -> Row | None:
             async with gate:
-                self.context.began(self.step, row[1])
+                self.context.began(self.step, row[0], row[1])
                 return None if self.context.stopping else await self._looked_at(row, database)
 
         ours = [row for row in await asyncio.gather(*map(look, batch)) if row is not None]

@@ -100,7 +100,7 @@ class Stacker(Uploader):
             for job in jobs:
                 if self.context.stopping:
                     return
-                self.context.began(self.step, job.key)
+                self.context.began(self.step, job.n, job.key)
                 good = await self._lay(job, entries)
                 ended += 1
                 if not good:
