@@ -37,7 +37,7 @@ class LimitFields(Fields):
         ge=1,
         le=1024,
         description="Objects that are worked on at once, apart from the parts of each; without it "
-        "as many as there are connections (16 uploads).",
+        "as many as there are connections (16 uploads, 4 objects of a new layout).",
     )
     parts: int = Field(
         4,

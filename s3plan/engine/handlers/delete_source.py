@@ -103,7 +103,7 @@ class _Deleter:
         ready: list[_Source] = []
         gone: list[_Source] = []
         for one in batch:
-            self.context.began(self.step, one.key)
+            self.context.began(self.step, one.n, one.key)
             source = sources.get(one.key)
             if not self._is_safe(one, copies.get(one.path)):
                 self._drifted(one, "copy-changed", f"its copy {one.path} is not as it was verified")

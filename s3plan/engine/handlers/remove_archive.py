@@ -61,7 +61,7 @@ class _Remover:
             self.context.check_stop()
             if state.of(item.n) in SETTLED:
                 continue
-            self.context.began(self.step, item.key)
+            self.context.began(self.step, item.n, item.key)
             try:
                 await self._one(item, self.archives[item.key])
             except _Kept as kept:

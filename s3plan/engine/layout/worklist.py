@@ -14,6 +14,10 @@ from s3plan.model.steps import Item, Step
 RANGE = 200
 """Items that one intent covers."""
 
+OBJECTS = 4
+"""Objects that are worked on at once, unless limits.objects says otherwise: each may be gigabytes,
+and moves several parts at once by itself."""
+
 
 class Worklist:
     """One step's items, for several workers."""
@@ -33,19 +37,21 @@ class Worklist:
 
         Raises LockLostError where this run may not write any more, and what is no item's fault.
         """
-        limits = self._context.plan.header.connection.limits
 
         async def work() -> None:
             while (item := await self._next()) is not None:
                 if self._context.stopping:
                     return
-                self._context.began(self._step, item.key)
+                self._context.began(self._step, item.n, item.key)
                 try:
-                    await one(item)
+                    with self._context.one_object():
+                        await one(item)
                 except Exception as error:  # noqa: BLE001 - note() raises what it does not know
                     note(self._context, self._step, item, error)
 
-        await together(work() for _ in range(max(1, limits.connections)))
+        limits = self._context.plan.header.connection.limits
+        count = min(limits.objects or OBJECTS, limits.connections)
+        await together(work() for _ in range(count))
         self._context.check_stop()
 
     async def _next(self) -> Item | None:
