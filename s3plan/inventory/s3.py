@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from s3plan.model.events import AnyEvent, Scanning
 from s3plan.model.steps import Totals
 from s3plan.rules.shadow import is_shadow
+from s3plan.store import SeamError
 from s3plan.tables import LISTING, SHADOWS, Database, TableDef
 from s3plan.tables.database import Value
 
@@ -46,12 +47,16 @@ class VersionsPage(Page, Protocol):
     def markers(self) -> Sequence[bool]: ...
 
 
+SomePage = TypeVar("SomePage")
+
+
 class Listable(Protocol):
     """As much of a bucket as a listing needs; iterating raises when any page fails."""
 
     @property
     def name(self) -> str: ...
     def pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
+    def divided_pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
     def version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
 
 
@@ -70,27 +75,40 @@ async def observe_bucket(
     store passes through: a listing that failed anywhere is no listing, and the rows that are
     already there must not be used.
     """
+    if versions:
+        found = bucket.version_pages(prefix=prefix)
+        return await _observe(bucket.name, found, _Columns.add_entries, database, observer)
+    try:
+        pages = bucket.divided_pages(prefix=prefix)
+        return await _observe(bucket.name, pages, _Columns.add, database, observer)
+    except SeamError:
+        # Its order is not that of bytes, or it changes as we look.
+        for table in (LISTING, SHADOWS):
+            database.execute(_FORGET.format(table=table.name), [bucket.name, prefix])
+        pages = bucket.pages(prefix=prefix)
+        return await _observe(bucket.name, pages, _Columns.add, database, observer)
+
+
+_FORGET = "DELETE FROM {table} WHERE bucket = ? AND starts_with(key, ?)"
+
+
+async def _observe(
+    bucket: str,
+    pages: AsyncIterator[SomePage],
+    add: Callable[[_Columns, SomePage], None],
+    database: Database,
+    observer: Observer,
+) -> Totals:
     totals = Totals()
     batch = _Columns()
-
-    async def full() -> None:
-        nonlocal totals, batch
+    async for page in pages:
+        add(batch, page)
         if batch.rows >= _BATCH:
-            totals += await _insert(database, bucket.name, batch)
+            totals += await _insert(database, bucket, batch)
             batch = _Columns()
-            observer(Scanning(bucket.name, totals.items, totals.bytes))
-
-    if versions:
-        async for entries in bucket.version_pages(prefix=prefix):
-            batch.add(entries)
-            batch.add_versions(entries)
-            await full()
-    else:
-        async for page in bucket.pages(prefix=prefix):
-            batch.add(page)
-            await full()
-    totals += await _insert(database, bucket.name, batch)
-    observer(Scanning(bucket.name, totals.items, totals.bytes, finished=True))
+            observer(Scanning(bucket, totals.items, totals.bytes))
+    totals += await _insert(database, bucket, batch)
+    observer(Scanning(bucket, totals.items, totals.bytes, finished=True))
     return totals
 
 
@@ -107,6 +125,7 @@ class _Columns:
         return len(self.keys)
 
     def add(self, page: Page) -> None:
+        """A page of objects."""
         self.keys += page.keys
         self.bytes += sum(page.sizes)
         self.values["key"] += page.keys
@@ -116,8 +135,9 @@ class _Columns:
         self.values["storage_class"] += page.storage_classes
         self.values["checksum"] += page.checksums
 
-    def add_versions(self, page: VersionsPage) -> None:
-        """What only a listing of versions tells of a page that was added."""
+    def add_entries(self, page: VersionsPage) -> None:
+        """A page of versions and delete markers."""
+        self.add(page)
         self.values["version_id"] += page.version_ids
         self.values["newer"] += page.newer
         self.values["marker"] += page.markers

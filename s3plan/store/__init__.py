@@ -7,6 +7,7 @@ from s3plan.store.bucket import Bucket, PutResult, Sink
 from s3plan.store.control import Control
 from s3plan.store.copying import LARGEST_COPY, CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
+from s3plan.store.dividing import SeamError
 from s3plan.store.hashsink import HashSink
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.leases import LeaseObject
@@ -35,6 +36,7 @@ __all__ = [
     "Part",
     "Patience",
     "PutResult",
+    "SeamError",
     "Sink",
     "Source",
     "Store",

@@ -16,6 +16,7 @@ from s3plan.model.steps import Tier
 from s3plan.store import (
     copying,
     deletion,
+    dividing,
     documents,
     extras,
     heads,
@@ -89,6 +90,17 @@ class Bucket:
             start_after=start_after,
             max_keys=max_keys,
             restores=restores,
+        )
+
+    def divided_pages(self, prefix: str = "") -> AsyncIterator[ListPage]:
+        """The listing in no order, several pages asked for at once; otherwise as :meth:`pages`.
+
+        Raises `SeamError` at its end where it does not hold together: then none of it counts.
+        """
+        return dividing.pages(
+            lambda start: self.pages(prefix=prefix, start_after=start),
+            lambda after: listing.folders(self._sender, self.name, prefix=prefix, after=after),
+            prefix,
         )
 
     def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:

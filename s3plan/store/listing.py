@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 from msgspec import Struct
 
-from s3plan.errors import ListingError
+from s3plan.errors import ListingError, NotSupportedError
 from s3plan.rules.restores import ONGOING
 from s3plan.store import documents
 from s3plan.store.sender import Request, Sender
@@ -28,7 +28,8 @@ class ListPage(Struct, frozen=True):
 
     ``etags`` are without quotes, ``modified`` RFC 3339 with milliseconds, a missing class is
     STANDARD, ``checksums`` are ``ALGORITHM/TYPE`` or None. ``restores`` are as
-    ``rules.restores.restore_of`` gives them, and empty where nobody asked.
+    ``rules.restores.restore_of`` gives them, and empty where nobody asked. ``more`` says whether
+    there are further pages.
     """
 
     keys: list[str]
@@ -38,6 +39,22 @@ class ListPage(Struct, frozen=True):
     storage_classes: list[str]
     checksums: list[str | None]
     restores: list[str | None] = []
+    more: bool = False
+
+    def head(self, count: int) -> ListPage:
+        """Its first entries."""
+        if count == len(self.keys):
+            return self
+        return ListPage(
+            self.keys[:count],
+            self.sizes[:count],
+            self.etags[:count],
+            self.modified[:count],
+            self.storage_classes[:count],
+            self.checksums[:count],
+            self.restores[:count],
+            self.more,
+        )
 
 
 class _Parsed(Struct, frozen=True):
@@ -79,6 +96,44 @@ async def pages(
         position = [("continuation-token", parsed.token)]
 
 
+_LEVELS = 4
+"""Folders within each other that are looked into for more than one."""
+
+
+async def folders(sender: Sender, bucket: str, *, prefix: str, after: str) -> list[str]:
+    """Folders behind a key below ``prefix``, rising: of the highest level that has several.
+
+    At most 1,000 of one level, which is enough to divide a listing at. None where the endpoint has
+    no delimiters. Raises `ListingError`, or the `StoreError` of a page that failed.
+    """
+    found: list[str] = []
+    level = prefix
+    for _ in range(_LEVELS):
+        query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1000")]
+        query += [("delimiter", "/"), ("prefix", level), ("start-after", after)]
+        try:
+            answer = await sender.send(
+                Request("GET", bucket, None, "s3:ListBucket", query=tuple(query))
+            )
+        except NotSupportedError:
+            return []
+        try:
+            root = documents.parse(answer.body)
+            names = [
+                unquote_plus(documents.fields(element)["Prefix"], errors="strict")
+                for element in root
+                if documents.local_name(element.tag) == "CommonPrefixes"
+            ]
+        except (documents.DocumentError, ValueError, KeyError, UnicodeError) as error:
+            raise bad_listing(bucket, f"a page cannot be read: {error!r}") from error
+        found += names
+        below, slash, _ = after[len(level) :].partition("/")
+        if len(found) > 1 or not slash:
+            break
+        level += below + slash
+    return sorted(found)
+
+
 def parse_page(document: bytes, *, restores: bool = False) -> _Parsed:
     """One page as it stands. Raises DocumentError, ValueError, KeyError or UnicodeError."""
     root = documents.parse(document)
@@ -109,6 +164,7 @@ def parse_page(document: bytes, *, restores: bool = False) -> _Parsed:
             for row in rows
         ],
         restores=_restores(root, namespace) if restores else [],
+        more=bool(facts.get("NextContinuationToken")),
     )
     count = facts.get("KeyCount")
     return _Parsed(

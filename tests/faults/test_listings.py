@@ -19,7 +19,7 @@ from tests.engine.scene import WHOLE
 from tests.faults import faults
 from tests.faults.choice import some
 from tests.faults.conftest import Between
-from tests.faults.proxy import Exchange, Fault, Rule
+from tests.faults.proxy import Asked, Exchange, Fault, Rule
 from tests.faults.witness import assert_goes_through, assert_untouched, fill
 from tests.store.scripted import answer
 
@@ -30,7 +30,11 @@ CONTENTS = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 
 def listing(name: str, fault: Fault, *, times: float = 1, skip: int = 1) -> Rule:
     """A fault for the second page, or for as many as are said."""
-    return Rule(name, fault, "GET", "", "list-type", times=times, skip=skip)
+    return Rule(name, fault, "GET", "", "list-type", times=times, skip=skip, when=_of_keys)
+
+
+def _of_keys(asked: Asked) -> bool:
+    return "delimiter" not in asked.query
 
 
 SURVIVED: dict[str, Fault] = {
@@ -133,14 +137,19 @@ def _endless(body: bytes) -> bytes:
     )
 
 
+def lie(fault: Fault) -> Rule:
+    """Not once only: a listing by several hands that one of them spoils is begun anew by one."""
+    return listing("lie", fault, times=99)
+
+
 LIES: dict[str, Callable[[], Rule]] = {
     "a page again": lambda: listing("a page again", _Replay(), times=99, skip=0),
-    "out of order": lambda: listing("out of order", faults.edit(_backwards)),
-    "an entry less than counted": lambda: listing("less", faults.edit(_without_one)),
-    "truncated without a token": lambda: listing("endless", faults.edit(_endless)),
-    "half a document": lambda: listing("half", faults.edit(lambda body: body[: len(body) // 2])),
-    "another document": lambda: listing("other", faults.say(answer(200, "<html></html>"))),
-    "nothing": lambda: listing("nothing", faults.say(answer(200, ""))),
+    "out of order": lambda: lie(faults.edit(_backwards)),
+    "an entry less than counted": lambda: lie(faults.edit(_without_one)),
+    "truncated without a token": lambda: lie(faults.edit(_endless)),
+    "half a document": lambda: lie(faults.edit(lambda body: body[: len(body) // 2])),
+    "another document": lambda: lie(faults.say(answer(200, "<html></html>"))),
+    "nothing": lambda: lie(faults.say(answer(200, ""))),
 }
 
 

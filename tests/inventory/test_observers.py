@@ -31,6 +31,7 @@ from s3plan.model.local import (
 )
 from s3plan.model.objects import Checksum, ObjectAttributes
 from s3plan.model.steps import Select, Totals
+from s3plan.store import SeamError
 from s3plan.tables import LISTING, Database
 
 TIME = "2026-11-01T00:00:00.000Z"
@@ -96,6 +97,9 @@ class FakeBucket:
         if self.fails:
             raise ListingError("a page failed")
 
+    def divided_pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+        return self.pages(prefix)
+
     async def version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
         for _ in range(self.count):
             yield FakeVersions([f"{prefix}a", f"{prefix}a", f"{prefix}b", f"{prefix}b"])
@@ -144,6 +148,26 @@ def test_what_a_migration_keeps_beside_objects_is_in_no_listing(database: Databa
     assert list(database.rows("SELECT bucket, key, size, etag FROM shadows ORDER BY key")) == [
         ("b", key, 2, "e") for key in ShadowedBucket.SHADOWS
     ]
+
+
+class TornBucket(ShadowedBucket):
+    """By several hands more comes than there is, and then the seams do not close."""
+
+    async def divided_pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+        del prefix
+        yield FakePage(["a/b", "nowhere", *self.SHADOWS, *(f"{n:05}" for n in range(5_000))])
+        raise SeamError
+
+
+def test_a_bucket_that_cannot_be_divided_is_listed_by_one_hand(database: Database) -> None:
+    """Nothing of the first attempt stays."""
+    database.append(LISTING, {"key": ["a/b"]}, {"bucket": "other"})
+    seen = asyncio.run(observe_bucket(TornBucket(1), database, prefix="", observer=lambda _: None))
+    assert seen == Totals(4, 8)
+    rows = "SELECT key FROM {} WHERE bucket = 'b' ORDER BY key"
+    assert [key for (key,) in database.rows(rows.format("listing"))] == list(TornBucket.OBJECTS)
+    assert [key for (key,) in database.rows(rows.format("shadows"))] == list(TornBucket.SHADOWS)
+    assert database.row("SELECT count(*) FROM listing WHERE bucket = 'other'") == (1,)
 
 
 def test_a_listing_of_versions_tells_what_a_key_holds_from_what_it_held(

@@ -25,7 +25,7 @@ from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection, Limits
 from s3plan.model.objects import Checksum, ObjectAttributes, ObjectHead
 from s3plan.rules.bucketdocuments import is_default
-from s3plan.store import Bucket, DeleteTarget, Store
+from s3plan.store import Bucket, DeleteTarget, SeamError, Store
 from tests.servers import Server
 from tests.store.keys import HOSTILE_KEYS
 
@@ -75,6 +75,17 @@ async def all_keys(bucket: Bucket, **options: Any) -> list[str]:
     return [key async for page in bucket.pages(**options) for key in page.keys]
 
 
+async def divided(bucket: Bucket, most: int, prefix: str = "") -> list[str] | None:
+    """All keys by several hands, sorted; None where the server cannot be listed so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bucket.pages, "__defaults__", ("", "", most))
+        try:
+            pages = bucket.divided_pages(prefix)
+            return sorted([key async for page in pages for key in page.keys], key=str.encode)
+        except SeamError:
+            return None
+
+
 class Keep:
     """A sink that keeps everything."""
 
@@ -101,6 +112,8 @@ def test_every_hostile_key_goes_and_comes_back(moto_server: Server) -> None:
         assert await all_keys(bucket) == keys
         assert await all_keys(bucket, max_keys=7) == keys
         assert await all_keys(bucket, start_after=keys[40]) == keys[41:]
+        assert await divided(bucket, 2) == keys
+        assert await divided(bucket, 1, "a") == [key for key in keys if key.startswith("a")]
         for key in keys:
             head, body = await bucket.get(key, if_match=etags[key])
             assert (head.key, body) == (key, key.encode())
@@ -141,6 +154,9 @@ def test_keys_at_seaweedfs(seaweed: Server) -> None:
         listed = await all_keys(bucket)
         assert sorted(listed) == sorted(SAFE_KEYS)
         assert await all_keys(bucket, max_keys=3) == listed
+        # It lists in another order than that of bytes: all of it, or nothing.
+        assert await divided(bucket, 2) in (None, sorted(SAFE_KEYS, key=str.encode))
+        assert await divided(bucket, 1, "dir") in (None, ["dir b", "dir.txt", "dir/file.txt"])
         for key in SAFE_KEYS:
             _, body = await bucket.get(key, if_match=etags[key])
             assert body == key.encode()
