@@ -40,6 +40,7 @@ from s3plan.api.running import (
     rollback_plan,
     status,
 )
+from s3plan.api.sessions import list_sessions, sessions, sessions_by_year, sessions_standing
 from s3plan.api.soaking import monitor, sign_off
 from s3plan.api.worklists import worklist_of_file, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
@@ -68,6 +69,7 @@ __all__ = [
     "list_buckets",
     "list_policies",
     "list_runs",
+    "list_sessions",
     "load_connection",
     "locks",
     "monitor",
@@ -83,6 +85,9 @@ __all__ = [
     "resolve_upload",
     "rollback",
     "rollback_plan",
+    "sessions",
+    "sessions_by_year",
+    "sessions_standing",
     "show",
     "sign_off",
     "status",

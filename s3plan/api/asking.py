@@ -170,7 +170,7 @@ def _claims(
 
     loaded = kinds.load([target], variables=variables, environ=os.environ)
     claims: list[Claim] = []
-    for scope in kinds.scopes(loaded.narrowed(only, exclude)):
+    for scope in kinds.scopes(loaded.narrowed(kinds.Filters(only, exclude))):
         if scope.destination is None:
             continue
         with Tree.open(scope.destination, create=False) as tree:

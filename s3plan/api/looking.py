@@ -50,18 +50,27 @@ def surveyed(loaded: kinds.Loaded, observer: Observer) -> Iterator[Database]:
 
 
 def bucket_globs(filters: Sequence[str]) -> tuple[str, ...]:
-    globs: list[str] = []
+    """The globs of filters that may be of buckets only. Raises UsageError for others."""
+    return globs_of(filters, ("bucket",))["bucket"]
+
+
+def globs_of(filters: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The globs of filters such as ``bucket=photos-*``, by what they are of: one of ``known``.
+
+    Raises UsageError for any other.
+    """
+    globs: dict[str, tuple[str, ...]] = dict.fromkeys(known, ())
     for text in filters:
         what, equals, glob = text.partition("=")
-        if what != "bucket" or not equals or not glob:
+        if what not in globs or not equals or not glob:
             raise UsageError(
                 "this filter is not known",
-                expected="bucket=GLOB, such as bucket=photos-*",
+                expected=" or ".join(f"{one}=GLOB" for one in known) + ", such as bucket=photos-*",
                 found=text,
                 next_step="use select in the manifest to choose keys",
             )
-        globs.append(glob)
-    return tuple(globs)
+        globs[what] = (*globs[what], glob)
+    return globs
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from s3plan import __version__
-from s3plan.api.looking import bucket_globs, listed_totals, looked_at, surveyed
+from s3plan.api.looking import globs_of, listed_totals, looked_at, surveyed
 from s3plan.api.places import Observer, ignore, price_list, project_file, state_home
 from s3plan.engine import session
 from s3plan.engine.runs import timestamp
@@ -74,22 +74,42 @@ def plan(
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),
     limit_groups: int | None = None,
+    years: Sequence[str] = (),
+    limit: int | None = None,
+    replace_archives: bool = False,
     worklist: Worklist | None = None,
     prices: Path | None = None,
     observer: Observer = ignore,
 ) -> PlanResult:
     """Look at S3 and at the destinations, and write the difference to ``out``. Only reads.
 
-    ``only`` and ``exclude`` are ``bucket=GLOB``. ``limit_groups`` is how many groups of an
-    ObjectGrouping a pilot is of. ``worklist`` names the objects that the plan is for; what becomes
-    of each is told in the notes and in the plan. ``prices`` is a price list of the user's. Where
-    nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
-    with everything that cannot be planned for.
+    ``only`` and ``exclude`` are ``bucket=GLOB`` or ``session=GLOB``. ``limit_groups`` is how many
+    groups of an ObjectGrouping a pilot is of. Of a SessionArchive ``years`` are those of the
+    sessions that are meant, ``limit`` is how many are archived at most, and with
+    ``replace_archives`` those that are archived already are archived again. ``worklist`` names the
+    objects that the plan is for; what becomes of each is told in the notes and in the plan.
+    ``prices`` is a price list of the user's. Where nothing differs no file is written, and an
+    earlier plan at ``out`` stays. Raises ProblemsError with everything that cannot be planned for.
     """
     from s3plan import kinds
 
     loaded = kinds.load(manifests, variables=variables or {}, environ=os.environ)
-    loaded = loaded.narrowed(bucket_globs(only), bucket_globs(exclude), limit_groups)
+    kept, left = (globs_of(globs, ("bucket", "session")) for globs in (only, exclude))
+    sessions = kinds.SessionFilters(
+        kept["session"], left["session"], tuple(years), limit, replace_archives
+    )
+    loaded = loaded.narrowed(
+        kinds.Filters(kept["bucket"], left["bucket"], limit_groups, sessions=sessions)
+    )
+    if sessions != kinds.SessionFilters() and all(
+        m.kind != "SessionArchive" for m in loaded.manifests
+    ):
+        raise UsageError(
+            "there are no sessions to choose from",
+            expected="a document of kind SessionArchive",
+            found=", ".join(m.kind for m in loaded.manifests),
+            next_step="leave --limit, --year, --replace and session= out",
+        )
     if limit_groups is not None and all(m.kind != "ObjectGrouping" for m in loaded.manifests):
         raise UsageError(
             "there are no groups to limit",

@@ -12,6 +12,7 @@ from s3plan.model.journal import GateRecord
 from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
 from s3plan.model.steps import (
     AbortUploads,
+    Archive,
     Configure,
     Copy,
     Delete,
@@ -26,6 +27,7 @@ from s3plan.model.steps import (
     VerifyStaged,
 )
 from s3plan.plan.reading import PlanFile
+from s3plan.plan.totals import totals_of
 from s3plan.rules.approvals import missing_approvals
 from s3plan.rules.commands import apply_command, approve_options, rollback_command
 
@@ -124,7 +126,6 @@ def _next_step(
 
 
 def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> BucketStatus:
-    largest = max((step.totals for step in steps), key=lambda totals: totals.items)
     reports = tuple(_step(step, state, running=running) for step in steps)
     by_kind = {type(step.action): report for step, report in zip(steps, reports, strict=True)}
     evidence = [step.gate.evidence if step.gate is not None else step.id for step in steps]
@@ -133,7 +134,7 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     synced = all(
         report.state == "done"
         for step, report in zip(steps, reports, strict=True)
-        if isinstance(step.action, Download | Copy)
+        if isinstance(step.action, Download | Copy | Archive)
     )
     verified = gate is not None and gate.passes
     deleted = any(
@@ -144,7 +145,7 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     return BucketStatus(
         bucket=name,
         state=_state_of(steps, reports),
-        totals=largest,
+        totals=totals_of(steps),
         synced=synced,
         verified=verified,
         deleted=deleted,

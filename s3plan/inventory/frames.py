@@ -6,12 +6,13 @@ A few thousand bytes of each file are read; all of it only where it carries sums
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
+
+import msgspec
 
 from s3plan.localfs.reading import ReadFile
 from s3plan.localfs.tree import Missing
@@ -73,7 +74,7 @@ def observe_frames(
                     "session": [frame.session for frame in frames],
                     "night": [frame.night for frame in frames],
                     "unknown": [frame.unknown for frame in frames],
-                    "keywords": [json.dumps(frame.keywords) for frame in frames],
+                    "keywords": [msgspec.json.encode(frame.keywords).decode() for frame in frames],
                     "broken": [broken for _, broken in found],
                 },
                 {"destination": destination},

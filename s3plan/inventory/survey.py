@@ -16,6 +16,7 @@ from s3plan.inventory.annotations import Annotated, sample_annotations
 from s3plan.inventory.archives import observe_archive_tiers
 from s3plan.inventory.caller import observe_caller
 from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
+from s3plan.inventory.library import observe_indexes, observe_library
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.obstructions import observe_locks, observe_uploads
 from s3plan.inventory.questions import Inquiry, answer
@@ -28,6 +29,7 @@ from s3plan.localfs.tablefile import digests, lines
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
+from s3plan.model.sessions import Library
 from s3plan.rules.classes import is_directory_bucket
 from s3plan.rules.endpoints import is_aws
 from s3plan.rules.inventoryreport import unusable
@@ -58,6 +60,8 @@ class Claim(Protocol):
     def files(self) -> tuple[str, ...]: ...
     @property
     def reports(self) -> tuple[str, ...]: ...
+    @property
+    def library(self) -> Library | None: ...
     @property
     def versions(self) -> bool: ...
     @property
@@ -145,6 +149,7 @@ async def survey(
                         hidden.add(name)
         if claim.inquiry is not None:
             await _ask(claim.inquiry, store, database, observer)
+        await _look_at_library(claim, [store.bucket(name) for name in meant], database, now)
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database
@@ -252,6 +257,16 @@ def _can_list(facts: BucketFacts, store: Store) -> bool:
     if is_directory_bucket(facts.name):
         return False
     return store.connection.requester_pays or not facts.requester_pays
+
+
+async def _look_at_library(
+    claim: Claim, buckets: Sequence[Bucket], database: Database, now: datetime
+) -> None:
+    """The files of sessions; after the indexes of their archives, which know most of them."""
+    if claim.library is not None:
+        for bucket in buckets:
+            await observe_indexes(bucket, database)
+        await asyncio.to_thread(observe_library, claim.library, now, database)
 
 
 def _look_at_disk(

@@ -5,17 +5,19 @@ One folder per kind, one line per kind in ``registry``. Kinds decide; they neith
 
 from s3plan.kinds.commands import missing_commands
 from s3plan.kinds.documents import read_variables
-from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
+from s3plan.kinds.kind import Filters, Manifest, Observed, Rendered, Scope, SessionFilters
 from s3plan.kinds.loading import Loaded, load, load_connection
 from s3plan.kinds.planning import parallel_buckets, permissions, plan_all, render_all, scopes
 from s3plan.kinds.schemas import json_schemas
 
 __all__ = [
+    "Filters",
     "Loaded",
     "Manifest",
     "Observed",
     "Rendered",
     "Scope",
+    "SessionFilters",
     "json_schemas",
     "load",
     "load_connection",

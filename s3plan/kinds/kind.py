@@ -21,6 +21,7 @@ from s3plan.model.capabilities import UNPROBED, Capabilities
 from s3plan.model.commands import Command
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
+from s3plan.model.sessions import Library
 from s3plan.model.soak import EarlierRun
 from s3plan.model.steps import AnyAction
 from s3plan.plan import StepDraft
@@ -32,17 +33,34 @@ from s3plan.tables import Database
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFilters:
+    """Which sessions a plan is narrowed to: globs of their names, and the ``years`` they are of.
+
+    ``limit`` is how many are archived at most. With ``replace`` those that are archived already are
+    archived again.
+    """
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    years: tuple[str, ...] = ()
+    limit: int | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which buckets a plan is narrowed to: globs of ``--only`` (if given) and ``--exclude``.
 
     ``groups`` is how many groups of objects a pilot is of; None is all of them. ``items`` are the
     buckets of the objects that a worklist names (the table ``asked``); None without a worklist.
+    ``sessions`` are for kinds that know sessions.
     """
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     groups: int | None = None
     items: frozenset[str] | None = None
+    sessions: SessionFilters = SessionFilters()
 
     def keeps(self, name: str) -> bool:
         """Whether a bucket of that name is planned for."""
@@ -88,6 +106,7 @@ class Scope:
     Inventory reports, by the addresses of their manifests, in the place of listings. With
     ``earlier`` it is asked what runs of this directory copied between these buckets. ``inquiry`` is
     what has to be asked of single objects.
+    ``library`` is where sessions lie on disk; the indexes of their archives are read with it.
     """
 
     include: tuple[str, ...]
@@ -110,6 +129,7 @@ class Scope:
     reports: tuple[str, ...] = ()
     earlier: bool = False
     inquiry: Inquiry | None = None
+    library: Library | None = None
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -46,14 +46,9 @@ class Loaded:
         named = (manifest.document.notify for manifest in self.manifests)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
-    def narrowed(
-        self, only: tuple[str, ...], exclude: tuple[str, ...], groups: int | None = None
-    ) -> Loaded:
-        """The same, planned for fewer buckets: globs of those to keep and to leave out.
-
-        ``groups`` is how many groups of objects a pilot is of.
-        """
-        return self._filtered(self.manifests, Filters(only, exclude, groups))
+    def narrowed(self, filters: Filters) -> Loaded:
+        """The same, planned for less."""
+        return self._filtered(self.manifests, filters)
 
     def for_items(self, buckets: frozenset[str]) -> Loaded:
         """The same, planned for objects of these buckets that a worklist names.

@@ -121,7 +121,8 @@ def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
     for bucket in scope.include:
         asks = scope.inquiry.about if scope.inquiry is not None else ()
         tags = scope.tag_sample > 0 or "tags" in asks or "tagged-forms" in asks
-        bodies = scope.listing and (scope.bodies or bool(asks))
+        reads = scope.bodies or bool(asks) or scope.library is not None
+        bodies = scope.listing and reads
         yield from looking(bucket, documents, bodies=bodies, tags=tags)
         if scope.deletes:
             yield from looking_for_obstructions(bucket)

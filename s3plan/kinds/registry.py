@@ -14,6 +14,7 @@ FOLDERS = {
     "BucketAccess": "access",
     "BucketLifecycle": "lifecycle",
     "ObjectLayout": "layout",
+    "SessionArchive": "sessions",
 }
 
 

@@ -25,6 +25,7 @@ from s3plan.plan.digest import PlanDigest
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.holdings import holdings_of
 from s3plan.plan.reading import PlanFile, is_plan
+from s3plan.plan.totals import totals_of
 from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
@@ -134,13 +135,11 @@ def _step(draft: StepDraft, database: Database) -> Step:
 
 
 def _plan_totals(steps: Sequence[Step]) -> Totals:
-    """Every object once: of each subject, the largest worklist holds all the others."""
-    largest: dict[str, Totals] = {}
+    """Every object once."""
+    by_subject: dict[str, list[Step]] = {}
     for step in steps:
-        known = largest.get(step.subject, Totals())
-        if (step.totals.items, step.totals.bytes) > (known.items, known.bytes):
-            largest[step.subject] = step.totals
-    return sum(largest.values(), Totals())
+        by_subject.setdefault(step.subject, []).append(step)
+    return sum(map(totals_of, by_subject.values()), Totals())
 
 
 def _plan_cost(

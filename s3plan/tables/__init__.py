@@ -3,6 +3,7 @@
 from s3plan.tables.database import Database, ScratchError, warm_up
 from s3plan.tables.definitions import (
     ARCHIVE_TIERS,
+    ARCHIVES,
     ASKED,
     CATALOGUE,
     CATALOGUE_NOTES,
@@ -14,9 +15,13 @@ from s3plan.tables.definitions import (
     FRAMES,
     HEADS,
     ITEMS,
+    LISTED,
     LISTING,
     LOCKS,
+    MEMBERS,
     OBJECT_TAGS,
+    SESSION_FILES,
+    SESSIONS,
     SHADOWS,
     TABLES,
     TREE,
@@ -26,6 +31,7 @@ from s3plan.tables.definitions import (
 )
 
 __all__ = [
+    "ARCHIVES",
     "ARCHIVE_TIERS",
     "ASKED",
     "CATALOGUE",
@@ -38,9 +44,13 @@ __all__ = [
     "FRAMES",
     "HEADS",
     "ITEMS",
+    "LISTED",
     "LISTING",
     "LOCKS",
+    "MEMBERS",
     "OBJECT_TAGS",
+    "SESSIONS",
+    "SESSION_FILES",
     "SHADOWS",
     "TABLES",
     "TREE",

@@ -134,6 +134,73 @@ FRAMES = TableDef(
 YYYY-MM-DD, or why nobody can tell them (``unknown``); ``keywords`` is the JSON of those that an
 index keeps; ``broken`` says what is wrong with the file, NULL where nothing is."""
 
+SESSION_FILES = TableDef(
+    "session_files",
+    (
+        Column("destination"),
+        Column("path"),
+        Column("size", "BIGINT"),
+        Column("modified"),
+        Column("session"),
+        Column("parts"),
+        Column("member"),
+        Column("unknown"),
+        Column("sha256"),
+    ),
+)
+"""One row per file of a library: the session that it is of, or why it is of none (``unknown``).
+
+``parts`` is a JSON object of what else keys are made of (the year, what its directories are
+called), the same for all files of a session. ``member`` is its name in the session's archive.
+``sha256`` is NULL unless an archive holds a file of that name and size that was changed at another
+time.
+"""
+
+SESSIONS = TableDef(
+    "sessions",
+    (Column("destination"), Column("session"), Column("parts"), Column("key"), Column("place")),
+)
+"""Every session of a library: the key that its archive has or shall have, and ``place``, by which
+sessions are in order of age."""
+
+LISTED = TableDef(
+    "listed", (Column("destination"), Column("path"), Column("session"), Column("parts"))
+)
+"""Files that a list names, and of which session they are."""
+
+ARCHIVES = TableDef(
+    "archives",
+    (
+        Column("bucket"),
+        Column("key"),
+        Column("name"),
+        Column("etag"),
+        Column("size", "BIGINT"),
+        Column("tar", "BIGINT"),
+        Column("made"),
+        Column("compression"),
+        Column("content"),
+        Column("problem"),
+    ),
+)
+"""One row per index of an archive: of which object it is, and what it says of it. ``problem`` says
+why it cannot be read, and then the rest is NULL."""
+
+MEMBERS = TableDef(
+    "members",
+    (
+        Column("bucket"),
+        Column("archive"),
+        Column("name"),
+        Column("size", "BIGINT"),
+        Column("modified"),
+        Column("sha256"),
+        Column("keywords"),
+    ),
+)
+"""One row per member that an index tells of; ``archive`` is the key of the archive, ``keywords`` a
+JSON object."""
+
 CATALOGUE = TableDef(
     "catalogue",
     (
@@ -294,6 +361,11 @@ TABLES = (
     FORMS,
     TREE,
     FRAMES,
+    SESSION_FILES,
+    SESSIONS,
+    LISTED,
+    ARCHIVES,
+    MEMBERS,
     CATALOGUE,
     CATALOGUE_NOTES,
     ITEMS,

@@ -95,6 +95,9 @@ class FakeApi:
         only: Sequence[str],
         exclude: Sequence[str],
         limit_groups: int | None,
+        years: Sequence[str],
+        limit: int | None,
+        replace_archives: bool,
         worklist: Worklist | None,
         prices: Path | None,
         observer: Observer,
@@ -108,6 +111,7 @@ class FakeApi:
             only=tuple(only),
             exclude=tuple(exclude),
             limit_groups=limit_groups,
+            sessions=(tuple(years), limit, replace_archives),
             worklist=None if worklist is None else [worklist.name, *worklist.entries()],
         )
         if self.changes:

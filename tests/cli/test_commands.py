@@ -62,6 +62,7 @@ def test_plan_asks_for_what_was_given(api: FakeApi) -> None:
         "only": ("bucket=x",),
         "exclude": ("key=y",),
         "limit_groups": None,
+        "sessions": ((), None, False),
         "worklist": None,
     }
 

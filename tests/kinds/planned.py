@@ -38,6 +38,7 @@ from s3plan.tables import (
     LISTING,
     OBJECT_TAGS,
     SHADOWS,
+    TABLES,
     TREE,
     Database,
 )
@@ -92,7 +93,7 @@ def plan(
     versions tells them, and content_type, checksums, encryption, sha256 and tags what is asked of
     it alone, ``head`` all of that; ``tree``: path to ``[size, mtime_ns]``; ``catalogues``: bucket
     to ``{state, rows: [{key, path, ...}]}``; ``tags``: bucket to key to tags; ``caller``: an ARN,
-    with ``secure`` and ``role``.
+    with ``secure`` and ``role``; ``tables``: the rows of any other table by its name.
     """
     loaded = load([path], variables={}, environ={})
     if items is not None:
@@ -152,6 +153,8 @@ def observe(loaded: Loaded, database: Database, inventory: Mapping[str, Any]) ->
         for path, (size, mtime_ns) in inventory.get("tree", {}).items()
     ]
     append(database, TREE, files, destination=DESTINATION)
+    for table in TABLES:
+        append(database, table, inventory.get("tables", {}).get(table.name, []))
     catalogues = {}
     for name, catalogue in inventory.get("catalogues", {}).items():
         rows = [

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3plan.errors import ProblemsError
-from s3plan.kinds import load, plan_all
+from s3plan.kinds import Filters, load, plan_all
 from s3plan.kinds.grouping.manifest import GroupingDocument
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_copies
 from s3plan.kinds.grouping.obstacles import key_obstacles, source_obstacles
@@ -220,7 +220,7 @@ def test_a_pilot_is_of_whole_groups(tmp_path: Path) -> None:
     keys: Keys = ["1/A/a.mp3", "1/A/b.mp4", "2/B/a.mp3", "3/C/a.mp3"]
     path = tmp_path / "manifest.yaml"
     _plan(tmp_path, keys)
-    loaded = load([path], variables={}, environ={}).narrowed((), (), 1)
+    loaded = load([path], variables={}, environ={}).narrowed(Filters(groups=1))
     with Database(tmp_path / "more") as database:
         inventory = {"buckets": {"people": {"objects": [_row(key) for key in keys]}}}
         drafts = plan_all(loaded, observe(loaded, database, inventory))

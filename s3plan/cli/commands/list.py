@@ -8,15 +8,17 @@ import click
 
 from s3plan.cli.command import Command, Group
 from s3plan.cli.settings import settings
+from s3plan.cli.tables import chosen_format, put_out
+from s3plan.cli.variables import read_variables, variable_options
 
 _MANIFEST = click.argument(
     "manifest", metavar="[MANIFEST]", required=False, type=click.Path(path_type=Path)
 )
 
 
-@click.group(cls=Group, name="list", short_help="List buckets and policies.")
+@click.group(cls=Group, name="list", short_help="List buckets, policies and sessions.")
 def command() -> None:
-    """List buckets or policies, to choose from."""
+    """List buckets, policies or sessions, to choose from."""
 
 
 @command.command(cls=Command, name="buckets", exits=(0, 1))
@@ -29,6 +31,43 @@ def buckets(*, manifest: Path | None) -> int:
     from s3plan import api
 
     settings().view().names("bucket", api.list_buckets(manifest))
+    return 0
+
+
+@command.command(cls=Command, name="sessions", exits=(0, 1))
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--not-archived", is_flag=True, help="Only those that have no archive.")
+@click.option("--year", multiple=True, metavar="YYYY", help="Only of this year. May be repeated.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "json", "markdown"]),
+    help="How to write it; text unless said.",
+)
+@variable_options
+def sessions(
+    *,
+    manifest: Path,
+    not_archived: bool,
+    year: tuple[str, ...],
+    form: str | None,
+    var: tuple[str, ...],
+    var_file: tuple[Path, ...],
+) -> int:
+    """List the sessions of a SessionArchive: date, camera, size, and whether they are archived."""
+    from s3plan import api
+    from s3plan.views.tabular import TABLE_LINES
+
+    view = settings().view()
+    with view.look() as watch:
+        found = api.list_sessions(
+            manifest,
+            variables=read_variables(var, var_file),
+            years=year,
+            not_archived=not_archived,
+            observer=watch,
+        )
+    put_out(TABLE_LINES[chosen_format(form, None)](found.columns, found.rows), None)
     return 0
 
 

@@ -37,14 +37,32 @@ from s3plan.cli.worklist import read_worklist, worklist_options
 @click.option(
     "--only",
     multiple=True,
-    metavar="bucket=GLOB",
-    help="Plan only buckets that match, such as bucket=photos-*. May be repeated.",
+    metavar="WHAT=GLOB",
+    help="Plan only what matches: bucket=photos-*, session=2024*. May be repeated.",
 )
 @click.option(
     "--exclude",
     multiple=True,
-    metavar="bucket=GLOB",
-    help="Leave out buckets that match. May be repeated.",
+    metavar="WHAT=GLOB",
+    help="Leave out what matches: bucket=GLOB, session=GLOB. May be repeated.",
+)
+@click.option(
+    "--year",
+    multiple=True,
+    metavar="YYYY",
+    help="Of a SessionArchive: plan only sessions of this year. May be repeated.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a SessionArchive: archive at most N sessions, in the order of the manifest.",
+)
+@click.option(
+    "--replace",
+    "replace_archives",
+    is_flag=True,
+    help="Of a SessionArchive: archive again what is archived already.",
 )
 @click.option(
     "--limit-groups",
@@ -71,6 +89,9 @@ def command(
     only: tuple[str, ...],
     exclude: tuple[str, ...],
     limit_groups: int | None,
+    year: tuple[str, ...],
+    limit: int | None,
+    replace_archives: bool,
     items: str | None,
     from_journal: Path | None,
     failed: bool,
@@ -98,6 +119,9 @@ def command(
             only=only,
             exclude=exclude,
             limit_groups=limit_groups,
+            years=year,
+            limit=limit,
+            replace_archives=replace_archives,
             worklist=worklist,
             prices=prices,
             observer=watch,

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from s3plan.cli.command import Command, Group
+from s3plan.cli.settings import settings
 from s3plan.cli.tables import chosen_format, put_out, table_options, warn
+from s3plan.cli.variables import read_variables, variable_options
 
 
 @click.group(cls=Group, name="report")
@@ -73,6 +75,50 @@ def closeout(
 ) -> int:
     """Tell whether a run is complete and its copies are as recorded, with room for signatures."""
     return _write("closeout", source, form, out, redact=redact, sample=sample, seed=seed)
+
+
+@command.command(cls=Command, name="sessions", exits=(0, 1))
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "--mbps",
+    type=click.FloatRange(min=0, min_open=True),
+    default=100.0,
+    show_default=True,
+    metavar="N",
+    help="Megabits a second to S3, for the time that the rest takes.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "json", "markdown"]),
+    help="How to write it; text unless said.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to FILE, whole or not at all; .csv, .json and .md say the format.",
+)
+@variable_options
+def sessions(
+    *,
+    manifest: Path,
+    mbps: float,
+    form: str | None,
+    out: Path | None,
+    var: tuple[str, ...],
+    var_file: tuple[Path, ...],
+) -> int:
+    """Count the sessions of a SessionArchive by year, and the hours that the rest would take."""
+    from s3plan import api
+    from s3plan.views.tabular import report_lines
+
+    with settings().view().look() as watch:
+        made = api.sessions_by_year(
+            manifest, variables=read_variables(var, var_file), megabits=mbps, observer=watch
+        )
+    put_out(report_lines(made, chosen_format(form, out), most_rows=None), out)
+    return 0
 
 
 @command.command(cls=Command, name="migration", exits=(0, 1))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.fields import CONTRADICTION, BucketFields, Fields, Frame, Size, Text
-from s3plan.rules.lifecycle.checks import class_fault, rule_faults
+from s3plan.kinds.making import BucketItselfFields
+from s3plan.kinds.storageclass import StorageClass
+from s3plan.rules.lifecycle.checks import rule_faults
 from s3plan.rules.lifecycle.document import (
     Expiration,
     Filter,
@@ -20,31 +22,6 @@ from s3plan.rules.lifecycle.document import (
 
 HOUSEKEEPING = "s3plan-housekeeping"
 """The id of the rule that ``housekeeping`` makes."""
-
-
-def _class_checked(name: str) -> str:
-    fault = class_fault(name)
-    if fault is not None:
-        raise PydanticCustomError(
-            CONTRADICTION, "{what}: {hint}", {"what": fault.what, "hint": fault.next_step}
-        )
-    return name
-
-
-StorageClass = Annotated[
-    str,
-    AfterValidator(_class_checked),
-    Field(
-        examples=[
-            "STANDARD_IA",
-            "INTELLIGENT_TIERING",
-            "ONEZONE_IA",
-            "GLACIER_IR",
-            "GLACIER",
-            "DEEP_ARCHIVE",
-        ]
-    ),
-]
 
 
 class FilterFields(Fields):
@@ -204,30 +181,6 @@ Rules = Annotated[
     Annotated[tuple[RuleFields, ...], Tag("written")] | Annotated[RulesSourceFields, Tag("file")],
     Discriminator(_form),
 ]
-
-
-class BucketItselfFields(Fields):
-    """The buckets themselves."""
-
-    create: bool = Field(
-        False,
-        description="Whether a bucket that is named, and is not there, is made; with its public"
-        " access blocked.",
-    )
-    region: Text | None = Field(
-        None, description="Where it is made; without it, the Connection's region."
-    )
-    versioning: Literal["enabled"] | None = Field(
-        None,
-        description="enabled: every version is kept from then on. It can be suspended later, but"
-        " never taken back.",
-    )
-
-    @model_validator(mode="after")
-    def _region_is_for_new_buckets(self) -> BucketItselfFields:
-        if self.region is not None and not self.create:
-            raise PydanticCustomError(CONTRADICTION, "bucket.region needs bucket.create: true")
-        return self
 
 
 class LifecycleSpec(Fields):

@@ -9,7 +9,6 @@ from s3plan.errors import ManifestError, PlanningError, ProblemsError, S3PlanErr
 from s3plan.kinds.buckets import configured_step, missing_bucket, readable
 from s3plan.kinds.kind import Manifest, Observed, Rendered, Scope
 from s3plan.kinds.lifecycle.desired import Wanted
-from s3plan.kinds.lifecycle.making import new_bucket_steps, versioning_steps
 from s3plan.kinds.lifecycle.manifest import LifecycleDocument, LifecycleSpec, RulesSourceFields
 from s3plan.kinds.lifecycle.matching import Inventory
 from s3plan.kinds.lifecycle.telling import (
@@ -18,6 +17,7 @@ from s3plan.kinds.lifecycle.telling import (
     shadow_sentence,
     small_objects,
 )
+from s3plan.kinds.making import new_bucket_steps, versioning_steps
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.steps import AnyAction, Configure, CreateBucket
 from s3plan.plan import StepDraft

@@ -14,9 +14,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 
+from s3plan.rules.braces import pieces_of
 from s3plan.rules.grouping.filetypes import extension_of, stem_of
-
-_PIECES = re.compile(r"\{([a-z][a-z0-9_]*)\}|([^{}]+)|(.)", re.DOTALL)
 
 _PARTS = {"row_id": "[0-9]+", "path": ".+"}
 _PART = "[^/]+"
@@ -185,15 +184,3 @@ def uuid_of(bucket: str, key: str) -> str:
     'ae64d706-45fd-52c1-8a9b-5d9ecdf7f915'
     """
     return str(uuid5(NAMESPACE_URL, f"s3://{bucket}/{key}"))
-
-
-def pieces_of(text: str) -> tuple[tuple[str, str], ...]:
-    """A text with parts in braces as (part, literal), one of both empty. Raises ValueError."""
-    pieces: list[tuple[str, str]] = []
-    for found in _PIECES.finditer(text):
-        if found[3]:
-            raise ValueError("a part is {name} in lower case; braces stand for nothing else")
-        pieces.append((found[1] or "", found[2] or ""))
-    if not pieces:
-        raise ValueError("it is empty")
-    return tuple(pieces)

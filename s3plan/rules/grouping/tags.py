@@ -8,7 +8,8 @@ from unicodedata import category
 
 from msgspec import Struct
 
-from s3plan.rules.grouping.keys import TYPE, pieces_of
+from s3plan.rules.braces import pieces_of
+from s3plan.rules.grouping.keys import TYPE
 
 DATE = "date"
 SOURCE = "source"

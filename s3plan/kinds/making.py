@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.buckets import configured_step, readable
+from s3plan.kinds.fields import CONTRADICTION, Fields, Text
 from s3plan.kinds.kind import Observed
-from s3plan.kinds.lifecycle.manifest import BucketItselfFields
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.steps import Configure, CreateBucket, Need
 from s3plan.plan import StepDraft
 from s3plan.rules.policies.exposure import BLOCKED
 
 ENABLED = {"Status": "Enabled"}
+
+
+class BucketItselfFields(Fields):
+    """The buckets themselves."""
+
+    create: bool = Field(
+        False,
+        description="Whether a bucket that is named, and is not there, is made; with its public"
+        " access blocked.",
+    )
+    region: Text | None = Field(
+        None, description="Where it is made; without it, the Connection's region."
+    )
+    versioning: Literal["enabled"] | None = Field(
+        None,
+        description="enabled: every version is kept from then on. It can be suspended later, but"
+        " never taken back.",
+    )
+
+    @model_validator(mode="after")
+    def _region_is_for_new_buckets(self) -> BucketItselfFields:
+        if self.region is not None and not self.create:
+            raise PydanticCustomError(CONTRADICTION, "bucket.region needs bucket.create: true")
+        return self
 
 
 def new_bucket_steps(

@@ -1,0 +1,124 @@
+"""Imaging sessions: which there are, which are archived, and in which class their archives lie."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from s3plan.api.looking import globs_of, looked_at
+from s3plan.api.places import Observer, ignore
+from s3plan.errors import NoSuchKeyError
+from s3plan.model.sessions import SeenSession
+from s3plan.model.tabular import Report, Section
+from s3plan.rules.classes import ARCHIVED_CLASSES
+from s3plan.rules.restores import restore_of
+from s3plan.store import Store
+
+if TYPE_CHECKING:
+    from s3plan import kinds
+
+
+def sessions(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    years: Sequence[str] = (),
+    restores: bool = False,
+    observer: Observer = ignore,
+) -> tuple[SeenSession, ...]:
+    """Every session of a SessionArchive as it is on disk and in its buckets, oldest first.
+
+    ``only`` are ``session=GLOB``, ``years`` those that are meant. With ``restores`` every archive
+    in an archive class is asked how far its restore is, a request each. Only reads. Raises
+    ProblemsError for a manifest that is not right, UsageError where it holds no SessionArchive,
+    DestinationError where the library is not there, StoreError where S3 refuses.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.sessions import seeing
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    chosen = kinds.SessionFilters(globs_of(only, ("session",))["session"], (), tuple(years))
+    loaded = loaded.narrowed(kinds.Filters(sessions=chosen))
+    seeing.archiving(loaded.manifests, str(manifest))
+    return asyncio.run(_sessions(loaded, str(manifest), observer, restores=restores))
+
+
+def list_sessions(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    years: Sequence[str] = (),
+    not_archived: bool = False,
+    observer: Observer = ignore,
+) -> Section:
+    """A row for each session: id, date, camera, telescope, size, and whether it is archived.
+
+    With ``not_archived`` those that have no archive. Raises UsageError and what :func:`sessions`
+    raises.
+    """
+    from s3plan.kinds.sessions.reports import session_list
+
+    found = sessions(manifest, variables=variables, years=years, observer=observer)
+    return session_list(one for one in found if not (not_archived and one.is_archived))
+
+
+def sessions_by_year(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    megabits: float = 100.0,
+    observer: Observer = ignore,
+) -> Report:
+    """Sessions, files and bytes year by year, and how long ``megabits`` a second take for the rest.
+
+    Raises UsageError and what :func:`sessions` raises.
+    """
+    from s3plan.kinds.sessions.reports import by_year
+
+    return by_year(sessions(manifest, variables=variables, observer=observer), megabits)
+
+
+def sessions_standing(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    observer: Observer = ignore,
+) -> Report:
+    """How far archiving is: states, classes expected and real, transitions and restores.
+
+    Raises UsageError and what :func:`sessions` raises.
+    """
+    from s3plan.kinds.sessions.reports import standing_of
+
+    return standing_of(sessions(manifest, variables=variables, restores=True, observer=observer))
+
+
+async def _sessions(
+    loaded: kinds.Loaded, address: str, observer: Observer, *, restores: bool
+) -> tuple[SeenSession, ...]:
+    from s3plan import kinds
+    from s3plan.kinds.sessions import seeing
+    from s3plan.rules.pricelist import shipped
+
+    async with looked_at(loaded, kinds.scopes(loaded), observer, shipped()) as (store, observed):
+        manifest = seeing.archiving(loaded.manifests, address)
+        found = tuple(seeing.seen_sessions(manifest, observed))
+        if not restores:
+            return found
+        return tuple(await asyncio.gather(*[_with_restore(one, store) for one in found]))
+
+
+async def _with_restore(session: SeenSession, store: Store) -> SeenSession:
+    if session.storage_class not in ARCHIVED_CLASSES:
+        return session
+    try:
+        head = await store.bucket(session.bucket).head(session.key)
+    except NoSuchKeyError:
+        return session  # gone since the listing
+    return replace(session, restore=restore_of(head.restore))

@@ -1,0 +1,150 @@
+"""The steps of an archive: the bucket and its rule first, then session by session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from s3plan.errors import PlanningError
+from s3plan.kinds.buckets import configured_step, readable
+from s3plan.kinds.kind import Observed
+from s3plan.kinds.making import new_bucket_steps, versioning_steps
+from s3plan.kinds.sessions.manifest import ArchiveSpec, TargetFields
+from s3plan.kinds.sessions.standing import Session
+from s3plan.model.sessions import INDEX_SUFFIX, Library
+from s3plan.model.steps import Archive, Need, Replaced
+from s3plan.plan import StepDraft
+from s3plan.rules.counting import counted
+from s3plan.rules.lifecycle.document import merged, same_lifecycle
+from s3plan.rules.tarlayout import tar_size
+from s3plan.tables import Database
+
+
+def bucket_steps(spec: ArchiveSpec, bucket: str, observed: Observed) -> Iterator[StepDraft]:
+    """What the bucket itself needs: to be there, to keep versions, to have the rule."""
+    rules = () if spec.lifecycle is None else (spec.lifecycle.definition().rule,)
+    facts = observed.facts.get(bucket)
+    if facts is None:
+        assert spec.bucket is not None
+        document = merged(None, rules, keep_foreign=True, minimum=None)
+        yield from new_bucket_steps(spec.bucket, bucket, observed, document)
+        return
+    if spec.bucket is not None and spec.bucket.versioning == "enabled":
+        yield from versioning_steps(facts)
+    if not rules:
+        return
+    before = readable(facts, "lifecycle")
+    after = merged(before, rules, keep_foreign=True, minimum=None)
+    if not same_lifecycle(before, after):
+        (rule,) = rules
+        moves = ", ".join(f"{one.storage_class} after {one.days} days" for one in rule.transitions)
+        tags = " and ".join(f"{name}={value}" for name, value in sorted(rule.filter.tags))
+        yield configured_step(
+            bucket,
+            "lifecycle",
+            before,
+            after,
+            "The bucket has no such rule for the archives.",
+            meaning=(f"rule {rule.id}: objects with {tags} go to {moves}; others' rules stay",),
+            undo="The old rules are put back; what was moved by then stays where it is.",
+        )
+
+
+def archive_step(
+    session: Session,
+    spec: ArchiveSpec,
+    target: TargetFields,
+    library: Library,
+    database: Database,
+    needs: Sequence[StepDraft],
+) -> StepDraft:
+    """One session to one object. Raises PlanningError for names that no tar can hold."""
+    members = list(database.rows(_MEMBERS, [library.path, session.name, session.key]))
+    try:
+        size = tar_size(session.name, members)
+    except ValueError as error:
+        raise PlanningError(
+            "the session cannot be one archive",
+            address=f"{library.path}: {session.name}",
+            found=str(error),
+            next_step="rename the file, or name it in sessions.ignore",
+        ) from error
+    replaces = None
+    if session.etag is not None:
+        replaces = Replaced(session.etag, session.size or 0, None, session.index_etag)
+    draft = StepDraft(
+        Archive(
+            source=library.path,
+            key=session.key,
+            index=session.key + INDEX_SUFFIX,
+            name=session.name,
+            tar=size,
+            compression=spec.archive.compression,
+            storage_class=target.storage_class,
+            encryption=None if target.encryption == "bucket" else target.encryption,
+            kms_key=target.kms_key,
+            tags={**spec.tags(), **target.tags},
+            metadata={"session": session.name},
+            replaces=replaces,
+        ),
+        target.bucket,
+        reversibility="free",
+        undo="The archive and its index are deleted, if they are still as the run left them."
+        if replaces is None
+        else "The new version is deleted, and the archive that was there counts again.",
+        reason=_reason(session),
+        needs=tuple(Need(one.id) for one in needs),
+        warnings=tuple(_warnings(session)),
+    )
+    database.execute(
+        _ITEMS,
+        {
+            "step": draft.id,
+            "library": library.path,
+            "session": session.name,
+            "key": session.key,
+            "bucket": session.bucket,
+        },
+    )
+    return replace(draft, worklist=draft.id)
+
+
+def _reason(session: Session) -> str:
+    if session.etag is None:
+        return "The session has no archive."
+    if session.state == "changed":
+        return f"The session is not what its archive holds: {differences(session)}."
+    return "The session is archived again, as the command says (--replace)."
+
+
+def _warnings(session: Session) -> Iterator[str]:
+    if session.gone:
+        yield (
+            f"{counted(session.gone, 'file')} of the old archive will be in its noncurrent version"
+            " only"
+        )
+
+
+def differences(session: Session) -> str:
+    """What changed, in words."""
+    counts = (("added", session.added), ("changed", session.altered), ("gone", session.gone))
+    return ", ".join(f"{count:,} {what}" for what, count in counts if count)
+
+
+_MEMBERS = """
+    SELECT f.member, f.size FROM session_files f JOIN sessions s
+        ON s.destination = f.destination AND s.session = f.session AND s.parts = f.parts
+    WHERE f.destination = ? AND f.session = ? AND s.key = ? ORDER BY f.member"""
+
+_ITEMS = """
+    INSERT INTO items BY NAME
+    SELECT $step AS step, row_number() OVER (ORDER BY f.member) - 1 AS n, f.member AS key,
+        f.path, f.size, '' AS etag, f.modified, 'STANDARD' AS storage_class,
+        nullif(coalesce(h.keywords, m.keywords), '{}') AS keywords
+    FROM session_files f
+    JOIN sessions s
+        ON s.destination = f.destination AND s.session = f.session AND s.parts = f.parts
+    LEFT JOIN frames h ON h.destination = f.destination AND h.path = f.path
+    LEFT JOIN members m ON m.bucket = $bucket AND m.archive = s.key AND m.name = f.member
+    WHERE f.destination = $library AND f.session = $session AND s.key = $key"""
