@@ -14,6 +14,7 @@ from s3plan.model.journal import (
     Approved,
     Approves,
     Archived,
+    BackedUp,
     CommandRan,
     Copied,
     Declined,
@@ -235,6 +236,8 @@ class RunState:
                     self.commands[record.step, record.command] = record
             case Archived():
                 self.archives[record.step] = record
+            case BackedUp():
+                pass  # where it is, for people
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

@@ -231,6 +231,20 @@ class FileRewritten(Record, frozen=True, tag="file-rewritten"):
     urls: int
 
 
+class BackedUp(Record, frozen=True, tag="backed-up"):
+    """``file`` is kept in ``backup``, a path, and in the objects ``uploaded``, where it was to be.
+
+    ``sha256`` in hex is of the file, ``uploaded`` are addresses (``s3://bucket/key``) of what was
+    verified there.
+    """
+
+    step: str
+    file: str
+    backup: str
+    sha256: str
+    uploaded: tuple[str, ...] = ()
+
+
 class CommandRan(Record, frozen=True, tag="command-ran"):
     """A command of the project file ended: for ``step``, or to tell of the run where that is empty.
 
@@ -348,6 +362,7 @@ JournalRecord = (
     | UploadBegan
     | Archived
     | FileRewritten
+    | BackedUp
     | CommandRan
     | SyncPoint
     | GateRecord

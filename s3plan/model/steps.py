@@ -303,7 +303,8 @@ class BackupFile(Action, frozen=True, tag="backup-file"):
     """The local file ``file``, if its SHA-256 is still this, to a new file in ``folder``.
 
     Beside it its MD5 and SHA-256 and, with ``gzip``, a compressed copy. ``name`` may hold
-    ``{time}``, the time of the run as YYYYMMDD_HHMMSS.
+    ``{time}``, the time of the run as YYYYMMDD_HHMMSS. ``upload`` is ``s3://bucket/prefix``: there
+    too go the copy, compressed if there is such a one, and the digests.
     """
 
     file: str
@@ -311,6 +312,7 @@ class BackupFile(Action, frozen=True, tag="backup-file"):
     folder: str
     name: str
     gzip: bool = True
+    upload: str | UnsetType = UNSET
 
 
 class RewriteFile(Action, frozen=True, tag="rewrite-file"):

@@ -214,6 +214,8 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
             # What is frozen for a while is tried by an upload that must not even begin.
             frozen = _IN_PARTS if action.temporary else ()
             return ("s3:GetObject", *frozen) if "get" in action.probe else frozen
+        case BackupFile() if action.upload:
+            return ("s3:GetObject", "s3:PutObject")
         case CreateBucket() | DeleteBucket() | BackupFile() | RestoreFile() | RunCommand():
             return ()
         case _:

@@ -354,6 +354,8 @@ def _on_this_host(
     match action:
         case BackupFile():
             yield "to", Text(visible(f"{action.folder}/{action.name}"))
+            if action.upload:
+                yield "and to", Text(visible(action.upload))
         case RewriteFile():
             columns = (
                 f"{name} ({kind})" if kind else name for name, kind in action.columns.items()

@@ -13,7 +13,7 @@ from s3plan import api
 from s3plan.engine.handlers import rewrite_file
 from s3plan.errors import DestinationError, ProblemsError
 from s3plan.localfs import tablefile
-from s3plan.model.journal import FileRewritten
+from s3plan.model.journal import BackedUp, FileRewritten
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
 from tests.servers import Server
@@ -115,6 +115,64 @@ def test_the_table_names_the_new_keys_and_nothing_else_changed(people: Scene) ->
     assert {path.name for path in people.directory.iterdir()} >= {"output.csv", "backups"}
     assert not list(people.directory.glob(".output*"))
     assert api.plan([Path("manifest.yaml")]).plan is None, "and planning again says No changes"
+
+
+def _backed_up(spec: str) -> None:
+    text = Path("manifest.yaml").read_text()
+    Path("manifest.yaml").write_text(text + f"    backup: {spec}\n")
+    assert api.plan([Path("manifest.yaml")]).plan is not None
+
+
+def test_the_backup_is_uploaded_and_verified_there(
+    people: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """B2, B3, B6: under a name of one's own, before anything else, and it can be had back."""
+    before = _table(people).read_bytes()
+    with open_scene(people.server, tmp_path_factory.mktemp("kept")) as kept:
+        place = f"s3://{kept.bucket}/tables"
+        _backed_up(f"{{dir: kept, name: '{{stem}}-{{time}}{{ext}}', upload: '{place}'}}")
+        assert people.apply().exit_code == 0, people.problems()
+        stamp = people.run().id[:15].replace("T", "_")
+        key = f"tables/output-{stamp}.csv"
+        held = kept.objects()
+        assert sorted(held) == [f"{key}.gz", f"{key}.md5", f"{key}.sha256"]
+        assert gzip.decompress(held[f"{key}.gz"].body) == before
+        digest = hashlib.sha256(before).hexdigest()
+        assert held[f"{key}.sha256"].body == f"{digest}  output-{stamp}.csv\n".encode()
+        (record,) = (one for one in people.journal() if isinstance(one, BackedUp))
+        assert record.uploaded == tuple(f"s3://{kept.bucket}/{one}" for one in sorted(held))
+        assert record.sha256 == digest
+        assert Path(record.backup).parent.name == "kept"
+        assert Path(record.backup).read_bytes() == before
+
+
+def test_an_upload_of_before_is_taken_and_a_stranger_s_object_holds_the_run(
+    people: Scene, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is done before the backup is safe; what is in its place is left alone."""
+    monkeypatch.setattr(rewrite_file, "_named", lambda name, _: name.replace("{time}", "T"))
+    with open_scene(people.server, tmp_path_factory.mktemp("kept")) as kept:
+        _backed_up(f"{{gzip: false, upload: 's3://{kept.bucket}'}}")
+        keys, table = people.keys(), _table(people).read_bytes()
+        kept.put("output_T_pre_migration.csv", table)
+        kept.put("output_T_pre_migration.csv.md5", b"a stranger's")
+        held = people.apply()
+        assert (held.outcome, held.exit_code) == ("held", 4)
+        assert "the key holds something else" in held.message
+        assert people.keys() == keys
+        assert kept.objects()["output_T_pre_migration.csv.md5"].body == b"a stranger's"
+        kept.delete("output_T_pre_migration.csv.md5")
+        assert people.apply().exit_code == 0
+        assert kept.objects()["output_T_pre_migration.csv"].body == table
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["{name: output.csv}", "{name: 'a/{time}'}", "{name: '{time}{x}'}", "{upload: kept/tables}"],
+)
+def test_a_backup_without_a_place_or_a_name_of_its_own_is_refused(people: Scene, spec: str) -> None:
+    with pytest.raises(ProblemsError):
+        _backed_up(spec)
 
 
 def test_rollback_puts_the_table_back_and_then_removes_the_copies(people: Scene) -> None:

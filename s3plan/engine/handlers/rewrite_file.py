@@ -7,17 +7,20 @@ planned, or not as the run left it, is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from s3plan.engine.context import Context
+from s3plan.engine.filesending import send_file
+from s3plan.engine.lease import split
 from s3plan.engine.looking import look_at
 from s3plan.errors import HeldError
 from s3plan.inventory.tablerows import GROUPED, Buckets, CsvError, TableRows
 from s3plan.localfs import tablefile
 from s3plan.localfs.tablefile import FileDigests
-from s3plan.model.journal import FileRewritten
+from s3plan.model.journal import BackedUp, FileRewritten
 from s3plan.model.steps import BackupFile, RestoreFile, RewriteFile, Step
 from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
@@ -36,7 +39,29 @@ async def backup_file(context: Context, step: Step, action: BackupFile) -> None:
     backup = Path(action.folder) / _named(action.name, context)
     keep = partial(tablefile.keep_aside, compressed=action.gzip)
     await context.in_thread(keep, Path(action.file), known, backup)
+    uploaded: tuple[str, ...] = ()
+    if action.upload:
+        await context.intend_whole(step)
+        uploaded = await _uploaded(context, action.upload, _files_of(backup, action))
+    await context.journal.commit(
+        BackedUp(step.id, action.file, str(backup), known.sha256, uploaded)
+    )
     context.receive(step, "done", (0,), 0, ())
+
+
+def _files_of(backup: Path, action: BackupFile) -> tuple[Path, ...]:
+    """What is uploaded of a backup: itself, compressed if it is so, and its digests."""
+    suffixes = (".gz" if action.gzip else "", ".md5", ".sha256")
+    return tuple(backup.with_name(backup.name + suffix) for suffix in suffixes)
+
+
+async def _uploaded(context: Context, address: str, files: Sequence[Path]) -> tuple[str, ...]:
+    """Put files below ``s3://bucket/prefix``; their addresses, once each was verified there."""
+    name, prefix = split(address)
+    bucket = context.store.bucket(name)
+    for path in files:
+        await send_file(context, bucket, prefix + path.name, path)
+    return tuple(f"s3://{name}/{prefix}{path.name}" for path in files)
 
 
 async def rewrite_file(context: Context, step: Step, action: RewriteFile) -> None:

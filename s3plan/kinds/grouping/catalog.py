@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UNSET
+
 from s3plan.errors import PlanningError
 from s3plan.inventory.tablerows import GROUPED, Buckets, CsvError, LocalTable, TableRows
 from s3plan.kinds.grouping.manifest import CatalogFields, catalog_path
@@ -107,15 +109,16 @@ def table_obstacles(table: Table | None) -> Iterator[PlanningError]:
 
 def table_backup(work: Mapping, table: Table) -> StepDraft:
     """The table kept aside before anything else happens."""
-    path = Path(table.path)
+    path, backup = Path(table.path), table.fields.backup
     assert table.sha256 is not None
     return StepDraft(
         BackupFile(
             file=table.path,
             sha256=table.sha256,
             folder=_folder(table),
-            name=f"{path.stem}_{{time}}_pre_migration{path.suffix}",
-            gzip=table.fields.gzip,
+            name=backup.name.replace("{stem}", path.stem).replace("{ext}", path.suffix),
+            gzip=backup.gzip,
+            upload=backup.upload or UNSET,
         ),
         work.spec.target_bucket,
         reversibility="free",
@@ -172,4 +175,4 @@ def _columns(fields: CatalogFields) -> Columns:
 
 
 def _folder(table: Table) -> str:
-    return str(Path(table.path).parent / table.fields.backups)
+    return str(Path(table.path).parent / table.fields.backup.dir)

@@ -23,6 +23,10 @@ from s3plan.rules.grouping import (
 )
 from s3plan.rules.grouping.tags import LONGEST_VALUE, MOST_TAGS, TagTemplate, is_template
 
+_BRACES = re.compile(r"\{[^}]*\}?|\}")
+_BACKUP_PARTS = {"{stem}", "{time}", "{ext}"}
+
+PLACE = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00]*)?$"
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 PRESETS = {"filetype-basic": FILETYPE_BASIC}
 
@@ -200,6 +204,31 @@ class ColumnFields(Fields):
     )
 
 
+def _backup_name_checked(text: str) -> str:
+    if "{time}" not in text or "/" in text or set(_BRACES.findall(text)) - _BACKUP_PARTS:
+        raise PydanticCustomError(
+            "backup_name", "a file name of {{stem}}, {{ext}} and, needed, {{time}}"
+        )
+    return text
+
+
+class TableBackupFields(Fields):
+    """Where the table is kept as it was before anything else happens."""
+
+    dir: Text = Field("backups", description="The directory; relative to the CSV file.")
+    name: Annotated[str, AfterValidator(_backup_name_checked)] = Field(
+        "{stem}_{time}_pre_migration{ext}",
+        description="The backup's name: {stem} and {ext} of the CSV file, {time} of the run as"
+        " YYYYMMDD_HHMMSS.",
+    )
+    gzip: bool = Field(True, description="Whether a compressed copy is made besides.")
+    upload: Annotated[str, Field(pattern=PLACE)] | None = Field(
+        None,
+        description="s3://BUCKET/PREFIX, where the backup is put as well: compressed if gzip says"
+        " so, with its digests; verified there.",
+    )
+
+
 class CatalogFields(Fields):
     """A CSV file with the URLs of the objects, a row for each person."""
 
@@ -221,10 +250,9 @@ class CatalogFields(Fields):
     unresolved: Literal["block", "keep"] = Field(
         "block", description="URLs of the source's bucket whose object is not regrouped."
     )
-    backups: Text = Field(
-        "backups", description="The directory of backups; relative to the CSV file."
+    backup: TableBackupFields = Field(
+        default_factory=TableBackupFields, description="Where and how the table is kept first."
     )
-    gzip: bool = Field(True, description="Whether the first backup gets a compressed copy.")
 
 
 class SampleFields(Fields):

@@ -23,7 +23,7 @@ from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import sealed
 from s3plan.model.soak import SoakTerms
-from s3plan.model.steps import AnyAction, Copy, DeleteSource, VerifyCopies
+from s3plan.model.steps import AnyAction, BackupFile, Copy, DeleteSource, VerifyCopies
 from s3plan.plan import StepDraft
 
 
@@ -55,6 +55,9 @@ class Grouping:
         source = spec.source.bucket
         yield spec.target_bucket, Copy(source, acl=spec.target.acl)
         yield spec.target_bucket, VerifyCopies(source, "")
+        if spec.catalog is not None and (place := spec.catalog.backup.upload) is not None:
+            bucket = place.removeprefix("s3://").partition("/")[0]
+            yield bucket, BackupFile("", "", "", "", upload=place)
         if spec.backup is not None:
             yield spec.backup.bucket or source, Copy(source)
             yield spec.backup.bucket or source, VerifyCopies(source, "")
