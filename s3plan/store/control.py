@@ -1,18 +1,10 @@
 """The control plane over boto3: bucket configuration, creation and deletion, identity.
 
-Synchronous; callers run it in threads. A client is made at the first call, not before. Endpoint,
-region, credentials, certificates and proxy are the wire's.
+Synchronous; callers run it in threads.
 """
-
-# ruff: noqa: PLC0415
-# botocore takes a tenth of a second to import, which only what talks to S3 should pay.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import random
-import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +12,11 @@ from typing import Any
 
 from s3plan.errors import (
     AccessDeniedError,
-    CredentialsError,
     EndpointError,
     NoSuchBucketError,
     NoSuchKeyError,
     NotSupportedError,
     StoreError,
-    ThrottledError,
 )
 from s3plan.model.buckets import (
     BucketFacts,
@@ -37,12 +27,10 @@ from s3plan.model.buckets import (
     Versioning,
 )
 from s3plan.rules.bucketdocuments import completed
-from s3plan.store import failures
+from s3plan.store.clients import Clients
 from s3plan.store.configuration import DOCUMENTS, Access, plain
-from s3plan.store.credentials import CredentialSource
-from s3plan.store.egress import Egress
-from s3plan.store.endpoint import DEFAULT_REGION, EndpointResolver
-from s3plan.store.retry import Patience, http_date
+from s3plan.store.endpoint import DEFAULT_REGION
+from s3plan.store.retry import http_date
 
 _AT_ONCE = 8
 """Documents of one bucket that are asked for at once."""
@@ -58,32 +46,29 @@ _ALWAYS: frozenset[DocumentName] = frozenset({"request-payment", "versioning"})
 class Control:
     """Rare calls. Thread-safe; every method may raise any `StoreError`."""
 
-    def __init__(
-        self,
-        source: CredentialSource,
-        resolver: EndpointResolver,
-        egress: Egress,
-        patience: Patience,
-        *,
-        user_agent: str,
-    ) -> None:
-        """Makes no client yet."""
-        self._source = source
-        self._resolver = resolver
-        self._egress = egress
-        self._patience = patience
-        self._user_agent = user_agent
-        self._clients: dict[tuple[str, str], tuple[object, Any]] = {}
-        self._factory: tuple[object, Any] | None = None
-        self._lock = threading.Lock()
-        self.account: str | None = None
+    def __init__(self, clients: Clients) -> None:
+        """Calls nothing yet."""
+        self._clients = clients
+
+    @property
+    def account(self) -> str | None:
+        """Whose buckets these are expected to be; every request on one says so."""
+        return self._clients.account
+
+    @account.setter
+    def account(self, account: str | None) -> None:
+        self._clients.account = account
+
+    def witness(self) -> Any:
+        """A boto3 S3 client, for who must check the wire without sharing its code (the demo)."""
+        return self._clients.witness()
 
     def list_buckets(self) -> tuple[str, ...]:
         """Names of all buckets of the account, in byte order."""
         names: list[str] = []
         token: dict[str, Any] = {}
         while True:
-            answer = self._call("ListAllMyBuckets", None, "list_buckets", **token)
+            answer = self._clients.call("ListAllMyBuckets", None, "list_buckets", **token)
             names += [bucket["Name"] for bucket in answer.get("Buckets", [])]
             if not answer.get("ContinuationToken"):
                 return tuple(sorted(names))
@@ -194,7 +179,9 @@ class Control:
         action = "".join(word.capitalize() for word in method.split("_"))
         for pause in (*ABORTED_PAUSES, None):
             try:
-                self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
+                self._clients.call(
+                    action, bucket, method, region=region, Bucket=bucket, **arguments
+                )
             except StoreError as error:
                 if error.s3_code != "OperationAborted" or pause is None:
                     raise
@@ -212,20 +199,24 @@ class Control:
             arguments["ObjectLockEnabledForBucket"] = True
         if region != DEFAULT_REGION:
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
-        self._call("CreateBucket", name, "create_bucket", region=region, owner=False, **arguments)
+        self._clients.call(
+            "CreateBucket", name, "create_bucket", region=region, owner=False, **arguments
+        )
 
     def delete_bucket(self, name: str) -> None:
         """The empty bucket. Raises `NoSuchBucketError` when it is gone already."""
-        self._call("DeleteBucket", name, "delete_bucket", region=self.region(name), Bucket=name)
+        self._clients.call(
+            "DeleteBucket", name, "delete_bucket", region=self.region(name), Bucket=name
+        )
 
     def identity(self) -> Identity:
         """sts:GetCallerIdentity; at a custom endpoint, asked of that endpoint."""
-        answer = self._call("GetCallerIdentity", None, "get_caller_identity", service="sts")
+        answer = self._clients.call("GetCallerIdentity", None, "get_caller_identity", service="sts")
         return Identity(account=str(answer["Account"]), arn=str(answer["Arn"]))
 
     def role_arn(self, name: str) -> str:
         """iam:GetRole: a role of this account by its ARN, whose path a session does not tell."""
-        answer = self._call("GetRole", None, "get_role", service="iam", RoleName=name)
+        answer = self._clients.call("GetRole", None, "get_role", service="iam", RoleName=name)
         return str(answer["Role"]["Arn"])
 
     def clock_ahead(self) -> float | None:
@@ -233,23 +224,13 @@ class Control:
 
         By the Date of any answer, a refusal too, which is in whole seconds.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        subject = failures.Subject(None, None, "s3:ListAllMyBuckets")
         began = time.time()
-        try:
-            client = self._client("s3", self._resolver.settings.region)
-            envelope = client.list_buckets().get("ResponseMetadata", {})
-        except ClientError as error:
-            envelope = error.response.get("ResponseMetadata", {})
-        except BotoCoreError as error:
-            raise _failed(error, subject, self._resolver.service().origin) from error
-        told = http_date(envelope.get("HTTPHeaders", {}).get("date", ""))
+        told = http_date(self._clients.date())
         return None if told is None else told - (began + time.time()) / 2
 
     def policy_findings(self, document: str) -> tuple[PolicyFinding, ...]:
         """access-analyzer:ValidatePolicy of a bucket policy; the first page tells enough."""
-        answer = self._call(
+        answer = self._clients.call(
             "ValidatePolicy",
             None,
             "validate_policy",
@@ -265,7 +246,7 @@ class Control:
 
     def simulate(self, user: str, action: str, resource: str, document: str) -> str:
         """iam:SimulatePrincipalPolicy of one action with this bucket policy: the decision."""
-        answer = self._call(
+        answer = self._clients.call(
             "SimulatePrincipalPolicy",
             None,
             "simulate_principal_policy",
@@ -292,8 +273,8 @@ class Control:
 
     def region(self, bucket: str) -> str:
         """Where the bucket is: HeadBucket's header, which needs no more than ListBucket."""
-        configured = self._resolver.settings.region
-        answer = self._call("ListBucket", bucket, "head_bucket", Bucket=bucket)
+        configured = self._clients.region
+        answer = self._clients.call("ListBucket", bucket, "head_bucket", Bucket=bucket)
         return str(answer.get("BucketRegion") or configured)
 
     def _whereabouts(self, bucket: str) -> str:
@@ -306,7 +287,7 @@ class Control:
         except AccessDeniedError as error:
             answer = getattr(error.__cause__, "response", {})
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            return str(headers.get("x-amz-bucket-region") or self._resolver.settings.region)
+            return str(headers.get("x-amz-bucket-region") or self._clients.region)
 
     def _bucket_call(
         self, method: str, bucket: str, region: str, **arguments: Any
@@ -314,7 +295,9 @@ class Control:
         """The answer without its envelope; None where there is no such document."""
         action = "".join(word.capitalize() for word in method.split("_"))
         try:
-            answer = self._call(action, bucket, method, region=region, Bucket=bucket, **arguments)
+            answer = self._clients.call(
+                action, bucket, method, region=region, Bucket=bucket, **arguments
+            )
         except NoSuchBucketError as error:
             if error.s3_code == "NoSuchBucket":
                 raise
@@ -328,180 +311,9 @@ class Control:
             raise
         return answer
 
-    def _call(
-        self,
-        action: str,
-        bucket: str | None,
-        method: str,
-        *,
-        service: str = "s3",
-        region: str | None = None,
-        owner: bool = True,
-        **arguments: Any,
-    ) -> dict[str, Any]:
-        # Being asked to slow down is no failure, here as on the wire: boto3 takes it only as often
-        # as any other error. Nothing was done, so whatever was asked may be asked again.
-        rounds = max(1, self._patience.slowdowns // self._patience.attempts)
-        for times in range(1, rounds):
-            try:
-                return self._once(
-                    action, bucket, method, service, region, owner=owner, arguments=arguments
-                )
-            except ThrottledError:
-                time.sleep(self._patience.pause(times, None, random.random()))
-        return self._once(action, bucket, method, service, region, owner=owner, arguments=arguments)
-
-    def _once(
-        self,
-        action: str,
-        bucket: str | None,
-        method: str,
-        service: str,
-        region: str | None,
-        *,
-        owner: bool,
-        arguments: dict[str, Any],
-    ) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        subject = failures.Subject(bucket, None, f"{service}:{action}")
-        if bucket is not None:
-            # Refuses what is no name before boto3 makes a path of it.
-            self._resolver.bucket(bucket)
-            if owner and self.account is not None:
-                arguments["ExpectedBucketOwner"] = self.account
-        endpoint = self._resolver.service().origin
-        try:
-            client = self._client(service, region or self._resolver.settings.region)
-            answer: dict[str, Any] = getattr(client, method)(**arguments)
-        except ClientError as error:
-            raise _refused(error, subject, endpoint) from error
-        except BotoCoreError as error:
-            raise _failed(error, subject, endpoint) from error
-        headers = answer.pop("ResponseMetadata", {}).get("HTTPHeaders", {})
-        if method == "head_bucket":
-            answer.setdefault("BucketRegion", headers.get("x-amz-bucket-region"))
-        return answer
-
-    def witness(self) -> Any:
-        """A boto3 S3 client, for who must check the wire without sharing its code (the demo)."""
-        return self._new_client(self._source.session, "s3", self._resolver.settings.region)
-
-    def _client(self, service: str, region: str) -> Any:
-        session = self._source.session
-        with self._lock:
-            known = self._clients.get((service, region))
-            if known is None or known[0] is not session:
-                made = self._new_client(session, service, region)
-                made.meta.events.register_first("before-parse.s3", _answered_with_a_listing)
-                made.meta.events.register("before-call.s3", _with_md5)
-                known = (session, made)
-                self._clients[service, region] = known
-            return known[1]
-
-    def _new_client(self, session: Any, service: str, region: str) -> Any:
-        from boto3.session import Session
-        from botocore.config import Config
-
-        settings = self._resolver.settings
-        origin = self._resolver.service().origin
-        proxy = self._egress.proxy(origin)
-        config = Config(
-            user_agent_extra=self._user_agent,
-            connect_timeout=self._patience.connect,
-            read_timeout=self._patience.stall,
-            retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
-            proxies={"http": proxy, "https": proxy} if proxy else {},
-            # Third-party servers refuse the checksums botocore adds by default since 1.36.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3={
-                "addressing_style": settings.addressing,
-                "us_east_1_regional_endpoint": "regional",
-            },
-        )
-        # One for all clients: a second on the same botocore session would register boto3's
-        # handlers twice, and the next client would fail on that.
-        if self._factory is None or self._factory[0] is not session:
-            self._factory = (session, Session(botocore_session=session))
-        # The stubs overload this by literal service names; ours is a parameter.
-        client: Any = self._factory[1].client
-        return client(
-            service,
-            region_name=region,
-            endpoint_url=settings.endpoint,
-            verify=self._egress.ca_bundle,
-            config=config,
-        )
-
-
-def _answered_with_a_listing(response_dict: dict[str, Any], **_: object) -> None:
-    """Ceph RGW 16 ignores a subresource it does not know and lists the bucket: no such document.
-
-    Nothing is listed here. botocore would find no document in it; where keys hold control
-    characters it has already made a 500 of what it cannot parse, and would ask again and again.
-    """
-    if b"<ListBucketResult" in response_dict["body"][:300]:
-        response_dict["status_code"] = 501
-        response_dict["body"] = b"<Error><Code>NotImplemented</Code></Error>"
-
-
-def _with_md5(params: dict[str, Any], **_: object) -> None:
-    """Prove a document by Content-MD5, the one proof that every server takes.
-
-    botocore sends CRC32 instead, since 1.36; Ceph RGW 16 refuses a lifecycle without Content-MD5.
-    """
-    body = params.get("body")
-    if params.get("method") in ("PUT", "POST") and isinstance(body, (bytes, str)) and body:
-        raw = body if isinstance(body, bytes) else body.encode()
-        digest = hashlib.md5(raw, usedforsecurity=False).digest()
-        params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
-        for other in ("request_algorithm", "request_algorithm_header"):
-            params["context"].get("checksum", {}).pop(other, None)
-
 
 def _versioning(document: Document) -> Versioning:
     status = document.get("Status") if document else None
     if status == "Enabled":
         return "enabled"
     return "suspended" if status == "Suspended" else "never"
-
-
-def _refused(error: Any, subject: failures.Subject, endpoint: str) -> StoreError:
-    told = error.response.get("Error", {})
-    envelope = error.response.get("ResponseMetadata", {})
-    code = told.get("Code")
-    status = int(envelope.get("HTTPStatusCode", 400))
-    if status == 403 and str(code) == "403":
-        # The answer to a HEAD has no document; a clock that is wrong shows in its date.
-        told_time = http_date(envelope.get("HTTPHeaders", {}).get("date", ""))
-        if told_time is not None and abs(told_time - time.time()) > failures.SKEW_SECONDS:
-            code = failures.SKEWED_CODE
-    refusal = failures.Refusal(
-        status=status,
-        # botocore puts the status where a HEAD has no code.
-        code=None if code is None or str(code).isdigit() else str(code),
-        message=str(told.get("Message", "")),
-        region=None,
-        endpoint=None,
-        request_id=envelope.get("RequestId"),
-    )
-    return failures.refused(refusal, subject, endpoint)
-
-
-def _failed(error: Exception, subject: failures.Subject, endpoint: str) -> StoreError:
-    from botocore.exceptions import (
-        ConnectTimeoutError,
-        NoCredentialsError,
-        ParamValidationError,
-        ReadTimeoutError,
-    )
-
-    if isinstance(error, NoCredentialsError):
-        return CredentialsError("no credentials found", address=subject.address)
-    if isinstance(error, ParamValidationError):
-        return StoreError("boto3 refuses the request", address=subject.address, found=str(error))
-    if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
-        return failures.unreachable("time-out", subject, endpoint, attempts=1)
-    # The text may hold a proxy's address with its password; the class says enough.
-    return failures.unreachable(type(error).__name__, subject, endpoint, attempts=1)

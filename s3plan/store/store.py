@@ -14,6 +14,7 @@ from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
 from s3plan.store.bucket import Bucket
 from s3plan.store.canaries import Canaries
+from s3plan.store.clients import Clients
 from s3plan.store.control import Control
 from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress, choose_ca_bundle
@@ -59,7 +60,8 @@ class Store:
             stall_seconds=patience.stall,
         )
         self._sender = Sender(self._wire, self._resolver, source, connection.limits, patience)
-        self.control = Control(source, self._resolver, egress, patience, user_agent=user_agent)
+        clients = Clients(source, self._resolver, egress, patience, user_agent=user_agent)
+        self.control = Control(clients)
         service = self._resolver.service()
         self.target = Target(f"{service.origin}{service.base}", settings.region)
         self._set_headers()

@@ -12,6 +12,7 @@ from s3plan.model.buckets import DocumentName
 from s3plan.model.connection import Connection
 from s3plan.rules.bucketdocuments import same
 from s3plan.store import Control, Store, control
+from s3plan.store.clients import Clients
 from s3plan.store.configuration import DOCUMENTS
 from tests.servers import Server
 
@@ -233,14 +234,14 @@ def test_a_conflicting_operation_is_waited_for(
     plane.create_bucket("aborted", "us-east-1")
     monkeypatch.setattr(control, "ABORTED_PAUSES", (0.0, 0.0))
     refusals = [StoreError("refused", s3_code="OperationAborted") for _ in range(2)]
-    real = Control._call
+    real = Clients.call
 
-    def call(self: Control, action: str, bucket: str, method: str, **rest: Any) -> Any:
+    def call(self: Clients, action: str, bucket: str, method: str, **rest: Any) -> Any:
         if method.startswith("put") and refusals:
             raise refusals.pop()
         return real(self, action, bucket, method, **rest)
 
-    monkeypatch.setattr(Control, "_call", call)
+    monkeypatch.setattr(Clients, "call", call)
     plane.put_document("aborted", "tagging", [{"Key": "k", "Value": "v"}])
     assert not refusals
     assert plane.document("aborted", "tagging") == [{"Key": "k", "Value": "v"}]

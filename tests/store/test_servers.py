@@ -409,7 +409,7 @@ def test_facts_tell_what_a_bucket_has(moto_server: Server) -> None:
         async with store_of(moto_server) as store:
             control = store.control
             control.create_bucket("facts", "eu-west-1")
-            client = control._client("s3", "eu-west-1")
+            client = control.witness()
             client.put_bucket_versioning(
                 Bucket="facts", VersioningConfiguration={"Status": "Suspended"}
             )
