@@ -29,8 +29,9 @@ def differences(
 ) -> Iterator[str]:
     """What of the recipe is not true of an object, in the manifest's words.
 
-    ``first_part`` is the size of its first part; None where it was uploaded whole. An object of a
-    later layout version is not taken back to an earlier one.
+    ``first_part`` is the size of its first part; None where it was uploaded whole. An object whose
+    first part and number of parts are right counts as cut so: asking for each of 10,000 would be as
+    many requests. An object of a later layout version is not taken back to an earlier one.
     """
     known = head.attributes
     version = layout_version(known.metadata, tags)
@@ -112,9 +113,10 @@ def _is_encrypted(recipe: Recipe, known: ObjectAttributes) -> bool:
 
 
 def _is_cut(part_size: int, head: ObjectHead, first_part: int | None) -> bool:
+    count = count_of_parts(head.etag) or 1
     if head.size > part_size:
-        return first_part == part_size
-    return (count_of_parts(head.etag) or 1) == 1
+        return first_part == part_size and count == len(cut(head.size, part_size))
+    return count == 1
 
 
 def _bare(attributes: ObjectAttributes) -> ObjectAttributes:
