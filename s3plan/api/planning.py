@@ -25,7 +25,7 @@ from s3plan.model.commands import Command
 from s3plan.model.grouping import ResolvedKey
 from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
-from s3plan.model.steps import Download, Totals
+from s3plan.model.steps import Download, Extract, Totals
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
@@ -303,7 +303,7 @@ def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
     """Refuse downloads that do not fit where they go, all that go to one destination together."""
     needed: dict[str, tuple[Totals, int]] = {}
     for draft in drafts:
-        if isinstance(draft.action, Download):
+        if isinstance(draft.action, Download | Extract):
             files, size, directories = database.row(_EXTENT, [draft.worklist])
             path = draft.action.destination
             totals, known = needed.get(path, (Totals(), 0))

@@ -14,7 +14,7 @@ from s3plan.engine.state import GOOD
 from s3plan.errors import DestinationError, S3PlanError
 from s3plan.localfs.marker import read_marker
 from s3plan.localfs.tree import Changed, Missing, Occupied, Tree
-from s3plan.model.steps import Download, Step, Totals
+from s3plan.model.steps import Download, Extract, Step, Totals
 from s3plan.plan.room import lacking, room_for
 
 
@@ -24,7 +24,7 @@ async def check_destinations(context: Context, lane: Sequence[Step]) -> None:
     """
     going: dict[str, list[Step]] = {}
     for step in lane:
-        if isinstance(step.action, Download):
+        if isinstance(step.action, Download | Extract):
             going.setdefault(step.action.destination, []).append(step)
     for path, steps in going.items():
         tree = context.destination(path).tree

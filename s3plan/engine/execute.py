@@ -57,6 +57,7 @@ from s3plan.model.steps import (
     Delete,
     DeleteSource,
     Download,
+    Extract,
     Restore,
     Step,
     Verify,
@@ -277,7 +278,7 @@ async def _step(session: Session, lane: Sequence[Step], step: Step) -> None:
     began = time.monotonic()
     context.observer(step_began(context, step))
     try:
-        if isinstance(step.action, Download):
+        if isinstance(step.action, Download | Extract):
             await check_destinations(context, lane)
         decision = await _gate(session, step)
         if decision is not None:
@@ -455,7 +456,7 @@ async def _must_repeat(context: Context, step: Step) -> bool:
     A download is repeated for files that a power cut may have taken (its items are unknown again);
     a verification whose evidence is gone is made again while nothing was deleted on it.
     """
-    if isinstance(step.action, Download):
+    if isinstance(step.action, Download | Extract):
         state = context.state.step(step.id)
         return sum(state.count(code) for code in GOOD) < step.totals.items
     if isinstance(step.action, Restore):

@@ -28,7 +28,9 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveCopy,
+    RemoveExtracted,
     Verify,
     VerifyCopies,
 )
@@ -83,7 +85,9 @@ async def locked(
     paths = {
         step.action.destination
         for step in plan.steps
-        if isinstance(step.action, Download | Verify | Delete | DeleteBucket)
+        if isinstance(
+            step.action, Download | Verify | Delete | DeleteBucket | Extract | RemoveExtracted
+        )
     }
     journal = run.journal if run else around.directory / runs.JOURNAL_LINK
     recorded = state.header.destinations if state.header else {}

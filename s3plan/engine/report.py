@@ -19,6 +19,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveCopy,
     Restore,
     Step,
@@ -134,7 +135,7 @@ def _bucket(name: str, steps: list[Step], state: RunState, *, running: bool) -> 
     synced = all(
         report.state == "done"
         for step, report in zip(steps, reports, strict=True)
-        if isinstance(step.action, Download | Copy | Archive)
+        if isinstance(step.action, Download | Copy | Archive | Extract)
     )
     verified = gate is not None and gate.passes
     deleted = any(

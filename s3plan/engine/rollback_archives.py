@@ -5,13 +5,38 @@ Whatever the run may have made is in the plan, and looked at when its turn comes
 
 from __future__ import annotations
 
-from s3plan.engine.state import RunState
-from s3plan.engine.undoing import kept_if_any
-from s3plan.model.steps import Archive, RemoveArchive
+from s3plan.engine.state import ItemState, RunState
+from s3plan.engine.undoing import fill_items, kept_if_any
+from s3plan.model.steps import Archive, Extract, RemoveArchive, RemoveExtracted
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import ITEMS, Database
 from s3plan.tables.database import Value
+
+_WRITTEN = (ItemState.VERIFIED, ItemState.UNKNOWN, ItemState.MISMATCHED, ItemState.FAILED)
+"""States of a member whose file may be there."""
+
+
+def extract_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:
+    """A step for each archive out of which the run may have written files."""
+    drafts: list[StepDraft] = []
+    for step in plan.steps:
+        if not isinstance(step.action, Extract):
+            continue
+        action = step.action
+        draft = StepDraft(
+            action=RemoveExtracted(
+                action.destination, action.key, action.etag, action.index, action.digest
+            ),
+            subject=step.subject,
+            reversibility="free",
+            undo="extract the files again",
+            reason="the run wrote these files; each goes only if it is as written and its archive"
+            " is in S3",
+        )
+        fill_items(plan, state, database, step, draft, _WRITTEN, begun=True)
+        drafts += kept_if_any(database, draft)
+    return drafts
 
 
 def archive_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:

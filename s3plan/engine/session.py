@@ -58,7 +58,7 @@ from s3plan.model.journal import (
 )
 from s3plan.model.plan import Stage, Target
 from s3plan.model.recheck import PlanRecheck
-from s3plan.model.steps import Download, RemoveFile
+from s3plan.model.steps import Download, Extract, RemoveExtracted, RemoveFile
 from s3plan.plan.athand import plan_at_hand
 from s3plan.plan.comparison import compare_plans
 from s3plan.plan.limits import broken_limits
@@ -384,6 +384,9 @@ async def _mirror(store: Store, held: Held, run: Run, plan: PlanFile) -> Mirror 
 
 # -- the session ---------------------------------------------------------------------------------
 
+_ON_DISK = Download | RemoveFile | Extract | RemoveExtracted
+"""What a power cut may undo although a receipt says that it was done."""
+
 
 def _drop_unfinished(plan: PlanFile) -> None:
     """Remove what downloads in ranges left: no session of this run goes on with them."""
@@ -456,9 +459,7 @@ async def _open_record(
             pid=pid,
             time=now,
             tool=around.tool,
-            doubted=tuple(
-                step.id for step in plan.steps if isinstance(step.action, Download | RemoveFile)
-            ),
+            doubted=tuple(step.id for step in plan.steps if isinstance(step.action, _ON_DISK)),
         )
     await journal.commit(record)
     state.apply(journal.seq, record)

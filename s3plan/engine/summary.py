@@ -13,7 +13,16 @@ from s3plan.engine.state import GOOD, WAITING, ItemState
 from s3plan.errors import S3PlanError
 from s3plan.model.events import RunBegan, RunFinished, StepBegan
 from s3plan.model.journal import RunOutcome, StepOutcome
-from s3plan.model.steps import Archive, Download, Step, Totals, Upload, Verify, VerifyCopies
+from s3plan.model.steps import (
+    Archive,
+    Download,
+    Extract,
+    Step,
+    Totals,
+    Upload,
+    Verify,
+    VerifyCopies,
+)
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -61,7 +70,7 @@ def moved_bytes(context: Context) -> int:
     return sum(
         context.state.step(step.id).done_bytes
         for step in context.plan.steps
-        if isinstance(step.action, Download | Upload | Archive)
+        if isinstance(step.action, Download | Upload | Archive | Extract)
     )
 
 

@@ -401,6 +401,34 @@ class RemoveArchive(Action, frozen=True, tag="remove-archive"):
     """
 
 
+class Extract(Action, frozen=True, tag="extract", omit_defaults=True):
+    """Members of the archive ``key`` to local files under ``destination``, each read by its range.
+
+    An item's ``key`` is the member's name, its ``path`` that of the file. ``etag`` and ``size`` are
+    the archive's; where a member lies, and what it must be, says the object ``index``, if its
+    ``digest`` is still this.
+    """
+
+    destination: str
+    key: str
+    etag: str
+    size: Count
+    index: str
+    digest: str
+
+
+class RemoveExtracted(Action, frozen=True, tag="remove-extracted"):
+    """Files that an extract step wrote, if they are still as it left them and the archive is there;
+    items and parameters are those of the step.
+    """
+
+    destination: str
+    key: str
+    etag: str
+    index: str
+    digest: str
+
+
 AnyAction = (
     Restore
     | Download
@@ -424,6 +452,8 @@ AnyAction = (
     | RestoreFile
     | Archive
     | RemoveArchive
+    | Extract
+    | RemoveExtracted
     | Configure
     | RunCommand
 )

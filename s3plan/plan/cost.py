@@ -25,8 +25,10 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -101,13 +103,13 @@ def cost_of(  # noqa: PLR0912 - one case a verb
     match action:
         case Restore():
             _each(holdings, bill, partial(_restored, action))
-        case Download():
+        case Download() | Extract():
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():
             _listings(holdings, bill)
         case Archive():
             _archived(action, bill)
-        case RemoveArchive():
+        case RemoveArchive() | RemoveExtracted():
             _each(holdings, bill, _looked_at)
         case Delete() | DeleteSource():
             _listings(holdings, bill)

@@ -16,8 +16,10 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -44,7 +46,9 @@ def effect_of(action: AnyAction) -> Effect:
             return "reads"
         case Archive() if action.replaces is not None:
             return "changes"
-        case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile() | Archive():
+        case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile():
+            return "adds"
+        case Archive() | Extract():
             return "adds"
         case Stage():
             return "adds"
@@ -56,7 +60,7 @@ def effect_of(action: AnyAction) -> Effect:
             return "removes"
         case RemoveCopy() | RemoveFile():
             return "removes"
-        case RemoveArchive():
+        case RemoveArchive() | RemoveExtracted():
             return "removes"
         case _:
             assert_never(action)
@@ -65,5 +69,5 @@ def effect_of(action: AnyAction) -> Effect:
 def touches_s3(action: AnyAction) -> bool:
     """Whether the verb changes or removes something that S3 holds."""
     return effect_of(action) in ("changes", "removes") and not isinstance(
-        action, RemoveFile | RewriteFile | RestoreFile | RunCommand
+        action, RemoveFile | RemoveExtracted | RewriteFile | RestoreFile | RunCommand
     )

@@ -27,8 +27,10 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -206,7 +208,7 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
             return (*_IN_PARTS, *asked, *old)
         case VerifyStaged():
             return ("s3:GetObject", "s3:GetObjectTagging")
-        case RemoveFile() | RewriteFile():
+        case RemoveFile() | RewriteFile() | Extract() | RemoveExtracted():
             return ("s3:GetObject",)
         case Restore():
             return ("s3:GetObject", "s3:RestoreObject")
@@ -256,7 +258,11 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return (DeleteBucket(action.region, ""),)
         case Archive():
             return (RemoveArchive(),)
-        case Upload() | RemoveFile() | RemoveCopy() | RemoveArchive() | SwapBack():
+        case Extract():
+            return (RemoveExtracted("", "", "", "", ""),)
+        case Upload() | RemoveFile() | RemoveCopy() | SwapBack():
+            return ()
+        case RemoveArchive() | RemoveExtracted():
             return ()
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             return ()  # a local file; a command has credentials of its own

@@ -29,9 +29,11 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     Item,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -109,7 +111,11 @@ def totals_line(plan: PlanDocument) -> str:
         kind = "bucket" if words.things is None else words.things
         label = f"{kind}s {words.infinitive}" if words.things is None else words.infinitive
         amount = 1 if words.things is None else step.things
-        moved = step.totals.bytes if isinstance(step.action, Download | Upload | Archive) else 0
+        moved = (
+            step.totals.bytes
+            if isinstance(step.action, Download | Upload | Archive | Extract)
+            else 0
+        )
         known = done.get(label, _Sum(0, 0))
         done[label] = _Sum(known.items + amount, known.bytes + moved)
     parts = [_part(label, total) for label, total in done.items() if total.items]
@@ -300,6 +306,13 @@ def _place(  # noqa: PLR0912 - one case a verb
             yield from _archive(action, step.subject)
         case RemoveArchive():
             pass  # the worklist names them
+        case Extract() | RemoveExtracted():
+            yield "archive", Text(visible(f"s3://{step.subject}/{action.key}"))
+            yield "index", Text(visible(f"s3://{step.subject}/{action.index}"))
+            yield (
+                "in" if isinstance(action, RemoveExtracted) else "to",
+                Text(visible(action.destination)),
+            )
         case Configure():
             yield from change_rows(action)
         case _:

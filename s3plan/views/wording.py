@@ -20,9 +20,11 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     Probe,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -78,6 +80,10 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords(symbol, "to archive", "file")
         case RemoveArchive():
             return VerbWords("-", "to remove", "archive")
+        case Extract():
+            return VerbWords("+", "to extract", "file")
+        case RemoveExtracted():
+            return VerbWords("-", "to remove", "file")
         case AbortUploads():
             return VerbWords("-", "to abort", "upload")
         case RemoveFile():
@@ -143,6 +149,8 @@ PAST: Final = {
     "verify-staged": "verified",
     "swap": "swapped",
     "swap-back": "swapped back",
+    "extract": "extracted",
+    "remove-extracted": "removed",
     "backup-file": "backed up",
     "rewrite-file": "rewritten",
     "restore-file": "put back",

@@ -23,8 +23,10 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Extract,
     RemoveArchive,
     RemoveCopy,
+    RemoveExtracted,
     RemoveFile,
     Restore,
     RestoreFile,
@@ -120,6 +122,14 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.swap_back import swap_back
 
             await swap_back(context, step, step.action)
+        case Extract():
+            from s3plan.engine.handlers.extract import extract
+
+            await extract(context, step, step.action)
+        case RemoveExtracted():
+            from s3plan.engine.handlers.remove_extracted import remove_extracted
+
+            await remove_extracted(context, step, step.action)
         case Configure():
             from s3plan.engine.handlers.configure import configure
 

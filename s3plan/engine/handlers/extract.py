@@ -1,0 +1,181 @@
+"""``extract``: members of an archive to local files, each compared with the index before it counts.
+
+Nothing is written over. A file that is there already counts where its content is the member's, and
+is left alone where it is not. What does not match the index never gets its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+
+from s3plan.engine.archiving.fetching import Members, MemberSink
+from s3plan.engine.archiving.opening import ArchiveChanged, Opened, open_archive
+from s3plan.engine.context import Context, Destination
+from s3plan.engine.handlers.placing import mtime_of
+from s3plan.engine.state import SETTLED, ItemState
+from s3plan.errors import (
+    ArchivedObjectError,
+    ArchiveIndexError,
+    DestinationError,
+    PreconditionFailedError,
+    S3PlanError,
+    StoreError,
+)
+from s3plan.localfs.digests import digest_of_file
+from s3plan.localfs.tree import Occupied
+from s3plan.model.archives import IndexMember
+from s3plan.model.journal import Outcome
+from s3plan.model.steps import Extract, Item, Step
+from s3plan.rules.hashing import spell
+
+RANGE = 500
+"""Members that one intent covers."""
+
+AT_ONCE = 16
+"""Members on their way."""
+
+ATTEMPTS = 2
+"""Reads of a member that did not match, before it is called mismatched."""
+
+
+class _Extractor:
+    """One extract step."""
+
+    def __init__(
+        self, context: Context, step: Step, opened: Opened, destination: Destination
+    ) -> None:
+        self.context = context
+        self.step = step
+        self.destination = destination
+        self.tree = destination.tree
+        self.state = context.step_state(step)
+        self.members = opened.members
+        self.archive = Members(context.bucket(step), opened)
+        self.broken: S3PlanError | None = None
+
+    async def run(self) -> None:
+        items = (
+            item
+            for item in self.context.plan.items(self.step.id)
+            if self.state.of(item.n) not in SETTLED
+        )
+        connections = self.context.plan.header.connection.limits.connections
+        while batch := await self.context.in_thread(_take, items):
+            self.context.check_stop()
+            taken = await self.context.in_thread(self._taken, batch)
+            await self.context.intend(self.step, batch[0].n, batch[-1].n, taken)
+            self.state.take(taken)
+            waiting = iter(batch)
+            await asyncio.gather(*[self._work(waiting) for _ in range(min(AT_ONCE, connections))])
+            if self.broken is not None:
+                raise self.broken
+
+    def _taken(self, batch: list[Item]) -> tuple[int, ...]:
+        """Items that nobody began, and whose path is in use."""
+        return tuple(
+            item.n
+            for item in batch
+            if self.state.of(item.n) is ItemState.PENDING and self.tree.stat(item.path) is not None
+        )
+
+    async def _work(self, items: Iterator[Item]) -> None:
+        for item in items:
+            if self.context.stopping or self.broken is not None:
+                return
+            self.context.began(self.step, item.key)
+            try:
+                await self._one(item, self.members[item.key])
+            except Occupied as error:
+                self._problem(item, "failed", "occupied", str(error))
+            except ArchivedObjectError:
+                self._problem(
+                    item, "drifted", "not-restored",
+                    "the archive cannot be read any more: its temporary copy has expired",
+                )  # fmt: skip
+            except PreconditionFailedError:
+                self._problem(item, "drifted", "source-changed", "the archive was changed")
+            except DestinationError as error:
+                self.broken = error  # every other file would fail alike
+            except (StoreError, ArchiveIndexError) as error:
+                self._problem(item, "failed", error.code, str(error))
+
+    async def _one(self, item: Item, member: IndexMember) -> None:
+        there = await self.context.in_thread(self.tree.stat, item.path)
+        if there is not None and await self.context.in_thread(self._is_it, item, member):
+            self._done(item)
+            return
+        if there is not None and self._is_ours(item, there.mtime_ns):
+            # A power cut can leave a name without its bytes; what is there is kept all the same.
+            await self.context.in_thread(self.tree.set_aside, item.path, self.context.run.id)
+        elif there is not None:
+            raise Occupied(item.path)
+        for _ in range(ATTEMPTS):
+            if await self._written(item, member):
+                self._done(item)
+                return
+        self._problem(
+            item, "mismatched", "content-differs",
+            f"{item.key} is not what the index says, {ATTEMPTS} times; nothing was written",
+        )  # fmt: skip
+
+    async def _written(self, item: Item, member: IndexMember) -> bool:
+        """Whether the member was what the index says, and has its name."""
+        file = await self.context.in_thread(self.tree.partial, item.path, item.size)
+        try:
+            sink = MemberSink(file.restart, file.write)
+            async with self.context.streams:
+                await self.archive.fetch(member, sink)
+            if sink.sha256 != member.sha256:
+                return False
+            await self.context.in_thread(file.commit, mtime_of(item))
+            return True
+        finally:
+            await self.context.in_thread(file.abort)
+
+    def _is_it(self, item: Item, member: IndexMember) -> bool:
+        """Whether the file at the item's path has the member's content; on a disk thread."""
+        found = digest_of_file(self.tree, item.path, ("SHA256", ""))
+        return found is not None and found[0].value == spell("SHA256", bytes.fromhex(member.sha256))
+
+    def _is_ours(self, item: Item, mtime_ns: int) -> bool:
+        """Whether this run wrote the file: it began the item, and the file bears its time."""
+        return self.state.mine(item.n) and mtime_ns == mtime_of(item)
+
+    def _done(self, item: Item) -> None:
+        self.context.receive(self.step, "verified", [item.n], item.size, [item.key])
+
+    def _problem(self, item: Item, outcome: Outcome, reason: str, message: str) -> None:
+        next_step = None
+        if outcome == "drifted":
+            next_step = "s3plan plan again"
+        elif reason == "occupied":
+            next_step = (
+                f"move {item.path} out of the destination, then {self.context.retry_command()}"
+            )
+        self.context.problem(
+            self.step, item.n, item.key, item.path, outcome, reason, message, next_step
+        )
+
+
+async def extract(context: Context, step: Step, action: Extract) -> None:
+    """Run an extract step. Raises DestinationError when the disk stops it."""
+    destination = context.destination(action.destination)
+    try:
+        opened = await open_archive(context.bucket(step), action)
+    except ArchiveChanged as changed:
+        state = context.step_state(step)
+        for item in context.plan.items(step.id):
+            if state.of(item.n) not in SETTLED:
+                context.problem(
+                    step, item.n, item.key, item.path, "drifted", "source-changed",
+                    str(changed), "s3plan plan again",
+                )  # fmt: skip
+        return
+    await _Extractor(context, step, opened, destination).run()
+    context.check_stop()
+
+
+def _take(items: Iterator[Item]) -> list[Item]:
+    return list(islice(items, RANGE))
