@@ -12,10 +12,11 @@ import msgspec
 from s3plan.localfs.tree import Tree
 from s3plan.model.connection import Connection, Limits
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
-from s3plan.model.steps import Archive
+from s3plan.model.steps import Archive, Extract
 from s3plan.plan import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
+from s3plan.rules.archiveindex import read_index
 from s3plan.rules.filetimes import modified_of
 from s3plan.rules.tarlayout import tar_size
 from s3plan.tables import ITEMS, Database
@@ -76,17 +77,6 @@ def plan_archives(
     **parameters: Any,
 ) -> PlanFile:
     """Write plan.json with an archive step for each session; ``keywords`` by member."""
-    server = scene.server
-    header = PlanHeader(
-        format=PLAN_FORMAT,
-        tool="test",
-        created="2026-11-20T04:00:00.000Z",
-        host=os.uname().nodename,
-        target=Target(server.endpoint, server.region),
-        connection=Connection(
-            endpoint=server.endpoint, region=server.region, limits=limits or Limits()
-        ),
-    )
     drafts = [draft_of(scene, name, **parameters) for name in names]
     (scene.directory / "scratch").mkdir(exist_ok=True)
     with Database(scene.directory / "scratch") as database:
@@ -109,4 +99,54 @@ def plan_archives(
                 },
                 {"step": draft.id},
             )
-        return seal(drafts, database, header, scene.directory / "plan.json")
+        return seal(
+            drafts, database, _header(scene, limits or Limits()), scene.directory / "plan.json"
+        )
+
+
+def plan_extracts(scene: Scene, keys: Sequence[str], **changes: Any) -> PlanFile:
+    """Write plan.json with an extract step for each archive, into ``here``; all its members.
+
+    ``changes`` are made to each item's columns.
+    """
+    with Database(scene.directory / "scratch") as database:
+        drafts = []
+        for key in keys:
+            body = scene.s3.get_object(Bucket=scene.bucket, Key=f"{key}.index")["Body"].read()
+            index = read_index(body)
+            action = Extract(
+                destination=str(scene.here),
+                key=key,
+                etag=index.header.etag,
+                size=index.header.size,
+                index=f"{key}.index",
+                digest=index.digest,
+            )
+            draft = StepDraft(
+                action, scene.bucket, "free", "The files are removed.", "The test says so."
+            )
+            drafts.append(msgspec.structs.replace(draft, worklist=draft.id))
+            found = index.members[:-1]
+            columns: dict[str, list[Any]] = {
+                "n": list(range(len(found))),
+                "key": [member.name for member in found],
+                "path": [member.name for member in found],
+                "size": [member.size for member in found],
+                "etag": [""] * len(found),
+                "modified": [member.modified for member in found],
+                "storage_class": ["STANDARD"] * len(found),
+            }
+            database.append(ITEMS, columns | changes, {"step": draft.id})
+        return seal(drafts, database, _header(scene, Limits()), scene.directory / "plan.json")
+
+
+def _header(scene: Scene, limits: Limits) -> PlanHeader:
+    server = scene.server
+    return PlanHeader(
+        format=PLAN_FORMAT,
+        tool="test",
+        created="2026-11-20T04:00:00.000Z",
+        host=os.uname().nodename,
+        target=Target(server.endpoint, server.region),
+        connection=Connection(endpoint=server.endpoint, region=server.region, limits=limits),
+    )
