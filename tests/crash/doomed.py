@@ -55,6 +55,8 @@ _POINTS = (
     ("s3plan.store", "Bucket.put", "upload"),
     ("s3plan.store", "Bucket.mark_deleted", "delete marker"),
     ("s3plan.store", "Bucket.abort", "abort upload"),
+    ("s3plan.store", "Bucket.begin_upload", "begin upload"),
+    ("s3plan.store.multipart", "Upload.abort", "abort parts"),
     ("s3plan.store.multipart", "Upload.send_part", "send part"),
     ("s3plan.store.multipart", "Upload.complete", "complete"),
     ("s3plan.store", "Bucket.copy", "copy object"),

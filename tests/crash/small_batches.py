@@ -14,6 +14,8 @@ _KEYS_A_PAGE = 12
 _SIZES: dict[str, dict[str, float]] = {
     "context": {"SYNC_INTERVAL": 0.1},
     "journal": {"MOST_PENDING": 1},
+    "archiving.sending": {"PART": 5 << 20},
+    "handlers.extract": {"RANGE": 2},
     "handlers.copy": {"RANGE": 8, "BATCH": 3},
     "handlers.remove_copy": {"BATCH": 8},
     "handlers.delete": {"IN_FLIGHT": 2},

@@ -206,7 +206,8 @@ class _Archiver:
             _, found = await self.bucket.get(action.index, if_match=there.etag)
             if not same_index(found, data):
                 raise _Taken(action.index)
-            adopted = archive.adopted
+            # One that was made when this run began is this run's.
+            adopted = found != data
             return StoredObject(there.etag, there.size, checksum, there.version_id, adopted)
         put = await self.bucket.put(
             action.index,

@@ -27,6 +27,7 @@ from s3plan.model.journal import StoredObject
 from s3plan.model.objects import ObjectHead
 from s3plan.model.steps import Archive, Item, RemoveArchive, Step
 from s3plan.plan.reading import PlanFile
+from s3plan.rules.archiveindex import BadIndex, read_index
 from s3plan.store import DeleteTarget
 
 
@@ -90,13 +91,12 @@ class _Remover:
         if not known.archive.adopted and (there := await self._ours(item.key, known.archive)):
             await self._check_files(made, made.action)
             await self._remove(item, there)
-        index = known.index
-        if (
-            index is not None
-            and not index.adopted
-            and (there := await self._ours(item.path, index))
-        ):
-            await self._remove(item, there)
+        if known.index is None:
+            beside = await self._unrecorded_index(item, known.archive)
+        else:
+            beside = None if known.index.adopted else await self._ours(item.path, known.index)
+        if beside is not None:
+            await self._remove(item, beside)
 
     async def _ours(self, key: str, recorded: StoredObject) -> ObjectHead | None:
         """What is under the key, as the run left it; None where nothing is. Raises _Kept."""
@@ -125,6 +125,18 @@ class _Remover:
         if verdict != "verified":
             raise _Kept("not-ours", f"{there.key} is not what the run would have made")
         return there
+
+    async def _unrecorded_index(self, item: Item, archive: StoredObject) -> ObjectHead | None:
+        """The index, where the process was killed between making it and saying so: it is of that
+        archive, and of when the run began.
+        """
+        try:
+            head, data = await self.bucket.get(item.path, if_match=None)
+            header = read_index(data).header
+        except (NoSuchKeyError, BadIndex):
+            return None
+        mine = (item.key, archive.etag, self.before.started.time)
+        return head if (header.key, header.etag, header.made) == mine else None
 
     async def _made_again(self, made: Step, action: Archive) -> Made:
         items = list(self.made.items(made.id))
