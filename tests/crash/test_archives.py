@@ -16,7 +16,7 @@ from tests.servers import Server
 
 APPLY = ("apply", "--approve")
 ROLLBACK = ("rollback", "journal.json", "--approve")
-KILLS = 6
+KILLS = 3
 """Of the short run, in each of both phases."""
 
 FILES = {"a.fits": random.Random(1).randbytes(6 << 20), "b/c.fits": b"c" * 5000, "d.fits": b""}

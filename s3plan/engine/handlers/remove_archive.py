@@ -88,19 +88,31 @@ class _Remover:
                 await self._check_files(made, made.action)
                 await self._remove(item, there)
             return
-        if not known.archive.adopted and (there := await self._ours(item.key, known.archive)):
+        old = made.action.replaces
+        if not known.archive.adopted and (
+            there := await self._ours(item.key, known.archive, old.etag if old else None)
+        ):
             await self._check_files(made, made.action)
             await self._remove(item, there)
         if known.index is None:
             beside = await self._unrecorded_index(item, known.archive)
         else:
-            beside = None if known.index.adopted else await self._ours(item.path, known.index)
+            before = old.index_etag if old else None
+            adopted = known.index.adopted
+            beside = None if adopted else await self._ours(item.path, known.index, before)
         if beside is not None:
             await self._remove(item, beside)
 
-    async def _ours(self, key: str, recorded: StoredObject) -> ObjectHead | None:
-        """What is under the key, as the run left it; None where nothing is. Raises _Kept."""
+    async def _ours(
+        self, key: str, recorded: StoredObject, before: str | None
+    ) -> ObjectHead | None:
+        """What is under the key, as the run left it. Raises _Kept.
+
+        None where nothing is, or again what was there ``before``, by its ETag.
+        """
         there = await self._head(key)
+        if there is not None and there.version_id != recorded.version_id and there.etag == before:
+            return None
         if there is not None and there.etag != recorded.etag:
             raise _Kept("not-ours", f"{key} was changed since the run")
         return there
