@@ -72,6 +72,7 @@ class _Archiver:
         if not await self.context.in_thread(self._check_sources):
             await self._abandon()
             return
+        self.context.began(self.step, self.items[0].n, self.action.key)
         try:
             await self._archive()
         except SourceChanged as changed:

@@ -84,7 +84,7 @@ class _Extractor:
         for item in items:
             if self.context.stopping or self.broken is not None:
                 return
-            self.context.began(self.step, item.key, item.n)
+            self.context.began(self.step, item.n, item.key)
             try:
                 await self._one(item, self.members[item.key])
             except Occupied as error:

@@ -38,7 +38,7 @@ async def remove_extracted(context: Context, step: Step, action: RemoveExtracted
         await context.intend(step, batch[0].n, batch[-1].n)
         for item in batch:
             context.check_stop()
-            context.began(step, item.key, item.n)
+            context.began(step, item.n, item.key)
             member = opened.members[item.key]
             if await context.in_thread(_remove, destination, item, member):
                 context.receive(step, "done", [item.n], item.size, [item.key])
