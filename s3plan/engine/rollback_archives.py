@@ -34,7 +34,7 @@ def extract_drafts(plan: PlanFile, state: RunState, database: Database) -> list[
             reason="the run wrote these files; each goes only if it is as written and its archive"
             " is in S3",
         )
-        fill_items(plan, state, database, step, draft, _WRITTEN, begun=True)
+        fill_items(plan, state, database, step, draft.id, _WRITTEN, begun=True)
         drafts += kept_if_any(database, draft)
     return drafts
 
