@@ -10,12 +10,13 @@ from pathlib import Path
 
 from benchmarks import cases, datasets, server
 from benchmarks.copying import S3PlanCopy, S5cmdCopy
+from benchmarks.planning import LISTED, REPORTED, RclonePlanning, S3PlanPlanning, publish
 from benchmarks.report import Report
 from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
 
 RESULTS = Path(__file__).parent / "results"
 MEMORY_DISK = Path("/dev/shm")
-CASES = ("small", "large", "copied", "memory")
+CASES = ("small", "large", "copied", "memory", "planned", "reported")
 MEMORY_RUNS = 3
 
 
@@ -79,6 +80,24 @@ def _measure(
                 running, dataset, [S3Plan()], runs=runs, scratch=scratch, say=_say
             )
         report.goals.append(cases.memory_goal(*report.memory))
+    if "planned" in options.cases:
+        if "memory" not in options.cases:
+            _fill(running, LISTED)
+        planning = [one for one in (S3PlanPlanning(), RclonePlanning()) if one.name in names]
+        series = cases.alternate(
+            running, LISTED, planning, runs=options.runs, scratch=scratch, say=_say
+        )
+        report.speed += series
+        if {"s3plan", "rclone"} <= names:
+            report.goals.append(cases.speed_goal(series, "rclone"))
+    if "reported" in options.cases and "s3plan" in names:
+        _say(f"publishing a report of {REPORTED.count:,} objects")
+        publish(running, REPORTED, scratch)
+        (one,) = cases.alternate(
+            running, REPORTED, [S3PlanPlanning()], runs=options.runs, scratch=scratch, say=_say
+        )
+        report.speed.append(one)
+        report.goals += cases.absolute_goal(one, 5.0, 500 * datasets.MIB)
 
 
 def _fill(running: server.Server, dataset: datasets.Dataset) -> None:

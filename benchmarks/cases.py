@@ -109,6 +109,15 @@ def speed_goal(series: Sequence[Series], peer: str) -> Goal:
     return Goal(text, ours.median / theirs.median, 1.0)
 
 
+def absolute_goal(series: Series, seconds: float, peak_bytes: int) -> list[Goal]:
+    """s3plan takes at most so long and so much memory; there is no peer for it."""
+    title, mib = series.dataset.title, peak_bytes // MIB
+    return [
+        Goal(f"{title}: s3plan in at most {seconds:g} s", series.median, seconds),
+        Goal(f"{title}: s3plan in at most {mib} MiB", series.peak_bytes / MIB, mib),
+    ]
+
+
 def memory_goal(few: Series, many: Series) -> Goal:
     """Memory does not grow with the number of objects."""
     ratio = many.peak_bytes / few.peak_bytes

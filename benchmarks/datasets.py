@@ -43,7 +43,7 @@ class Dataset:
 
 def fill(server: Server, dataset: Dataset) -> None:
     """Create the bucket and its objects; fail unless S3 says it keeps the checksum."""
-    client = _client(server)
+    client = client_of(server)
     client.create_bucket(Bucket=dataset.bucket)
     # Random bytes are made once: every object starts with its own number, the rest is shared.
     body = os.urandom(dataset.size)
@@ -64,7 +64,8 @@ def fill(server: Server, dataset: Dataset) -> None:
         raise RuntimeError(f"the server keeps no full-object {ALGORITHM} for s3://{dataset.bucket}")
 
 
-def _client(server: Server) -> Any:
+def client_of(server: Server) -> Any:
+    """boto3's client, for what is not measured."""
     return boto3.client(
         "s3",
         endpoint_url=server.endpoint,

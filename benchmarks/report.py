@@ -30,7 +30,7 @@ class Report:
         """One page."""
         parts = ["# Benchmarks", _machine(self.finished, self.disk, self.versions)]
         if self.speed:
-            parts += ["## Download of a bucket", _speed_table(self.speed), self._explain()]
+            parts += ["## Speed", _speed_table(self.speed), self._explain()]
             commands = dict.fromkeys(series.command for series in self.speed)
             parts.append("```sh\n" + "\n".join(commands) + "\n```")
         if self.memory:
