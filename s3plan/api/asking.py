@@ -135,7 +135,7 @@ def report(
 
     ``name`` is inventory, restores, errors, closeout, or a report of a migration (migration-log,
     migration-summary, inventory-checksums, inventory-report, verification, rollback-plan,
-    comparison, certificate). A closeout reads ``sample`` files again,
+    comparison, certificate, final). A closeout reads ``sample`` files again,
     chosen by ``seed``. Rows are read while the block runs. Raises UsageError for another name or a
     source that the report is not about, and JournalError, PlanFileError, CatalogueError and
     DestinationError where the source is missing or damaged.

@@ -20,6 +20,7 @@ from s3plan.engine.each import Feed
 from s3plan.engine.evidence import check_evidence
 from s3plan.engine.freezing import thaw
 from s3plan.engine.gate import look
+from s3plan.engine.guides import write_guides
 from s3plan.engine.handlers import run_step, still_copied, waits_for
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.lanes import Floor, lanes
@@ -74,7 +75,9 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     walk = Walk()
     context.observer(run_began(context))
     try:
+        await context.in_thread(write_guides, context.run, context.plan, context.state)
         await _walk(context, walk, approval, ask)
+        await context.in_thread(write_guides, context.run, context.plan, context.state)
         await thaw(context, walk)
         context.check_held()  # a lease that is lost stops the walk as a signal does
         moved = moved_bytes(context) - before

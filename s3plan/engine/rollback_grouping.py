@@ -1,8 +1,8 @@
-"""Taking a grouping back: the table of URLs, then deleted sources, then the copies and the backup.
+"""Taking a grouping back: deleted sources, then the table of URLs, then the copies and the backup.
 
-Whatever the run may have made is in the plan, and looked at when its turn comes. Copies stay where
-the table could not be put back: its URLs name them. They stay too where their sources are gone: so
-what a later run deleted, behind its gates, is copied back from them first.
+Whatever the run may have made is in the plan, and looked at when its turn comes. What a later run
+deleted, behind its gates, is copied back first: the table names it then, and copies whose sources
+are gone stay. They stay too where the table could not be put back: its URLs name them.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ async def grouping_drafts(
 
     Deletions of later runs on this run's copies are taken back with it.
     """
-    drafts = _tables(plan, state) if only in (None, "catalog") else []
+    drafts: list[StepDraft] = []
     if only in (None, "sources"):
         drafts += await _copied_back(run, plan, store, database)
+    if only in (None, "catalog"):
+        drafts += _tables(plan, state, tuple(Need(draft.id) for draft in drafts))
     needs = tuple(Need(draft.id) for draft in drafts)
     for step in plan.steps:
         if isinstance(step.action, Copy) and only in (None, stage_of(step.action)):
@@ -97,7 +99,7 @@ def stage_of(action: Copy) -> Stage:
     return "copies" if isinstance(action.grouping, GroupingRules) else "backup"
 
 
-def _tables(plan: PlanFile, state: RunState) -> list[StepDraft]:
+def _tables(plan: PlanFile, state: RunState, needs: tuple[Need, ...]) -> list[StepDraft]:
     """Tables that the run replaced, or was about to."""
     return [
         StepDraft(
@@ -108,6 +110,7 @@ def _tables(plan: PlanFile, state: RunState) -> list[StepDraft]:
             reversibility="free",
             undo="rewrite the table again",
             reason="the run replaced the table; its backup goes back only over what the run left",
+            needs=needs,
         )
         for step in plan.steps
         if (record := state.rewritten.get(step.id)) is not None

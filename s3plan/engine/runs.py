@@ -36,7 +36,7 @@ _SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":
 """Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
 
 
-STAGES: tuple[Stage, ...] = ("catalog", "sources", "copies", "backup")
+STAGES: tuple[Stage, ...] = ("sources", "catalog", "copies", "backup")
 """In the order in which a rollback of the whole takes them back."""
 
 

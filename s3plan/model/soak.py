@@ -134,10 +134,11 @@ class MonitorResult(Struct, frozen=True):
     """What ``s3plan monitor`` came to. ``check`` is None where none was due.
 
     ``next_due`` is when the next one is, None where no other follows; ``obstacles`` say what keeps
-    the sources from being deleted.
+    the sources from being deleted. ``deleted`` counts those that were.
     """
 
     soak: SoakStanding
     check: Checked | None
     next_due: str | None
     obstacles: tuple[str, ...] = ()
+    deleted: int = 0

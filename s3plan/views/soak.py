@@ -56,7 +56,9 @@ def _check(check: Checked) -> Iterator[str]:
 def _after(result: MonitorResult) -> Iterator[str]:
     if result.next_due is not None:
         yield f"The next check is due from {result.next_due} on."
-    if result.obstacles:
+    if result.deleted:
+        yield f"{number(result.deleted)} sources were deleted after the soak."
+    elif result.obstacles:
         yield "Before the sources may be deleted:"
         yield from (f"  - {obstacle}" for obstacle in result.obstacles)
     else:

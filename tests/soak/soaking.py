@@ -22,11 +22,12 @@ kind: ObjectGrouping
 metadata: {{name: by-type}}
 spec:
   source: {{bucket: {bucket}, pattern: "{{row_id}}/{{name}}/{{file}}"}}
-  target: {{bucket: {target}, key: "{{type}}/{{row_id}}_{{name}}_{{file}}"}}
+  target: {{bucket: {target}, key: "{key}"}}
   sources: {sources}
   monitor: {{days: {days}}}
 {more}"""
 
+KEY = "{type}/{row_id}_{name}_{file}"
 FILES = ("talk.mp3", "film.mp4", "cv.pdf")
 COUNT = 9
 
@@ -34,9 +35,10 @@ COUNT = 9
 class Soaking:
     """A scene with a manifest; ``journal`` is that of the run that copied."""
 
-    def __init__(self, scene: Scene, target: str | None = None) -> None:
+    def __init__(self, scene: Scene, target: str | None = None, key: str = KEY) -> None:
         self.scene = scene
         self.target = target or scene.bucket
+        self.key = key
         self.journal = Path("journal.json")
 
     def declare(self, *, days: int = 0, sources: str = "deleteAfterSoak", more: str = "") -> None:
@@ -48,6 +50,7 @@ class Soaking:
                 region=server.region,
                 bucket=self.scene.bucket,
                 target=self.target,
+                key=self.key,
                 sources=sources,
                 days=days,
                 more=more,

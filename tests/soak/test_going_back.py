@@ -117,6 +117,26 @@ def test_what_somebody_put_at_an_old_key_is_left_alone(soaking: Soaking) -> None
     assert found["audio/1_P1_talk.mp3"].body == b"1 talk.mp3", "the last copy of what was there"
 
 
+def test_what_to_type_stands_in_the_folder_of_the_run(soaking: Soaking) -> None:
+    """B1, B49: RESTORE.md once the backup is verified, ROLLBACK.md with every run that copies."""
+    scene = soaking.scene
+    place = f"{{bucket: {scene.bucket}, prefix: backup/, storageClass: STANDARD}}"
+    (scene.directory / "output.csv").write_text("row_id,audio\n1,\n")
+    soaking.migrate(more=f"  backup: {place}\n{TABLE}")
+    folder = soaking.journal.parent
+    back = (folder / "ROLLBACK.md").read_text()
+    journal = soaking.journal.relative_to(scene.directory)
+    for stage in ("catalog", "copies", "backup"):
+        assert f"`s3plan rollback {journal} --only {stage}`" in back
+    assert str(scene.directory / "backups" / "output_pre_url_update.csv") in back
+    restore = (folder / "RESTORE.md").read_text()
+    assert f"aws s3 cp --recursive s3://{scene.bucket}/backup/ s3://{scene.bucket}/" in restore
+    assert f"{COUNT} objects of `s3://{scene.bucket}/`" in restore
+    shown = next(line for line in restore.splitlines() if "s3plan show" in line)
+    ran = scene.s3plan(*shown.split()[1:], "--json")
+    assert ran.out.count('"path":"backup/') == COUNT
+
+
 def _with_table(soaking: Soaking) -> tuple[Path, str]:
     table = soaking.scene.directory / "output.csv"
     lines = ["row_id,audio"]
@@ -198,3 +218,21 @@ def test_commands_say_the_stage(soaking: Soaking) -> None:
     assert "s3plan rollback journal.json --only copies --approve sha256:" in ran.out
     ran = soaking.scene.s3plan("rollback", "journal.json", "--only", "catalog", "--approve")
     assert "Nothing to take back." in ran.out
+
+
+def test_sources_of_equal_content_that_share_one_copy(scene: Scene) -> None:
+    """Keys made of the content's digest: one copy takes the place of both, and gives both back."""
+    soaking = Soaking(scene, key="files/{sha256}{ext}")
+    for key in ("1/Ann/a.mp3", "2/Ben/b.mp3"):
+        scene.put(key, b"the same", ContentType="audio/mpeg")
+    scene.put("3/Cas/c.mp3", b"another", ContentType="audio/mpeg")
+    before = scene.objects()
+    soaking.migrate(more="  checksums: compute\n")
+    soaking.soak()
+    assert soaking.clean().exit_code == 0, scene.problems()
+    assert len(scene.keys()) == 2
+    assert scene.plan().plan is None
+    _done(_back(soaking, Path("journal.json")))
+    assert {key: scene.objects()[key] for key in before} == before
+    _done(_back(soaking))
+    assert scene.objects() == before

@@ -179,6 +179,7 @@ for _name, _text in (
     ("verification", "Say by what each copy of a migration was compared, and the result."),
     ("rollback-plan", "Name every copy of a migration and the command that takes them back."),
     ("comparison", "Compare a migration before and after, by type and by person."),
+    ("final", "Close a migration: phases, soak, space, artifacts, lessons, what to update."),
     ("certificate", "Certify a migration, with the journal's digest and room for signatures."),
 ):
     _one(_name, _text)

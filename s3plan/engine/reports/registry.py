@@ -11,6 +11,7 @@ from s3plan.engine.history import History, Source, open_history
 from s3plan.engine.reports import migration
 from s3plan.engine.reports.closeout import closeout, look_at_copies
 from s3plan.engine.reports.errors import errors
+from s3plan.engine.reports.final import final
 from s3plan.engine.reports.inventory import inventory
 from s3plan.engine.reports.restores import restores
 from s3plan.engine.reports.sections import Options
@@ -43,6 +44,7 @@ REPORTS = {
     "rollback-plan": ReportKind(migration.reversal, migration.look_at_migration),
     "comparison": ReportKind(migration.comparison, migration.look_at_migration),
     "certificate": ReportKind(migration.certificate, migration.look_at_migration),
+    "final": ReportKind(final, migration.look_at_migration),
 }
 """Every report by its name on the command line."""
 

@@ -17,7 +17,7 @@ from s3plan.model.plan import Target
 from s3plan.model.soak import EarlierCopy, EarlierRun, SoakStanding
 from s3plan.model.steps import Copy, DeleteSource, Item, Step
 from s3plan.plan.reading import PlanFile
-from s3plan.rules.grouping.filetypes import type_of
+from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
 from s3plan.tables import COPIED, Database
 
@@ -103,7 +103,7 @@ def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: D
                 "copy_etag": [etags.get(item.n, "") for item in batch],
                 "row_id": [part.get("row_id", "") for part in parts],
                 "type": [
-                    type_of(rules.rules, rules.default, item.key.rpartition("/")[2], item.size)
+                    type_of_object(rules.rules, rules.default, item.key, item.size, item.label)
                     for item in batch
                 ],
             },

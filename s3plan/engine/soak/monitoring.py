@@ -12,6 +12,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from s3plan.engine import runs
@@ -108,13 +109,7 @@ async def monitor(
                 time=timestamp(now),
             )
             soak = _record(run, soak, check, around)
-    following = next_due(soak, now)
-    return MonitorResult(
-        soak,
-        check,
-        timestamp(following) if following is not None else None,
-        obstacles(soak, soak.terms, now),
-    )
+    return _result(run, plan, soak, check, now)
 
 
 def sign_off(
@@ -123,7 +118,7 @@ def sign_off(
     """Record that somebody signs for the run; sends nothing. Raises StaleError as monitor does."""
     run = runs.run_of(journal)
     with hold(run.lock, holder_for(around, run.journal)):
-        _, _, soak = _watched(run)
+        plan, _, soak = _watched(run)
         signed = SignedOff(
             name=name,
             role=role,
@@ -133,13 +128,19 @@ def sign_off(
             time=timestamp(around.clock()),
         )
         soak = _record(run, soak, signed, around)
-    now = around.clock()
+    return _result(run, plan, soak, None, around.clock())
+
+
+def _result(
+    run: Run, plan: PlanFile, soak: SoakStanding, check: Checked | None, now: datetime
+) -> MonitorResult:
     following = next_due(soak, now)
     return MonitorResult(
         soak,
-        None,
+        check,
         timestamp(following) if following is not None else None,
         obstacles(soak, soak.terms, now),
+        sum(len(cleaned_keys(run, step)) for step in grouping_steps(plan)),
     )
 
 

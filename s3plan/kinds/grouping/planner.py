@@ -81,12 +81,12 @@ class Grouping:
         map_sources(work)
         place_copies(work)
         place_backup(work)
-        add_cleaned(work)
         keys = observed.sealed.get(spec.source.bucket, ())
         problems += sealed(spec.source.bucket, keys, next_step="regroup another prefix")
         observed.notes.extend(what_was_asked(work))
         problems += [*source_obstacles(work), *digest_obstacles(work), *tag_obstacles(work)]
         problems += [*key_obstacles(work), *backup_obstacles(work)]
+        add_cleaned(work)
         table = look_at_table(work, manifest.directory, observed)
         problems += table_obstacles(table)
         _refuse(manifest, problems)

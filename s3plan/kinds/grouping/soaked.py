@@ -33,8 +33,7 @@ _CLEANED = """
     JOIN listing t ON t.bucket = c.target AND t.key = c.path
         AND t.size = c.size AND t.etag = c.copy_etag
     WHERE c.source = $source AND c.target = $target
-        AND NOT EXISTS (SELECT 1 FROM listing s WHERE s.bucket = $source AND s.key = c.key)
-        AND NOT EXISTS (SELECT 1 FROM grouping_copies g WHERE g.new_key = c.path)"""
+        AND NOT EXISTS (SELECT 1 FROM listing s WHERE s.bucket = $source AND s.key = c.key)"""
 
 # Every source that is there, and whether what was copied of it lets it go.
 _SOURCES = """
