@@ -70,7 +70,7 @@ _POINTS = (
 _WRITERS = (("s3plan.localfs.tree", "file"), ("s3plan.localfs.partial", "stream"))
 """Modules whose write_all writes content."""
 
-_LOGS = {"journal.json": "journal", "rollback.json": "rollback"}
+_LOGS = {"journal.json": "journal", "rollback.json": "rollback", "soak.json": "soak"}
 
 
 class _Doom:

@@ -19,6 +19,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.copy": {"RANGE": 8, "BATCH": 3},
     "handlers.remove_copy": {"BATCH": 8},
     "handlers.delete": {"IN_FLIGHT": 2},
+    "handlers.delete_source": {"BATCH": 4},
     "handlers.download": {"INTENT_RANGE": 20, "BATCH": 5},
     "handlers.ranged": {"RANGED_FROM": 2 << 20, "RANGE": 1 << 20},
     "handlers.remove_file": {"BATCH": 12},

@@ -90,6 +90,7 @@ def test_copies_are_no_last_copies_before_the_sources_are_back(soaking: Soaking)
     assert scene.objects() == after
 
 
+@pytest.mark.long
 def test_a_source_whose_copy_changed_meanwhile_is_not_made_of_it(soaking: Soaking) -> None:
     scene = soaking.scene
     before = scene.objects()
@@ -168,6 +169,7 @@ def test_the_table_alone_then_the_copies_alone_is_the_whole(soaking: Soaking) ->
     assert scene.objects() == copied, "the same plan may be applied anew"
 
 
+@pytest.mark.long
 def test_copies_alone_warn_of_the_table_that_names_them(soaking: Soaking) -> None:
     table, _ = _with_table(soaking)
     plan = api.rollback_plan(soaking.journal, only="copies")
@@ -176,6 +178,7 @@ def test_copies_alone_warn_of_the_table_that_names_them(soaking: Soaking) -> Non
     assert step.warnings == (f"URLs in {table} may name these copies; --only catalog first",)
 
 
+@pytest.mark.long
 def test_the_table_keeps_its_urls_after_the_cleanup(soaking: Soaking) -> None:
     """What was cleaned is no source any more, and still a file of its person. A table that is
     rewritten again has a backup of its own.
@@ -200,6 +203,7 @@ def test_the_table_keeps_its_urls_after_the_cleanup(soaking: Soaking) -> None:
     assert len(backups) == 2
 
 
+@pytest.mark.long
 def test_only_the_sources_by_either_journal(soaking: Soaking) -> None:
     scene = soaking.scene
     soaking.migrate()
@@ -211,6 +215,7 @@ def test_only_the_sources_by_either_journal(soaking: Soaking) -> None:
     assert len(sources(scene.keys())) == COUNT
 
 
+@pytest.mark.long
 def test_commands_say_the_stage(soaking: Soaking) -> None:
     soaking.migrate()
     ran = soaking.scene.s3plan("rollback", "journal.json", "--only", "copies")
@@ -220,6 +225,7 @@ def test_commands_say_the_stage(soaking: Soaking) -> None:
     assert "Nothing to take back." in ran.out
 
 
+@pytest.mark.long
 def test_sources_of_equal_content_that_share_one_copy(scene: Scene) -> None:
     """Keys made of the content's digest: one copy takes the place of both, and gives both back."""
     soaking = Soaking(scene, key="files/{sha256}{ext}")
