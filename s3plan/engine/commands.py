@@ -175,12 +175,13 @@ def _environment(command: Command, told: Mapping[str, str]) -> dict[str, str]:
 def _told(context: Context, step: Step | None) -> dict[str, str]:
     """What every command is told of the run that starts it."""
     target = context.plan.header.target
-    undoing, run = context.plan.header.rollback_of is not None, context.run
+    header, run = context.plan.header, context.run
+    back = run.back(header.stage) if header.rollback_of is not None else None
     told = {
-        "S3PLAN_COMMAND": "rollback" if undoing else "apply",
+        "S3PLAN_COMMAND": "rollback" if back else "apply",
         "S3PLAN_RUN": run.id,
-        "S3PLAN_PLAN": str((run.rollback_plan if undoing else run.plan).absolute()),
-        "S3PLAN_JOURNAL": str((run.rollback_journal if undoing else run.journal).absolute()),
+        "S3PLAN_PLAN": str((back.plan if back else run.plan).absolute()),
+        "S3PLAN_JOURNAL": str((back.journal if back else run.journal).absolute()),
         "S3PLAN_ENDPOINT": target.endpoint,
         "S3PLAN_REGION": target.region,
         "S3PLAN_ACCOUNT": target.account or "",

@@ -14,12 +14,19 @@ from s3plan.engine.journal import read_journal
 from s3plan.engine.livefiles import LiveFile, Outlets
 from s3plan.engine.metrics import exposition, run_metrics
 from s3plan.engine.snapshot import Snapshot
+from s3plan.engine.statuslines import StatusLines
 from s3plan.model.events import RunFinished, Warned
 from s3plan.model.journal import JournalRecord, Receipts
 from s3plan.tables import Database
 
 METRICS_INTERVAL = 5.0
 """Seconds between two writings of the metrics; collectors look every 15 s or less often."""
+
+
+def journal_of(context: Context) -> Path:
+    """The journal that a session writes."""
+    header = context.plan.header
+    return context.run.back(header.stage).journal if header.rollback_of else context.run.journal
 
 
 class Telling:
@@ -38,8 +45,7 @@ class Telling:
 
     def recall(self) -> None:
         """Fold what is in the journal. Blocks."""
-        run, is_rollback = self._context.run, self._context.plan.header.rollback_of is not None
-        for _, record in read_journal(run.rollback_journal if is_rollback else run.journal):
+        for _, record in read_journal(journal_of(self._context)):
             self._times.apply(record)
 
     def listen(self) -> None:
@@ -60,6 +66,15 @@ class Telling:
     def keep_metrics(self, path: Path) -> None:
         """Keep the metrics from now on."""
         self._files.append(LiveFile(path, METRICS_INTERVAL, self._write_metrics, self.warn))
+
+    async def keep_status(self, interval: float) -> None:
+        """Note from now on, every ``interval`` seconds, how the run stands."""
+        context, journal = self._context, journal_of(self._context)
+        lines = await asyncio.to_thread(
+            StatusLines, context.run, context.plan, context.state, journal, context.now
+        )
+        path = context.run.statuses(journal)
+        self._files.append(LiveFile(path, interval, lines.write, self.warn))
 
     async def close(self) -> None:
         """Write every file a last time."""
@@ -85,8 +100,11 @@ class Telling:
 
 @asynccontextmanager
 async def telling(context: Context, outlets: Outlets) -> AsyncIterator[Telling]:
-    """Keep the files that ``outlets`` names while a session goes on, and write them at its end."""
-    if outlets == Outlets():
+    """Keep the files that ``outlets`` names, and the plan asks for, while a session goes on, and
+    write them at its end.
+    """
+    every = context.plan.header.status_interval
+    if outlets == Outlets() and every is None:
         yield Telling(context)
         return
     told = Telling(context)
@@ -98,6 +116,8 @@ async def telling(context: Context, outlets: Outlets) -> AsyncIterator[Telling]:
             told.keep_snapshot(outlets.snapshot, outlets.snapshot_interval, database)
         if outlets.metrics is not None:
             told.keep_metrics(outlets.metrics)
+        if every is not None:
+            await told.keep_status(every)
         try:
             yield told
         finally:

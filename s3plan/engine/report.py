@@ -44,6 +44,11 @@ def run_status(journal: Path) -> RunStatus:
     path = back[0].journal if back else run.journal
     state = back[1] if back else run.state()
     runs.check_plan(plan, state.started.digest)
+    return status_of(run, plan, state, path)
+
+
+def status_of(run: runs.Run, plan: PlanFile, state: RunState, path: Path) -> RunStatus:
+    """The status of a run, or of its rollback, as ``state`` has it; ``path`` is the journal."""
     holder = holder_of(run.lock)
     by_bucket: dict[str, list[Step]] = {}
     for step in plan.steps:

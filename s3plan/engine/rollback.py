@@ -148,6 +148,7 @@ async def plan_rollback(
             ),
             rollback_of=run.id,
             notify=plan.header.notify,
+            status_every=plan.header.status_every,
             only=only if only is not None else UNSET,
         )
         return await asyncio.to_thread(seal, drafts, database, header, run.back(only).plan)

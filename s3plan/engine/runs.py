@@ -103,6 +103,12 @@ class Run(Struct, frozen=True):
         """Held by the process that works on this run."""
         return self.folder / "lock"
 
+    def statuses(self, journal: Path) -> Path:
+        """Where it is told from time to time how the run of that journal stands."""
+        return self.folder / (
+            "status.jsonl" if journal == self.journal else f"{journal.stem}-status.jsonl"
+        )
+
     def evidence(self, step: str) -> Path:
         """Where a verification step writes what it found, item by item."""
         return self.folder / "evidence" / f"{step}.jsonl"

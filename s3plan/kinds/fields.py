@@ -189,6 +189,12 @@ class Frame(DocumentFrame):
         " about that.",
     )
 
+    status_every: Annotated[Duration, Field(ge=10.0)] | None = Field(
+        None,
+        description="How often a run notes in status.jsonl of its folder how it stands; without it,"
+        " never.",
+    )
+
     @property
     def command_names(self) -> tuple[str, ...]:
         """Every command of the project file that the document names; kinds add their own."""

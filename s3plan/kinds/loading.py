@@ -41,6 +41,12 @@ class Loaded:
         )
 
     @property
+    def status_every(self) -> float | None:
+        """Seconds between notes of how a run stands: the shortest that a manifest asks for."""
+        asked = (manifest.document.status_every for manifest in self.manifests)
+        return min((seconds for seconds in asked if seconds is not None), default=None)
+
+    @property
     def notify(self) -> tuple[str, ...]:
         """The commands that the manifests want to be told how a run ended, each once."""
         named = (manifest.document.notify for manifest in self.manifests)

@@ -46,7 +46,8 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     not known. ``parallel_buckets`` is how many buckets may be worked on side by side, left out
     where it is one. ``limits`` are those of the manifests. ``held`` is, by bucket, everything that
     was listed when the plan was made, whether the plan is about it or not. ``notify`` are commands
-    of the project file that are told how a run ended. ``only`` is the stage that a rollback plan
+    of the project file that are told how a run ended. ``status_every`` is in seconds, how often it
+    is noted how a run stands. ``only`` is the stage that a rollback plan
     takes back, left out where it is the whole run.
     """
 
@@ -65,6 +66,7 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     limits: tuple[Limits, ...] | UnsetType = UNSET
     held: dict[str, Totals] | UnsetType = UNSET
     notify: tuple[CommandRef, ...] | UnsetType = UNSET
+    status_every: float | UnsetType = UNSET
     only: Stage | UnsetType = UNSET
 
     @property
@@ -81,6 +83,11 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     def own_limits(self) -> tuple[Limits, ...]:
         """The limits that the plan carries."""
         return () if isinstance(self.limits, UnsetType) else self.limits
+
+    @property
+    def status_interval(self) -> float | None:
+        """Seconds after which it is noted again how the run stands; None where it is not."""
+        return None if isinstance(self.status_every, UnsetType) else self.status_every
 
     @property
     def notified(self) -> tuple[CommandRef, ...]:

@@ -95,6 +95,19 @@ class RunStatus(Struct, frozen=True):
     next_step: str | None
 
 
+class StatusReport(Struct, frozen=True, tag_field="type", tag="status-report"):
+    """How a run stood at one time (RFC 3339): a line of its ``status.jsonl``.
+
+    ``percent`` is of all items that steps do something to, by how many of them it is done.
+    """
+
+    time: str
+    percent: float
+    done: int
+    items: int
+    status: RunStatus
+
+
 class RunSummary(Struct, frozen=True):
     """One run of a directory. ``problem`` says why its journal cannot be read, empty if it can.
 
