@@ -63,6 +63,10 @@ _POINTS = (
     ("s3plan.store", "Bucket.restore", "restore"),
     ("s3plan.store.control", "Control.delete_bucket", "delete bucket"),
     ("s3plan.store.control", "Control.create_bucket", "create bucket"),
+    ("s3plan.localfs.tablefile", "keep_aside", "backup of the table"),
+    ("s3plan.localfs.tablefile", "write_new", "new table"),
+    ("s3plan.localfs.tablefile", "replace_by", "table"),
+    ("os", "link", "link file"),
     ("os", "fsync", "fsync"),
     ("os", "replace", "replace"),
 )

@@ -47,8 +47,9 @@ from s3plan.store import (
     part_size,
 )
 
-RANGE = 500
-"""Items that one look and one intent cover: what a look tells is a moment old when it is used."""
+RANGE = 1_000
+"""Items that one look and one intent cover: one page of a listing, where the keys lie together. What
+a look tells is a moment old when it is used."""
 
 BATCH = 50
 """Copies whose receipts are written together."""
