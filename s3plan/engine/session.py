@@ -58,7 +58,14 @@ from s3plan.model.journal import (
 )
 from s3plan.model.plan import Stage, Target
 from s3plan.model.recheck import PlanRecheck
-from s3plan.model.steps import Download, Extract, RemoveExtracted, RemoveFile
+from s3plan.model.steps import (
+    BackupFile,
+    Download,
+    Extract,
+    RemoveExtracted,
+    RemoveFile,
+    RewriteFile,
+)
 from s3plan.plan.athand import plan_at_hand
 from s3plan.plan.comparison import compare_plans
 from s3plan.plan.limits import broken_limits
@@ -171,7 +178,7 @@ async def rollback(
                 if plan is not None:
                     check_digest(approval, plan.digest, lambda _: None)
                 if only is None:
-                    await asyncio.to_thread(_drop_unfinished, original)
+                    await asyncio.to_thread(_drop_unfinished, original, run)
                 if plan is None:
                     return None
                 log = (
@@ -388,12 +395,19 @@ _ON_DISK = Download | RemoveFile | Extract | RemoveExtracted
 """What a power cut may undo although a receipt says that it was done."""
 
 
-def _drop_unfinished(plan: PlanFile) -> None:
-    """Remove what downloads in ranges left: no session of this run goes on with them."""
+def _drop_unfinished(plan: PlanFile, run: Run) -> None:
+    """Remove what downloads in ranges and rewritten tables left: no session of this run goes on
+    with them.
+    """
     for step in plan.steps:
         if isinstance(step.action, Download):
             with Tree.open(Path(step.action.destination), create=False) as tree:
                 tree.clean_resumable(step.subject)
+    if any(isinstance(step.action, BackupFile | RewriteFile) for step in plan.steps):
+        # A run imports the handlers of its own verbs, not of all.
+        from s3plan.engine.handlers.rewrite_file import drop_unfinished_tables  # noqa: PLC0415
+
+        drop_unfinished_tables(plan, run)
 
 
 async def _rollback_plan(

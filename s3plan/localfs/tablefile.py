@@ -66,8 +66,8 @@ def keep_aside(path: Path, known: FileDigests, backup: Path, *, compressed: bool
     try:
         backup.parent.mkdir(parents=True, exist_ok=True)
         found = digests(backup)
+        temporary = _unfinished(backup)
         if found is None:
-            temporary = backup.with_name(f".{backup.name}.tmp")
             shutil.copyfile(path, temporary)
             _sync(temporary)
             copied = digests(temporary)
@@ -75,7 +75,6 @@ def keep_aside(path: Path, known: FileDigests, backup: Path, *, compressed: bool
                 temporary.unlink()
                 raise _changed(path)
             os.link(temporary, backup)  # never over another file
-            temporary.unlink()
         elif found != known:
             raise DestinationError(
                 "another file has the name of the backup",
@@ -84,6 +83,7 @@ def keep_aside(path: Path, known: FileDigests, backup: Path, *, compressed: bool
                 found=f"sha256 {found.sha256}",
                 next_step="move it away, then run the same command again",
             )
+        temporary.unlink(missing_ok=True)
         for suffix, value in (("md5", known.md5), ("sha256", known.sha256)):
             # As md5sum and sha256sum write and check it.
             _write(backup.with_name(f"{backup.name}.{suffix}"), f"{value}  {backup.name}\n")
@@ -92,6 +92,17 @@ def keep_aside(path: Path, known: FileDigests, backup: Path, *, compressed: bool
         _sync(backup.parent)
     except OSError as error:
         raise refusal(error, str(backup), "keep a backup") from error
+
+
+def drop_unfinished(backup: Path) -> None:
+    """Remove what :func:`keep_aside` had not finished when its process was killed."""
+    for path in (backup, backup.with_name(f"{backup.name}.gz")):
+        _unfinished(path).unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """Where a backup is before it is whole and durable."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def write_new(path: Path, blocks: Iterable[bytes]) -> FileDigests:
@@ -140,7 +151,7 @@ def _compress(backup: Path) -> None:
     target = backup.with_name(f"{backup.name}.gz")
     if target.exists():
         return
-    temporary = backup.with_name(f".{backup.name}.gz.tmp")
+    temporary = _unfinished(target)
     # Without time and name inside, the same file gives the same bytes.
     with (
         backup.open("rb") as source,

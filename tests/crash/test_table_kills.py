@@ -16,7 +16,7 @@ from tests.servers import Server
 APPLY = ("apply", "--approve")
 ROLLBACK = ("rollback", "journal.json", "--approve")
 
-KILLS = 6
+KILLS = 4
 """Of the short run, in each of both phases."""
 
 
@@ -43,7 +43,9 @@ class _Table:
         assert ended.code == 0, self._said()
         self.after = self._seen()
         assert self.after != self.before
-        self.positions = {APPLY: _around_the_table(ended.positions)}
+        self.positions: dict[tuple[str, ...], list[str]] = {
+            APPLY: _around_the_table(ended.positions)
+        }
         ended = made.run(scene, *ROLLBACK)
         assert (ended.code, self._seen()) == (0, self.before), self._said()
         self.positions[ROLLBACK] = _around_the_table(ended.positions)
@@ -117,6 +119,7 @@ def test_a_killed_rewrite_and_its_undo_end_as_if_nobody_had_disturbed_them(table
         table.cycle(first, second)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_rewrite_can_be_taken_back_instead(table: _Table) -> None:
     for last in ("after new table #1", "after link file #1", "before table #1", "after table #1"):

@@ -16,12 +16,14 @@ from s3plan.engine.context import Context
 from s3plan.engine.filesending import send_file
 from s3plan.engine.lease import split
 from s3plan.engine.looking import look_at
+from s3plan.engine.runs import Run
 from s3plan.errors import HeldError
 from s3plan.inventory.tablerows import GROUPED, Buckets, CsvError, TableRows
 from s3plan.localfs import tablefile
 from s3plan.localfs.tablefile import FileDigests
 from s3plan.model.journal import BackedUp, FileRewritten
 from s3plan.model.steps import BackupFile, RestoreFile, RewriteFile, Step
+from s3plan.plan.reading import PlanFile
 from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
 from s3plan.rules.grouping.rewriting import Columns
@@ -36,7 +38,7 @@ RECEIPTS = 10_000
 async def backup_file(context: Context, step: Step, action: BackupFile) -> None:
     """Run a backup-file step."""
     known = await context.in_thread(_as_planned, action.file, action.sha256)
-    backup = Path(action.folder) / _named(action.name, context)
+    backup = Path(action.folder) / _named(action.name, context.run)
     keep = partial(tablefile.keep_aside, compressed=action.gzip)
     await context.in_thread(keep, Path(action.file), known, backup)
     uploaded: tuple[str, ...] = ()
@@ -78,11 +80,11 @@ async def rewrite_file(context: Context, step: Step, action: RewriteFile) -> Non
 async def _rewrite(context: Context, step: Step, action: RewriteFile) -> None:
     path = Path(action.file)
     known = await context.in_thread(_as_planned, action.file, action.sha256)
-    backup = await context.in_thread(_free, Path(action.folder), action.name, known, context)
+    backup = await context.in_thread(_free, Path(action.folder), action.name, known, context.run)
     keep = partial(tablefile.keep_aside, compressed=False)
     await context.in_thread(keep, path, known, backup)
     await _look_at_copies(context, step)
-    new = path.with_name(f".{path.name}.{context.run.id}.tmp")
+    new = _beside(path, context.run)
     with context.tables() as database:
         await context.in_thread(_load, context, step, action, database)
         table = _table(context, step, action, database)
@@ -224,15 +226,39 @@ def _as_planned(file: str, sha256: str) -> FileDigests:
     return found
 
 
-def _free(folder: Path, name: str, known: FileDigests, context: Context) -> Path:
+def drop_unfinished_tables(plan: PlanFile, run: Run) -> None:
+    """Remove what a killed run had not finished writing: copies of personal data.
+
+    Called with the run's lock held, before it is taken back; a run that goes on overwrites it.
+    """
+    for step in plan.steps:
+        if not isinstance(step.action, BackupFile | RewriteFile):
+            continue
+        folder = Path(step.action.folder)
+        for backup in _names(step.action.name, run):
+            tablefile.drop_unfinished(folder / backup)
+        _beside(Path(step.action.file), run).unlink(missing_ok=True)
+
+
+def _beside(path: Path, run: Run) -> Path:
+    """Where the new table is written: in the same directory, so that the rename cannot copy."""
+    return path.with_name(f".{path.name}.{run.id}.tmp")
+
+
+def _free(folder: Path, name: str, known: FileDigests, run: Run) -> Path:
     """The place of the backup; where an earlier rewrite has it, the time tells them apart."""
-    backup = folder / _named(name, context)
-    if tablefile.digests(backup) in (None, known):
-        return backup
-    return folder / _named(f"{backup.stem}_{{time}}{backup.suffix}", context)
+    first, second = _names(name, run)
+    known_or_free = tablefile.digests(folder / first) in (None, known)
+    return folder / (first if known_or_free else second)
 
 
-def _named(name: str, context: Context) -> str:
+def _names(name: str, run: Run) -> tuple[str, str]:
+    """What a backup of this run may be called."""
+    first = Path(_named(name, run))
+    return first.name, _named(f"{first.stem}_{{time}}{first.suffix}", run)
+
+
+def _named(name: str, run: Run) -> str:
     """The backup's name; ``{time}`` is when the run began, also when it goes on later."""
-    day, _, clock = context.run.id.partition("-")[0].rstrip("Z").partition("T")
+    day, _, clock = run.id.partition("-")[0].rstrip("Z").partition("T")
     return name.replace("{time}", f"{day}_{clock}")
