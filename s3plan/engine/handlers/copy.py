@@ -48,8 +48,10 @@ from s3plan.store import (
 )
 
 RANGE = 1_000
-"""Items that one look and one intent cover: a page of a listing, where the keys lie together. What a
-look tells is a moment old when it is used."""
+"""Items that one look and one intent cover: a page of a listing, where the keys lie together.
+
+What a look tells is a moment old when it is used.
+"""
 
 BATCH = 50
 """Copies whose receipts are written together."""
