@@ -167,6 +167,13 @@ class ApprovalError(S3PlanError):
     exit_code = 4
 
 
+class CodecError(S3PlanError):
+    """What an object holds cannot be encoded, or be had back from its bytes."""
+
+    code = "codec"
+    exit_code = 1
+
+
 class StoreError(S3PlanError):
     """S3 refused or failed a request."""
 

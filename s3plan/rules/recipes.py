@@ -8,6 +8,7 @@ from msgspec import structs
 
 from s3plan.model.layout import Recipe
 from s3plan.model.objects import ObjectAttributes, ObjectHead
+from s3plan.rules.codecs import is_coded_anew
 from s3plan.rules.parts import count_of_parts, cut
 
 LAYOUT_VERSION = "layout-version"
@@ -45,6 +46,8 @@ def differences(
         yield "checksumAlgorithm"
     if recipe.part_size is not None and not _is_cut(recipe.part_size, head, first_part):
         yield "partSize"
+    if is_coded_anew(recipe, known):
+        yield "codec"
     if recipe.content_type not in (None, known.headers.get("content-type")):
         yield "contentType"
     if any(known.metadata.get(name) != value for name, value in recipe.metadata.items()):

@@ -43,6 +43,13 @@ def _recipe(recipe: Recipe) -> Iterator[tuple[str, Text]]:
         yield "checksum", Text(recipe.checksum)
     if recipe.part_size is not None:
         yield "parts of", Text(size(recipe.part_size))
+    if recipe.codec is not None:
+        yield "codec", Text(recipe.codec)
+    if recipe.recipients is not None:
+        sealed = ", ".join(recipe.recipients) or "not at all"
+        yield "sealed to", Text(visible(sealed))
+    if recipe.identity is not None:
+        yield "opened by", Text(visible(recipe.identity))
     if recipe.content_type is not None:
         yield "type", Text(visible(recipe.content_type))
     if recipe.metadata:

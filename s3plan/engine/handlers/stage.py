@@ -11,14 +11,21 @@ from collections.abc import Sequence
 
 from s3plan.engine.context import Context
 from s3plan.engine.layout.building import Builder, abandon
+from s3plan.engine.layout.coding import Coder
 from s3plan.engine.layout.exchange import permitted, unlocked
 from s3plan.engine.layout.failing import Refused
 from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form, source_of
 from s3plan.engine.layout.worklist import Worklist
+from s3plan.errors import OutcomeUnknownError, PreconditionFailedError
 from s3plan.model.objects import ChecksumAlgorithm, ObjectAttributes
 from s3plan.model.steps import Item, Stage, Step
+from s3plan.rules.codecs import is_coded_anew
 from s3plan.rules.recipes import attributes_after, parts_after, same_attributes
 from s3plan.store import CopyOptions
+
+_MISSING = Refused(
+    "missing-metadata", "it has metadata that S3 cannot send, so it cannot be made anew"
+)
 
 
 class _Stager:
@@ -30,6 +37,7 @@ class _Stager:
         self.action = action
         self.bucket = context.bucket(step)
         self.builder = Builder(context, step, self.bucket)
+        self.coder = Coder(context, step, self.bucket, action.recipe)
         self.pinning = context.capabilities.get("copy-source-if-match").standing != "refused"
 
     async def one(self, item: Item) -> None:
@@ -47,13 +55,28 @@ class _Stager:
             window=action.window,
         )
         await abandon(self.context, self.step, item.n, bucket, item.path, old_key(item))
+        wanted = attributes_after(action.recipe, form.attributes)
+        if is_coded_anew(action.recipe, form.attributes):
+            await self._code(item, form, wanted)
+        else:
+            await self._build(item, item.path, form, parts, wanted, action.recipe.checksum)
         if action.keeps_old:
             await self._build(item, old_key(item), form, form.parts, unlocked(form.attributes))
-        wanted = attributes_after(action.recipe, form.attributes)
-        await self._build(item, item.path, form, parts, wanted, action.recipe.checksum)
         self.context.receive(
             self.step, "done", [item.n], item.size, [item.key] if self.context.item_log else ()
         )
+
+    async def _code(self, item: Item, form: Form, wanted: ObjectAttributes) -> None:
+        """The same content in other bytes."""
+        if form.head.missing_metadata:
+            raise _MISSING
+        if await self.builder.is_there(item.path):
+            return  # of an earlier attempt; whether it is right its verification tells
+        try:
+            await self.coder.write(item.n, item.path, form, wanted)
+        except (PreconditionFailedError, OutcomeUnknownError):
+            if not await self.builder.is_there(item.path):
+                raise
 
     async def _build(
         self,
@@ -68,9 +91,7 @@ class _Stager:
         # CopyObject carries what is not replaced along by itself, also what no header can carry.
         again = bool(parts) or not same_attributes(wanted, form.attributes)
         if again and head.missing_metadata:
-            raise Refused(
-                "missing-metadata", "it has metadata that S3 cannot send, so it cannot be made anew"
-            )
+            raise _MISSING
         options = CopyOptions(
             attributes=wanted if again or wanted.website_redirect is not None else None,
             encryption=wanted.encryption,
@@ -84,4 +105,8 @@ class _Stager:
 
 async def stage(context: Context, step: Step, action: Stage) -> None:
     """Run a stage step."""
-    await Worklist(context, step, writes=True).run(_Stager(context, step, action).one)
+    stager = _Stager(context, step, action)
+    try:
+        await Worklist(context, step, writes=True).run(stager.one)
+    finally:
+        stager.coder.close()

@@ -11,13 +11,17 @@ import asyncio
 
 from s3plan.engine.comparing import Compared, compare_heads
 from s3plan.engine.context import Context
+from s3plan.engine.layout.coding import Coder, coded
 from s3plan.engine.layout.facts import Found, told
 from s3plan.engine.layout.failing import Differs
 from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
 from s3plan.errors import NoSuchKeyError
 from s3plan.model.journal import CopyFacts
+from s3plan.model.objects import ObjectAttributes
 from s3plan.model.steps import Item, Step, VerifyStaged
+from s3plan.rules.codecs import codecs_after, coded_attributes, content_of, is_coded_anew
+from s3plan.rules.integrity import FALLBACK, evidence_of
 from s3plan.rules.recipes import algorithms, attributes_after, parts_after, same_attributes
 
 
@@ -30,6 +34,7 @@ class _Verifier:
         self.action = action
         self.bucket = context.bucket(step)
         self.found = Found(context, step.id)
+        self.coder = Coder(context, step, self.bucket, action.recipe)
 
     async def one(self, item: Item) -> None:
         """Compare one item."""
@@ -50,15 +55,38 @@ class _Verifier:
 
     async def _compared(self, item: Item, form: Form, staged: Form) -> Compared:
         """How the staged form was found to be right; raises Differs where anything is not."""
-        self._check_form(item, form, staged)
-        compared = await compare_heads(self.bucket, form.head, self.bucket, staged.head)
-        _check_content(compared, "what was staged")
+        if is_coded_anew(self.action.recipe, form.attributes):
+            compared = await self._coded(form, staged)
+        else:
+            self._check_form(item, form, staged)
+            compared = await compare_heads(self.bucket, form.head, self.bucket, staged.head)
+            _check_content(compared, "what was staged")
         if self.action.keeps_old:
             old = await self._staged(old_key(item))
             kept = await compare_heads(self.bucket, form.head, self.bucket, old.head)
             _check_content(kept, "the old form that is kept")
             told(self.context, self.action.staged, _facts(item, kept))
         return compared
+
+    async def _coded(self, form: Form, staged: Form) -> Compared:
+        """Both are decoded, and their contents compared, unless S3 keeps the digest of one."""
+        recipe = self.action.recipe
+        told = content_of(staged.attributes)
+        kind = told.kind if told else FALLBACK
+        theirs = await self.coder.content(staged, kind)
+        ours = await self.coder.content(form, kind)
+        if ours != theirs or told not in (None, ours.digest):
+            raise Differs("what was staged does not hold its content")
+        wanted = coded_attributes(
+            attributes_after(recipe, form.attributes),
+            codecs_after(recipe, coded(form)),
+            ours.digest,
+            ours.size,
+            recipe.recipients or (),
+        )
+        self._check_attributes(wanted, staged)
+        kept = evidence_of(staged.head, staged.parts)
+        return Compared("verified", kept, staged.head, form.head)
 
     async def _staged(self, key: str) -> Form:
         try:
@@ -68,10 +96,14 @@ class _Verifier:
 
     def _check_form(self, item: Item, form: Form, staged: Form) -> None:
         recipe = self.action.recipe
-        if not same_attributes(attributes_after(recipe, form.attributes), staged.attributes):
-            raise Differs("what was staged has other headers, metadata, tags or encryption")
+        self._check_attributes(attributes_after(recipe, form.attributes), staged)
         if staged.parts != parts_after(recipe, item.size, form.parts):
             raise Differs("what was staged is cut into other parts")
+
+    def _check_attributes(self, wanted: ObjectAttributes, staged: Form) -> None:
+        recipe = self.action.recipe
+        if not same_attributes(wanted, staged.attributes):
+            raise Differs("what was staged has other headers, metadata, tags or encryption")
         if recipe.checksum is not None and recipe.checksum not in algorithms(staged.head):
             raise Differs(f"the endpoint keeps no {recipe.checksum} of what was staged")
 
@@ -88,4 +120,8 @@ def _facts(item: Item, compared: Compared) -> CopyFacts:
 
 async def verify_staged(context: Context, step: Step, action: VerifyStaged) -> None:
     """Run a verify-staged step."""
-    await Worklist(context, step, writes=False).run(_Verifier(context, step, action).one)
+    verifier = _Verifier(context, step, action)
+    try:
+        await Worklist(context, step, writes=False).run(verifier.one)
+    finally:
+        verifier.coder.close()

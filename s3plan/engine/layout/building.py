@@ -50,7 +50,7 @@ class Builder:
 
         Raises PreconditionFailedError or NoSuchKeyError where the source is not this any more.
         """
-        if not self.guarded and await self._is_there(key):
+        if not self.guarded and await self.is_there(key):
             return
         try:
             if parts or size > LARGEST_COPY:
@@ -66,7 +66,7 @@ class Builder:
                 )
         except (PreconditionFailedError, OutcomeUnknownError):
             # Made by an earlier attempt of ours, or the source is another: looking tells.
-            if not await self._is_there(key):
+            if not await self.is_there(key):
                 raise
 
     async def _in_parts(
@@ -91,7 +91,7 @@ class Builder:
                 await upload.abort()
             raise
 
-    async def _is_there(self, key: str) -> bool:
+    async def is_there(self, key: str) -> bool:
         try:
             await self._bucket.head(key)
         except NoSuchKeyError:

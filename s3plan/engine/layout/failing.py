@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3plan.engine.context import Context, Interrupted
-from s3plan.errors import NoSuchKeyError, PreconditionFailedError, StoreError
+from s3plan.errors import CodecError, NoSuchKeyError, PreconditionFailedError, StoreError
 from s3plan.model.steps import Item, Step
 
 
@@ -40,7 +40,7 @@ def note(context: Context, step: Step, item: Item, error: Exception) -> None:
             context.problem(
                 step, item.n, item.key, item.path, "failed", error.code, f"{item.key}: {error}"
             )
-        case StoreError():
+        case StoreError() | CodecError():
             context.problem(step, item.n, item.key, item.path, "failed", error.code, str(error))
         case Interrupted():
             return  # in the middle of its parts; nothing of them counts

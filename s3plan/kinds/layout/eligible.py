@@ -16,6 +16,7 @@ from s3plan.kinds.layout.manifest import LayoutSpec, WhereFields, selection
 from s3plan.model.layout import Recipe
 from s3plan.model.objects import ListedObject, ObjectHead
 from s3plan.rules.classes import ARCHIVED_CLASSES
+from s3plan.rules.codecs import codecs_of
 from s3plan.rules.cutover import CONDITIONS, way_of
 from s3plan.rules.parts import count_of_parts, cut
 from s3plan.rules.recipes import algorithms, differences, layout_version
@@ -41,6 +42,8 @@ LeftOut = Literal[
     "version-unreadable",
     "key-too-long",
     "checksum-of-parts",
+    "coding-unknown",
+    "encrypted",
 ]
 """Why an object that is selected is not in the plan."""
 
@@ -53,6 +56,8 @@ WORDS: dict[LeftOut, str] = {
     "locked": "not eligible, under a retention or a legal hold, which only the old form would have",
     "version-unreadable": "not eligible, with a layout-version that is no number",
     "key-too-long": f"not eligible, without a shadow key of at most {LONGEST_KEY} bytes",
+    "coding-unknown": "not eligible, with a Content-Encoding that is not known here",
+    "encrypted": "not eligible, encrypted by their owner: say clientEncryption as well",
     "checksum-of-parts": "not eligible, in parts, of which there is no SHA checksum of the whole",
 }
 """What is said of them, after their number."""
@@ -86,14 +91,20 @@ class Chooser:
     """Fills the worklist of one bucket."""
 
     def __init__(
-        self, spec: LayoutSpec, observed: Observed, bucket: str, *, of_worklist: bool
+        self,
+        spec: LayoutSpec,
+        recipe: Recipe,
+        observed: Observed,
+        bucket: str,
+        *,
+        of_worklist: bool,
     ) -> None:
         self._spec = spec
         self._observed = observed
         self._bucket = bucket
         self._select = selection(spec, observed.now, of_worklist=of_worklist)
         self._versioned = observed.facts[bucket].versioning == "enabled"
-        self._recipe = spec.target.recipe()
+        self._recipe = recipe
         self._told = msgspec.to_builtins(self._recipe)
 
     def fill(self, step: str) -> Found:
@@ -155,7 +166,7 @@ class Chooser:
             return None
         tags = head.attributes.tags
         differs = tuple(differences(self._recipe, head, tags, asked.first_part))
-        why = self._obstacle(head, listed, differs)
+        why = next(self._obstacles(head, listed, differs), None)
         if why is not None:
             found.leave_out(why, listed.key)
             return None
@@ -166,27 +177,29 @@ class Chooser:
         found.differs.update(differs)
         return head
 
-    def _obstacle(
+    def _obstacles(
         self, head: ObjectHead, listed: ListedObject, differs: tuple[str, ...]
-    ) -> LeftOut | None:
-        version_matters = (
-            self._recipe.layout_version is not None or self._spec.select.where.layout_version
-        )
-        if (
-            version_matters
-            and layout_version(head.attributes.metadata, head.attributes.tags) is None
-        ):
-            return "version-unreadable"
+    ) -> Iterator[LeftOut]:
+        """What keeps the object from being changed, or from knowing whether it has to be."""
+        recipe, known = self._recipe, head.attributes
+        by_version = recipe.layout_version or self._spec.select.where.layout_version
+        if by_version and layout_version(known.metadata, known.tags) is None:
+            yield "version-unreadable"
+        codecs = codecs_of(known)
+        if codecs is None and (recipe.codec or recipe.recipients is not None):
+            yield "coding-unknown"
         if not differs:
-            return None
+            return
+        if "age" in (codecs or ()) and "codec" in differs and recipe.identity is None:
+            yield "encrypted"
         if _is_archived(head):
-            return "archived"
+            yield "archived"
         if head.lock_mode or head.legal_hold:
-            return "locked"
+            yield "locked"
         if len(self._path(listed, head).encode()) > LONGEST_KEY:
-            return "key-too-long"
-        sha = (self._recipe.checksum or "").startswith("SHA")
-        return "checksum-of-parts" if sha and _parts(self._recipe, head) else None
+            yield "key-too-long"
+        if (recipe.checksum or "").startswith("SHA") and _parts(recipe, head):
+            yield "checksum-of-parts"
 
     def _judge_cutover(self, head: ObjectHead, found: Found) -> None:
         known = self._observed.capabilities

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import structs
@@ -11,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, Moment, Size, Text
 from s3plan.kinds.quantities import parse_moment
-from s3plan.model.layout import LARGEST_PUT, Recipe
+from s3plan.model.layout import LARGEST_PUT, Compression, Recipe
 from s3plan.model.steps import Select
 from s3plan.rules.recipes import LAYOUT_VERSION, SMALLEST_PART
 
@@ -24,6 +26,9 @@ ChecksumName = Literal["CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1"]
 Encryption = Literal["AES256", "aws:kms"]
 MetadataName = Annotated[str, Field(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]+$", max_length=128)]
 MetadataValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=MOST_METADATA)]
+
+
+Recipient = Annotated[str, Field(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
 
 
 class BelowFields(Fields):
@@ -83,6 +88,14 @@ class SelectFields(Fields):
         return (self.key,) if isinstance(self.key, str) else self.key
 
 
+class ClientEncryptionFields(Fields):
+    """Encryption to recipients, in the format of age (https://age-encryption.org/v1)."""
+
+    recipients: tuple[Recipient, ...] = Field(
+        min_length=1, description="Public keys, each of which opens it alone."
+    )
+
+
 class TargetFields(Fields):
     """What each object shall be. What is not said it keeps."""
 
@@ -102,6 +115,20 @@ class TargetFields(Fields):
     part_size: Literal["keep"] | Annotated[Size, Field(ge=SMALLEST_PART, le=LARGEST_PART)] = Field(
         "keep", description="keep: the parts that it has; else the size of all but the last."
     )
+    codec: Compression | None = Field(
+        None,
+        description="How the content is compressed; gzip and zstd are told to clients as"
+        " Content-Encoding, unless it is encrypted as well.",
+    )
+    client_encryption: Literal["none"] | ClientEncryptionFields | None = Field(
+        None, description="Encryption before it is sent, which S3 cannot undo."
+    )
+    identity_file: Text | None = Field(
+        None,
+        pattern=r"^[^\x00]*$",
+        description="A file with a private key that opens what is encrypted, before and after: it"
+        " is decrypted again before it takes its place. Relative to this manifest.",
+    )
     content_type: Text | None = Field(None, description="The content type.")
     metadata: dict[MetadataName, MetadataValue] = Field(
         default_factory=dict, description="User metadata that is added, or replaced."
@@ -113,12 +140,23 @@ class TargetFields(Fields):
             raise PydanticCustomError(CONTRADICTION, "kmsKey only with encryption: aws:kms")
         if LAYOUT_VERSION in self.metadata:
             raise PydanticCustomError(CONTRADICTION, "layoutVersion, not metadata layout-version")
-        if self.recipe() == Recipe():
+        if (self.client_encryption is None) != (self.identity_file is None):
+            raise PydanticCustomError(
+                CONTRADICTION, "clientEncryption and identityFile go together"
+            )
+        sha = (self.checksum_algorithm or "").startswith("SHA")
+        if sha and (self.codec or self.client_encryption):
+            raise PydanticCustomError(
+                CONTRADICTION, "SHA checksums are not kept of what may be sent in parts"
+            )
+        if self.recipe(Path()) == Recipe():
             raise PydanticCustomError(CONTRADICTION, "a target that says something")
         return self
 
-    def recipe(self) -> Recipe:
-        """The value."""
+    def recipe(self, directory: Path) -> Recipe:
+        """The value; a relative file starts at ``directory``, the manifest's."""
+        sealed = self.client_encryption
+        opened = sealed if isinstance(sealed, ClientEncryptionFields) else None
         return Recipe(
             layout_version=self.layout_version,
             storage_class=self.storage_class,
@@ -128,6 +166,11 @@ class TargetFields(Fields):
             part_size=None if self.part_size == "keep" else self.part_size,
             content_type=self.content_type,
             metadata=dict(self.metadata),
+            codec=self.codec,
+            recipients=opened.recipients if opened else (() if sealed == "none" else None),
+            identity=os.path.normpath(directory.absolute() / self.identity_file)
+            if self.identity_file
+            else None,
         )
 
 

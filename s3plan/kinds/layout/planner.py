@@ -45,8 +45,9 @@ class Layout:
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
         """Staging, its verification and the swap, as for a bucket with versions and without."""
         spec = _spec(manifest)
+        recipe = spec.target.recipe(manifest.directory)
         for keeps_old in (True, False):
-            for action in actions(spec, spec.select.bucket, keeps_old=keeps_old):
+            for action in actions(spec, recipe, spec.select.bucket, keeps_old=keeps_old):
                 yield spec.select.bucket, action
 
     def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
@@ -56,6 +57,7 @@ class Layout:
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Three steps for every bucket that has objects to change."""
         spec = _spec(manifest)
+        recipe = spec.target.recipe(manifest.directory)
         scope = self.scope(manifest)
         buckets = scope.buckets({*observed.facts, *scope.literals})
         problems: list[PlanningError] = []
@@ -69,7 +71,7 @@ class Layout:
         drafts: list[StepDraft] = []
         for bucket in buckets:
             made, found = steps_of(
-                spec, observed, bucket, of_worklist=manifest.filters.items is not None
+                spec, recipe, observed, bucket, of_worklist=manifest.filters.items is not None
             )
             problems += _cutover_obstacles(spec, observed, bucket, found)
             drafts += made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3plan.kinds.kind import Observed
 from s3plan.kinds.layout.eligible import WORDS, Chooser, Found
 from s3plan.kinds.layout.manifest import LayoutSpec
+from s3plan.model.layout import Recipe
 from s3plan.model.steps import Need, Stage, Swap, Totals, VerifyStaged
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import transfer_seconds
@@ -22,9 +23,11 @@ ACLS = "Access control lists of single objects are not carried along."
 ANNOTATIONS = "Annotations of objects are not carried along."
 
 
-def actions(spec: LayoutSpec, bucket: str, *, keeps_old: bool) -> tuple[Stage, VerifyStaged, Swap]:
+def actions(
+    spec: LayoutSpec, recipe: Recipe, bucket: str, *, keeps_old: bool
+) -> tuple[Stage, VerifyStaged, Swap]:
     """What is done to each object of the bucket, in this order."""
-    recipe, window = spec.target.recipe(), spec.cutover.window == "accept"
+    window = spec.cutover.window == "accept"
     largest = spec.cutover.largest_put
     stage = Stage(recipe, keeps_old, window, largest)
     staged = _draft(stage, bucket).id
@@ -34,14 +37,14 @@ def actions(spec: LayoutSpec, bucket: str, *, keeps_old: bool) -> tuple[Stage, V
 
 
 def steps_of(
-    spec: LayoutSpec, observed: Observed, bucket: str, *, of_worklist: bool
+    spec: LayoutSpec, recipe: Recipe, observed: Observed, bucket: str, *, of_worklist: bool
 ) -> tuple[list[StepDraft], Found]:
     """The steps for one bucket, their worklist in ``items``; none where nothing is to change."""
     facts = observed.facts[bucket]
     keeps_old = facts.versioning != "enabled"
-    stage, verify, swap = actions(spec, bucket, keeps_old=keeps_old)
+    stage, verify, swap = actions(spec, recipe, bucket, keeps_old=keeps_old)
     worklist = _draft(stage, bucket).id
-    found = Chooser(spec, observed, bucket, of_worklist=of_worklist).fill(worklist)
+    found = Chooser(spec, recipe, observed, bucket, of_worklist=of_worklist).fill(worklist)
     if not found.items:
         return [], found
     (size,) = observed.database.row(
