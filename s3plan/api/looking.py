@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3plan.api.places import Observer, open_store, remembered_capabilities
+from s3plan.engine.layout.runs import load_layout_runs
 from s3plan.errors import UsageError
 from s3plan.inventory.worklist import Worklist, observe_worklist
 from s3plan.model.commands import Command
@@ -97,6 +98,8 @@ async def looked_at(
                     await asyncio.to_thread(observe_worklist, worklist.entries(), database)
                 seen = await survey(scopes, store, database, now, observer)
                 earlier = await asyncio.to_thread(_earlier, scopes, target, database)
+                if any(scope.layouts for scope in scopes):
+                    await asyncio.to_thread(load_layout_runs, Path(), target, database)
                 yield (
                     store,
                     kinds.Observed(

@@ -31,6 +31,7 @@ from s3plan.model.steps import (
     Copy,
     Delete,
     DeleteSource,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     Stage,
@@ -63,6 +64,7 @@ _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (RemoveCopy, ("delete-many-etag", "delete-if-match")),
     (Archive, ("complete-if-none-match", "complete-if-match")),
     (RemoveArchive, ("delete-many-etag", "delete-if-match")),
+    (Purge, ("delete-many-etag", "delete-if-match")),
     (Stage, ("copy-source-if-match", "copy-if-none-match", *CUTOVERS)),
     (SwapBack, ("copy-source-if-match", *CUTOVERS)),
 )

@@ -20,6 +20,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Extract,
+    Purge,
     RemoveCopy,
     Restore,
     Step,
@@ -195,7 +196,9 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
     )
     if isinstance(current, Verify | VerifyCopies | VerifyStaged):
         return "verifying"
-    if isinstance(current, Delete | DeleteSource | AbortUploads | DeleteBucket | RemoveCopy):
+    if isinstance(
+        current, Delete | DeleteSource | AbortUploads | DeleteBucket | RemoveCopy | Purge
+    ):
         return "deleting"
     if isinstance(current, Restore):
         return "restoring"

@@ -104,7 +104,8 @@ class Scope:
     ``parallel`` is how many buckets may be worked on side by side, None where the kind has no say
     in that. ``files`` are absolute paths of files of the user's that are read. ``reports`` are S3
     Inventory reports, by the addresses of their manifests, in the place of listings. With
-    ``earlier`` it is asked what runs of this directory copied between these buckets. ``inquiry`` is
+    ``earlier`` it is asked what runs of this directory copied between these buckets, with
+    ``layouts`` what of changes of layout they still need. ``inquiry`` is
     what has to be asked of single objects.
     ``library`` is where sessions lie on disk; the indexes of their archives are read with it.
     """
@@ -128,6 +129,7 @@ class Scope:
     files: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
     earlier: bool = False
+    layouts: bool = False
     inquiry: Inquiry | None = None
     library: Library | None = None
 

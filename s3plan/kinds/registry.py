@@ -15,6 +15,7 @@ FOLDERS = {
     "BucketLifecycle": "lifecycle",
     "ObjectLayout": "layout",
     "SessionArchive": "sessions",
+    "LayoutCleanup": "cleanup",
 }
 
 

@@ -353,6 +353,21 @@ class RestoreFile(Action, frozen=True, tag="restore-file"):
     after: str
 
 
+class Purge(Action, frozen=True, tag="purge"):
+    """Forms that a change of layout left beside its objects, removed for good: an item's ``key`` is
+    a shadow key and its ``path`` the object's own; where both are the same, its ``version_id`` is
+    that of an older version. All stand there since before ``before``.
+
+    Each goes only while its object is there and no run that is not finished needs it, and after the
+    command ``before_delete``, where there is one, ended well for it. With ``versions`` the bucket
+    keeps versions, and items are deleted by their ids.
+    """
+
+    before: str
+    before_delete: CommandRef | UnsetType = UNSET
+    versions: Literal[True] | UnsetType = UNSET
+
+
 class RunCommand(Action, frozen=True, tag="run-command"):
     """A command of the project file, which must end with exit code 0: a gate of the user's own.
 
@@ -455,6 +470,7 @@ AnyAction = (
     | Extract
     | RemoveExtracted
     | Configure
+    | Purge
     | RunCommand
 )
 

@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Extract,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -111,7 +112,7 @@ def cost_of(  # noqa: PLR0912 - one case a verb
             _archived(action, bill)
         case RemoveArchive() | RemoveExtracted():
             _each(holdings, bill, _looked_at)
-        case Delete() | DeleteSource():
+        case Delete() | DeleteSource() | Purge():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)
         case Upload():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from s3plan.errors import LimitError
 from s3plan.inventory.selection import matches_any
 from s3plan.model.limits import Limits
-from s3plan.model.steps import Delete, DeleteBucket, DeleteSource, Step, Totals
+from s3plan.model.steps import Delete, DeleteBucket, DeleteSource, Purge, Step, Totals
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.effects import touches_s3
 
@@ -27,7 +27,9 @@ def broken_limits(plan: PlanFile, project: Limits | None) -> list[LimitError]:
 
 def _broken(plan: PlanFile, limits: Limits) -> Iterator[LimitError]:
     deleting = [step for step in plan.steps if isinstance(step.action, Delete | DeleteSource)]
-    yield from _amounts(deleting, limits)
+    # Forms beside objects are none of those that a bucket held when it was listed.
+    purging = [step for step in plan.steps if isinstance(step.action, Purge)]
+    yield from _amounts([*deleting, *purging], limits)
     yield from _shares(deleting, plan, limits)
     yield from _cost(plan, limits)
     yield from _protected(plan, limits)
@@ -117,7 +119,7 @@ def _protected(plan: PlanFile, limits: Limits) -> Iterator[LimitError]:
                 expected="no step that changes or removes anything there",
                 found=step.id,
             )
-        elif here and isinstance(step.action, Delete | DeleteSource):
+        elif here and isinstance(step.action, Delete | DeleteSource | Purge):
             inside = _first_below(plan, step, tuple(here))
             if inside is not None:
                 yield _error(

@@ -5,8 +5,10 @@ A kind that lets a verb of its own start one adds a case here.
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from s3plan.model.commands import CommandRef
-from s3plan.model.steps import AnyAction, RunCommand
+from s3plan.model.steps import AnyAction, Purge, RunCommand
 
 
 def commands_of(action: AnyAction) -> tuple[CommandRef, ...]:
@@ -14,5 +16,7 @@ def commands_of(action: AnyAction) -> tuple[CommandRef, ...]:
     match action:
         case RunCommand():
             return (action.command,)
+        case Purge():
+            return (action.before_delete,) if action.before_delete is not UNSET else ()
         case _:
             return ()

@@ -17,6 +17,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Extract,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -60,7 +61,7 @@ def effect_of(action: AnyAction) -> Effect:
             return "removes"
         case RemoveCopy() | RemoveFile():
             return "removes"
-        case RemoveArchive() | RemoveExtracted():
+        case RemoveArchive() | RemoveExtracted() | Purge():
             return "removes"
         case _:
             assert_never(action)

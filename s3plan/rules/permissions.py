@@ -28,6 +28,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Extract,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -138,7 +139,7 @@ def _on_bucket(action: AnyAction) -> tuple[str, ...]:
             return ("s3:DeleteBucket", *saved, *uploads, *_versions(action.versions))
         case AbortUploads():
             return ("s3:ListBucketMultipartUploads",)
-        case Verify() | Delete() | Upload() | RemoveFile():
+        case Verify() | Delete() | Upload() | RemoveFile() | Purge():
             return _versions(action.versions)
         case Configure():
             return (READ[action.document], *written(action.document))
@@ -158,6 +159,8 @@ def _on_versions(action: AnyAction) -> tuple[str, ...]:
             return ("s3:GetObjectVersion", "s3:GetObjectVersionTagging")
         case Delete() if action.versions:
             return ("s3:DeleteObjectVersion",)
+        case Purge() if action.versions:
+            return ("s3:DeleteObjectVersion", "s3:GetObject")
         case Upload() if action.versions:
             # Deleting a key makes its delete marker.
             return (
@@ -182,7 +185,7 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
             return ("s3:GetObject", "s3:GetObjectTagging", *extra)
         case Download() | VerifyCopies():
             return ("s3:GetObject", "s3:GetObjectTagging")
-        case Delete() | DeleteSource() | RemoveCopy():
+        case Delete() | DeleteSource() | RemoveCopy() | Purge():
             return ("s3:GetObject", "s3:DeleteObject")
         case Archive():
             tags = ("s3:PutObjectTagging",) if action.tags else ()
@@ -252,6 +255,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return (SwapBack("", action.staged, action.keeps_old),)
         case Stage():
             return ()  # it stays for a LayoutCleanup
+        case Purge():
+            return ()  # it is for good
         case Verify() | VerifyCopies() | VerifyStaged() | Restore() | AbortUploads():
             return ()
         case CreateBucket():

@@ -349,6 +349,14 @@ COPIED = TableDef(
 """One row per copy that earlier runs proved, and that was not taken back: the object of the bucket
 ``source`` as it was then, and the new key ``path`` in ``target`` with the ETag of the copy."""
 
+LAYOUT_NEEDED = TableDef("layout_needed", (Column("bucket"), Column("key"), Column("run")))
+"""Shadow keys that a run needs which is not finished, or is being taken back."""
+
+SWAPPED_VERSIONS = TableDef(
+    "swapped_versions", (Column("bucket"), Column("key"), Column("version_id"))
+)
+"""Versions that finished runs swapped for another form; only buckets that keep versions."""
+
 TABLES = (
     LISTING,
     SHADOWS,
@@ -370,6 +378,8 @@ TABLES = (
     CATALOGUE_NOTES,
     ITEMS,
     ASKED,
+    LAYOUT_NEEDED,
+    SWAPPED_VERSIONS,
     EVIDENCE,
     COPIES,
     COPIED,

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from s3plan.model.layout import Recipe
-from s3plan.model.steps import Stage, Swap, SwapBack, VerifyStaged
+from s3plan.model.steps import Purge, Stage, Swap, SwapBack, VerifyStaged
 from s3plan.views.quantities import size
 from s3plan.views.text import visible
 
 
-def layout_rows(action: Stage | VerifyStaged | Swap | SwapBack) -> Iterator[tuple[str, Text]]:
+def layout_rows(
+    action: Stage | VerifyStaged | Swap | SwapBack | Purge,
+) -> Iterator[tuple[str, Text]]:
     """Labels and text."""
     match action:
         case Stage():
@@ -22,6 +24,9 @@ def layout_rows(action: Stage | VerifyStaged | Swap | SwapBack) -> Iterator[tupl
                 yield "keeps", Text("the old forms under shadow keys: there are no versions")
         case VerifyStaged():
             yield "compares", Text("content, headers, metadata, tags and parts of every one")
+        case Purge():
+            yield "since", Text(f"before {visible(action.before)}")
+            yield "only if", Text("the object is there, and no run that is not finished needs them")
         case Swap() | SwapBack():
             yield "by", Text(_way(action))
             if action.keeps_old:

@@ -31,6 +31,7 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Item,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -296,7 +297,7 @@ def _place(  # noqa: PLR0912 - one case a verb
             yield from _readings(action)
         case Copy() | VerifyCopies() | RemoveCopy() | DeleteSource():
             yield from _place_in_s3(action, step.subject)
-        case Stage() | VerifyStaged() | Swap() | SwapBack():
+        case Stage() | VerifyStaged() | Swap() | SwapBack() | Purge():
             yield from layout_rows(action)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)

@@ -22,6 +22,7 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Probe,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -75,6 +76,8 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("-", "to delete", "object")
         case RemoveCopy():
             return VerbWords("-", "to remove", "object")
+        case Purge():
+            return VerbWords("-", "to purge", "form")
         case Archive():
             symbol = "~" if action.replaces is not None else "+"
             return VerbWords(symbol, "to archive", "file")
@@ -143,6 +146,7 @@ PAST: Final = {
     "copy": "copied",
     "verify-copies": "verified",
     "remove-copy": "removed",
+    "purge": "purged",
     "archive": "archived",
     "remove-archive": "removed",
     "stage": "staged",

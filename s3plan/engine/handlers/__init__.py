@@ -24,6 +24,7 @@ from s3plan.model.steps import (
     DeleteSource,
     Download,
     Extract,
+    Purge,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -102,6 +103,10 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.archive import archive
 
             await archive(context, step, step.action)
+        case Purge():
+            from s3plan.engine.handlers.purge import purge
+
+            await purge(context, step, step.action)
         case RemoveArchive():
             from s3plan.engine.handlers.remove_archive import remove_archive
 
