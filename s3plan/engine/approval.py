@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from s3plan.engine.context import Context
+from s3plan.engine.state import RunState
 from s3plan.errors import ApprovalError, HeldError, StaleError, UsageError
 from s3plan.model.approvals import PlanApproval
 from s3plan.model.commands import Command
@@ -97,12 +98,12 @@ def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ..
     return names
 
 
-def check_commands(plan: PlanFile, commands: Mapping[str, Command]) -> None:
-    """Raise StaleError unless the project file defines every command that the plan names, as it
-    did when the plan was made: what was approved is what runs.
+def check_commands(plan: PlanFile, commands: Mapping[str, Command], state: RunState) -> None:
+    """Raise StaleError unless the project file defines every command that the plan has yet to run,
+    as it did when the plan was made: what was approved is what runs.
     """
-    named = (*plan.header.notified, *(ref for s in plan.steps for ref in commands_of(s.action)))
-    for ref in named:
+    ahead = [step for step in plan.steps if not state.step(step.id).done]
+    for ref in (*plan.header.notified, *(ref for s in ahead for ref in commands_of(s.action))):
         defined = commands.get(ref.name)
         if defined is None or defined.ref.digest != ref.digest:
             now = "not at all" if defined is None else shlex.join(defined.argv)
@@ -111,7 +112,9 @@ def check_commands(plan: PlanFile, commands: Mapping[str, Command]) -> None:
                 address=f"s3plan.yaml, commands.{ref.name}",
                 expected=f"{shlex.join(ref.argv)} ({short(ref.digest)})",
                 found=now if defined is None else f"{now} ({short(defined.ref.digest)})",
-                next_step="define it so again, or plan again and review that plan",
+                next_step="define it so again, or plan again and review that plan"
+                if state.header is None
+                else "define it so again, or take the run back and plan again",
             )
 
 

@@ -43,6 +43,10 @@ SHORTEST_SECRET = 8
 ALWAYS = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 """Variables of s3plan's own environment that every command gets, besides those of LC_*."""
 
+LONGEST_VALUE = 30_000
+"""Characters of a variable: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN), a character is up to
+four bytes."""
+
 _CHUNK = 64 * 1024
 
 
@@ -135,20 +139,26 @@ async def _run(
         reading.close()
         return _End(None, f"it cannot be started: {error}")
     reading.follow()
+    problem = "s3plan was ended, and it with it"
+    interrupted = False
     try:
         await wait(asyncio.wait_for(process.wait(), command.timeout))
-        problem, interrupted = "", False
+        problem = ""
     except TimeoutError:
-        problem, interrupted = f"it took longer than {command.timeout:g} s and was stopped", False
+        problem = f"it took longer than {command.timeout:g} s and was stopped"
     except Interrupted:
         problem, interrupted = "the run stopped, and it with it", True
     finally:
-        if process.returncode is None:
-            _signal(process.pid, signal.SIGTERM)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), GRACE)
-            _signal(process.pid, signal.SIGKILL)
-            await process.wait()
+        try:
+            if process.returncode is None:
+                _signal(process.pid, signal.SIGTERM)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), GRACE)
+        finally:
+            # Also where this process is to leave at once.
+            if process.returncode is None or problem:
+                _signal(process.pid, signal.SIGKILL)
+        await process.wait()
         await reading.ended(LINGERING)
     return _End(process.returncode, problem, interrupted)
 
@@ -169,7 +179,7 @@ def _environment(command: Command, told: Mapping[str, str]) -> dict[str, str]:
         if name in ALWAYS or name.startswith("LC_") or name in command.inherit
     }
     given = {**own, **command.environment, **told}
-    return {name: value.replace("\0", "") for name, value in given.items()}
+    return {name: value.replace("\0", "")[:LONGEST_VALUE] for name, value in given.items()}
 
 
 def _told(context: Context, step: Step | None) -> dict[str, str]:

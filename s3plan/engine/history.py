@@ -25,7 +25,7 @@ from s3plan.errors import DestinationError, JournalError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.catalogue import PLACE, list_catalogues
 from s3plan.localfs.tree import Tree
-from s3plan.model.journal import Restores, StepEnded, StepStarted
+from s3plan.model.journal import CommandRan, Restores, StepEnded, StepStarted
 from s3plan.model.steps import AbortUploads, Delete, DeleteBucket, Download, Item, Step, Verify
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.rules.commands import DEFAULT_PLAN
@@ -34,6 +34,7 @@ from s3plan.tables.database import Value
 from s3plan.tables.history import (
     APPROVALS,
     CATALOGUES,
+    COMMANDS,
     FAILURES,
     GATES,
     HISTORY,
@@ -204,7 +205,7 @@ def _load_plan(
             "sessions": state.sessions,
         }
     _append(database, RUNS, [row])
-    times = _read(database, journal) if journal is not None else {}
+    times = _read(database, command, journal) if journal is not None else {}
     steps: list[dict[str, Value]] = []
     for position, step in enumerate(plan.steps):
         known = state.step(step.id) if state is not None else StepState()
@@ -235,9 +236,10 @@ def _load_plan(
         _load_state(database, state)
 
 
-def _read(database: Database, journal: Path) -> dict[str, tuple[str, str | None]]:
-    """When each step first began, and when it last ended; restores go to their table."""
+def _read(database: Database, command: str, journal: Path) -> dict[str, tuple[str, str | None]]:
+    """When each step first began, and when it last ended; restores and commands go to tables."""
     times: dict[str, tuple[str, str | None]] = {}
+    ran: list[dict[str, Value]] = []
     for seq, record in read_journal(journal):
         match record:
             case Restores():
@@ -249,6 +251,24 @@ def _read(database: Database, journal: Path) -> dict[str, tuple[str, str | None]
                     "time": record.time or None,
                 }
                 _append(database, RESTORES, ({**stage, "n": n} for n in record.items))
+            case CommandRan():
+                ran.append(
+                    {
+                        "command": command,
+                        "name": record.command,
+                        "step": record.step or None,
+                        "n": record.n,
+                        "definition": record.definition,
+                        "exit_code": record.exit_code,
+                        "problem": record.problem,
+                        "milliseconds": round(1000 * record.seconds),
+                        "output": record.output,
+                        "time": record.time,
+                    }
+                )
+                if len(ran) == _BATCH:
+                    _append(database, COMMANDS, ran)
+                    ran.clear()
             case StepStarted():
                 times.setdefault(record.step, (record.time, None))
             case StepEnded():
@@ -256,6 +276,7 @@ def _read(database: Database, journal: Path) -> dict[str, tuple[str, str | None]
                 times[record.step] = began, record.time
             case _:
                 pass
+    _append(database, COMMANDS, ran)
     return times
 
 

@@ -29,6 +29,7 @@ _NAMES = {
     "worklists": {"bucket": "bucket", "key": "key", "path": "path"},
     "failures": {"key": "key", "path": "path"},
     "gates": {"bucket": "bucket"},
+    "commands": {},
     "approvals": {"bucket": "bucket", "approver": "person"},
     "catalogues": {"destination": "place", "bucket": "bucket", "account": "account"},
     "structure": {"bucket": "bucket", "path": "path"},
@@ -45,6 +46,7 @@ _PLACES = "SELECT DISTINCT destination FROM catalogues ORDER BY length(destinati
 # Sentences, metadata and tags can hold any name.
 _DROPPED = {
     "steps": ("NULL::VARCHAR AS reason",),
+    "commands": ("NULL::VARCHAR AS problem", "NULL::VARCHAR AS output"),
     "catalogue": (
         "NULL::VARCHAR AS tags",
         """json_object('storage_class', coalesce(json_extract_string(attributes,

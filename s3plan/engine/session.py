@@ -106,7 +106,7 @@ async def apply(
     ensure_descriptors(plan.header.connection.limits.connections)
     run, state = _unfinished(around.directory, plan.digest)
     _check_host(plan, state)
-    check_commands(plan, house.commands)
+    check_commands(plan, house.commands, state)
     broken = broken_limits(plan, house.limits)
     if broken:
         raise ProblemsError("the plan goes beyond its limits", broken)
@@ -255,7 +255,7 @@ async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck
     try:
         _, state = _unfinished(around.directory, plan.digest)
         _check_host(plan, state)
-        check_commands(plan, house.commands)
+        check_commands(plan, house.commands, state)
     except StaleError as error:
         reasons.append(str(error))
     async with around.open_store(plan.header.connection) as store:

@@ -189,7 +189,6 @@ class RunState:
         self.problems: dict[tuple[str, int], ItemFailed] = {}
         self.uploads: dict[tuple[str, int], str] = {}
         self.rewritten: dict[str, FileRewritten] = {}
-        self.commands: dict[tuple[str, str], CommandRan] = {}
         self.archives: dict[str, Archived] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
@@ -232,8 +231,7 @@ class RunState:
             case FileRewritten():
                 self.rewritten[record.step] = record
             case CommandRan():
-                if record.n is None:
-                    self.commands[record.step, record.command] = record
+                pass  # what came of it is how its step ended
             case Archived():
                 self.archives[record.step] = record
             case BackedUp():

@@ -145,6 +145,25 @@ APPROVALS = TableDef(
 )
 """What people said at gates: ``decision`` is approved or declined, ``what`` is delete or loss."""
 
+COMMANDS = TableDef(
+    "commands",
+    (
+        Column("command"),
+        Column("name"),
+        Column("step"),
+        Column("n", "BIGINT"),
+        Column("definition"),
+        Column("exit_code", "BIGINT"),
+        Column("problem"),
+        Column("milliseconds", "BIGINT"),
+        Column("output"),
+        Column("time"),
+    ),
+)
+"""Every time that a command of the project file ran: ``name`` is its own, ``command`` is apply or
+rollback. ``step`` is NULL where it was told how the run ended, ``n`` where it was not for an item.
+"""
+
 CATALOGUES = TableDef(
     "catalogues",
     (
@@ -202,6 +221,7 @@ HISTORY = (
     RESTORES,
     GATES,
     APPROVALS,
+    COMMANDS,
     CATALOGUES,
     CATALOGUE,
     STRUCTURE,

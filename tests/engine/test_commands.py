@@ -16,7 +16,8 @@ import yaml
 
 from s3plan import api
 from s3plan.engine.commands import _Tail
-from s3plan.errors import ProblemsError, StaleError
+from s3plan.engine.journal import JournalWriter
+from s3plan.errors import IncompleteError, JournalError, ProblemsError, StaleError
 from s3plan.kinds.project import read_project
 from s3plan.model.events import CommandEnded, Warned
 from s3plan.model.journal import CommandRan
@@ -117,6 +118,17 @@ def test_the_projects_own_tests_hold_the_run_until_they_pass(people: People) -> 
     assert people.scene.apply().exit_code == 0
     assert [ran.command for ran in people.ran()] == ["sources", "application", "application"]
     assert api.plan([Path("manifest.yaml")]).plan is None
+    with api.query("SELECT name, exit_code, output FROM commands ORDER BY time") as answer:
+        assert [row[:2] for row in answer.rows] == [
+            ("sources", 0), ("application", 1), ("application", 0),
+        ]  # fmt: skip
+    with api.query("SELECT output FROM commands", redacted=True) as answer:
+        assert set(answer.rows) == {(None,)}
+    with api.report("certificate") as certificate:
+        (tests,) = (one for one in certificate.sections if one.name == "tests")
+        assert [row[:2] for row in tests.rows] == [
+            ("sources", 0), ("application", 1), ("application", 0),
+        ]  # fmt: skip
 
 
 def test_a_test_that_fails_keeps_the_table_as_it_is(people: People) -> None:
@@ -150,6 +162,19 @@ def test_a_command_that_is_defined_anew_after_the_plan_never_runs(
     assert caught.value.exit_code == 5
     assert people.scene.keys() == ["1/Ann/talk.mp3"], "nothing was done"
     assert "not defined as it was" in "".join(api.recheck(Path("plan.json")).reasons)
+
+
+def test_a_command_that_is_mended_while_it_holds_the_run_is_another_one(people: People) -> None:
+    """What passed is not asked for again; the way out is told."""
+    people.define(first=["true"], check=["false"])
+    people.plan("{copies: [first, check]}")
+    assert people.scene.apply().exit_code == 4
+    people.define(check=["true"])
+    with pytest.raises(StaleError, match="the command check is not") as caught:
+        people.scene.apply()
+    assert "take the run back" in str(caught.value.next_step)
+    people.define(check=["false"])
+    assert people.scene.apply().exit_code == 4, "the first one passed, and may be gone"
 
 
 def test_only_the_project_file_defines_commands(people: People) -> None:
@@ -248,6 +273,27 @@ def test_how_a_run_ended_is_told_and_changes_nothing(people: People) -> None:
     assert [ran.exit_code for ran in people.ran() if ran.command == "tell"] == [9, 9]
     warned = [event.message for event in people.scene.events if isinstance(event, Warned)]
     assert sum("tell was not told" in message for message in warned) == 1
+
+
+def test_a_run_that_cannot_go_on_is_told_of(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the journal is what is lost, and nothing can be recorded any more."""
+    tell = 'echo "$S3PLAN_OUTCOME $S3PLAN_EXIT_CODE $S3PLAN_MESSAGE" > told'
+    people.define(tell=[*SHELL, tell])
+    people.plan(notify="tell")
+
+    async def full(*_: object, **__: object) -> None:
+        raise JournalError("the journal cannot be written", found="No space left on device")
+
+    monkeypatch.setattr(JournalWriter, "flush", full)
+    with pytest.raises(IncompleteError):
+        people.scene.apply()
+    assert Path("told").read_text().startswith("incomplete 3 the run stopped: the journal cannot")
+    monkeypatch.undo()
+    enter(people.scene, monkeypatch)
+    assert people.scene.apply().exit_code == 0
+    assert Path("told").read_text().startswith("done 0")
 
 
 def test_a_rollback_goes_on_without_its_command(people: People) -> None:

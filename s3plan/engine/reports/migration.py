@@ -100,6 +100,10 @@ _COUNT = f"SELECT count(*) FROM ({_FILES})"  # noqa: S608 - as above
 
 _GATES = "SELECT bucket, time, passes, verified, figures, evidence FROM gates ORDER BY time"
 
+_TESTS = """
+    SELECT name, exit_code, milliseconds, time FROM commands
+    WHERE command = 'apply' AND step IS NOT NULL AND n IS NULL ORDER BY time"""
+
 _SIGNATURES = (
     "Migration lead",
     "Data owner",
@@ -271,6 +275,7 @@ def certificate(history: History, options: Options) -> Report:
         (
             section(history, "types", "By type", _BY_TYPE),
             section(history, "verifications", "Verifications", _GATES),
+            *_tests(history),
             Section(
                 "sign_off",
                 "Sign-off",
@@ -279,6 +284,13 @@ def certificate(history: History, options: Options) -> Report:
             ),
         ),
     )
+
+
+def _tests(history: History) -> tuple[Section, ...]:
+    """How the project's own tests ended, where the run had some."""
+    if not value(history, f"SELECT count(*) FROM ({_TESTS})"):  # noqa: S608 - a constant
+        return ()
+    return (section(history, "tests", "Tests of the application", _TESTS),)
 
 
 def _totals(history: History) -> tuple[tuple[str, object], ...]:
