@@ -120,14 +120,27 @@ class SoakStanding(Struct, frozen=True):
         return self.checks[-1] if self.checks else None
 
 
+class RunFile(Struct, frozen=True):
+    """A file of a run's folder: its path below the folder of all runs, its bytes and its time."""
+
+    path: str
+    size: int
+    modified: str
+
+
 class EarlierRun(Struct, frozen=True):
-    """Copies of an earlier run that finished and was not taken back."""
+    """Copies of an earlier run that finished and was not taken back.
+
+    ``files`` are those of the run and of the runs that deleted its sources, below ``folder``, which
+    is absolute.
+    """
 
     copies: EarlierCopy
     source: str
     target: str
     soak: SoakStanding
     folder: str = ""
+    files: tuple[RunFile, ...] = ()
 
 
 class MonitorResult(Struct, frozen=True):

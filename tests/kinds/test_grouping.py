@@ -273,6 +273,8 @@ def test_versions_and_lists_of_access_that_stay_behind_are_said(tmp_path: Path) 
         ('source: {bucket: people, pattern: "{uuid}/{file}"}', "follow from the object"),
         ("target: {kmsKey: k}", "kmsKey only with encryption: aws:kms"),
         ("sources: delete", "'keep'"),
+        ("artifacts: {bucket: people}", "artifacts in another bucket"),
+        ("monitor: {days: -1}", "monitor.days"),
     ],
 )
 def test_manifests_that_say_something_impossible_are_refused(

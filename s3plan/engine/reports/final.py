@@ -7,13 +7,12 @@ people have to say, they fill in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from s3plan.engine.history import History
 from s3plan.engine.journal import read_journal
 from s3plan.engine.reports.sections import Options, need_run, section
 from s3plan.engine.runs import Run, runs_in
-from s3plan.engine.soak.earlier import cleanups_of
+from s3plan.engine.soak.earlier import cleanups_of, files_of
 from s3plan.engine.soak.record import standing
 from s3plan.engine.state import ItemState, RunState
 from s3plan.errors import StaleError
@@ -82,7 +81,7 @@ def final(history: History, options: Options) -> Report:
                 "artifacts",
                 "Where everything is",
                 ("file", "bytes", "sha256"),
-                list(_artifacts(run, cleanups)),
+                list(_artifacts(run)),
                 note=_location(run, history),
             ),
             _listed("lessons", "Lessons learned", ("question", "answer"), _asked(_LESSONS)),
@@ -197,13 +196,12 @@ def _signatures(soak: SoakStanding | None, history: History) -> Iterator[tuple[o
         yield *said, one.time, one.journal
 
 
-def _artifacts(run: Run, cleanups: Sequence[_Cleanup]) -> Iterator[tuple[object, ...]]:
+def _artifacts(run: Run) -> Iterator[tuple[object, ...]]:
     """Every file of the runs, as it is now."""
-    for folder in dict.fromkeys([run.folder, *(other.folder for other, _, _, _ in cleanups)]):
-        for path in sorted(folder.rglob("*")):
-            known = digests(path) if path.is_file() and path.name != "lock" else None
-            if known is not None:
-                yield str(Path(folder.name) / path.relative_to(folder)), known.size, known.sha256
+    for file in files_of(run):
+        known = digests(run.folder.parent / file.path)
+        if known is not None:
+            yield file.path, known.size, known.sha256
 
 
 def _location(run: Run, history: History) -> str:
@@ -212,10 +210,7 @@ def _location(run: Run, history: History) -> str:
         plan = PlanFile.open(other.plan)
         for step in plan.steps:
             action = step.action
-            if (
-                not isinstance(action, Archive)
-                or Path(action.source) != run.folder.parent.resolve()
-            ):
+            if not isinstance(action, Archive) or action.name != run.id:
                 continue
             if step.id in other.state().archives:
                 place = "the archive" if history.redacted else f"s3://{step.subject}/{action.key}"

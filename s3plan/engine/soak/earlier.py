@@ -14,9 +14,10 @@ from s3plan.engine.state import ItemState, RunState, StepState
 from s3plan.errors import JournalError, PlanFileError, StaleError
 from s3plan.model.grouping import GroupingRules
 from s3plan.model.plan import Target
-from s3plan.model.soak import EarlierCopy, EarlierRun, SoakStanding
+from s3plan.model.soak import EarlierCopy, EarlierRun, RunFile, SoakStanding
 from s3plan.model.steps import Copy, DeleteSource, Item, Step
 from s3plan.plan.reading import PlanFile
+from s3plan.rules.filetimes import modified_of
 from s3plan.rules.grouping.filetypes import type_of_object
 from s3plan.rules.grouping.keys import KeyPattern
 from s3plan.tables import COPIED, Database
@@ -49,11 +50,26 @@ def load_copied(
                         step.action.source,
                         step.subject,
                         soak,
-                        str(run.folder),
+                        str(run.folder.parent.absolute()),
+                        tuple(files_of(run)),
                     )
                 )
     database.execute(_LATEST)
     return tuple(found)
+
+
+def files_of(run: Run) -> Iterator[RunFile]:
+    """The files of a run, and of the runs that deleted its sources; no locks and no links."""
+    others = (other for other, _, _ in cleanups_of(run))
+    for folder in dict.fromkeys([run.folder, *(other.folder for other in others)]):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink() and path.name != run.lock.name:
+                status = path.stat()
+                yield RunFile(
+                    path.relative_to(run.folder.parent).as_posix(),
+                    status.st_size,
+                    modified_of(status.st_mtime_ns),
+                )
 
 
 def finished_runs(directory: Path) -> Iterator[tuple[Run, PlanFile, RunState, SoakStanding]]:

@@ -316,6 +316,14 @@ class MonitorFields(Fields):
         return SoakTerms(self.days, self.schedule.daily, self.schedule.weekly)
 
 
+class ArtifactsFields(Fields):
+    """Where the logs of the runs go, compressed, once the soak is over and signed off."""
+
+    bucket: Text = Field(pattern=BUCKET, description="The bucket.")
+    prefix: str = Field("", pattern=r"^([^/].*/)?$", description="Put before each key.")
+    storage_class: Text = Field("DEEP_ARCHIVE", description="The storage class of the archives.")
+
+
 class GroupingSpec(Fields):
     """Which objects get which keys, and what happens to those that fit nowhere."""
 
@@ -350,6 +358,9 @@ class GroupingSpec(Fields):
         "keep",
         description="keep: the sources stay. deleteAfterSoak: a later plan deletes them, once the"
         " soak is over, its last check found nothing and the run is signed off.",
+    )
+    artifacts: ArtifactsFields | None = Field(
+        None, description="Where plans, journals, evidence and reports are archived in the end."
     )
     monitor: MonitorFields | None = Field(
         None, description="How long the copies are watched; 30 days where nothing is said."
@@ -391,14 +402,26 @@ class GroupingSpec(Fields):
             raise PydanticCustomError("catalog", "{part} in source.pattern", {"part": "{row_id}"})
         if self.tests.catalog and self.catalog is None:
             raise PydanticCustomError(CONTRADICTION, "tests.catalog only with a catalog")
+        place = self.artifacts
+        inside = place is not None and place.prefix.startswith(self.source.prefix)
+        if place is not None and place.bucket == self.source.bucket and inside:
+            raise PydanticCustomError(
+                CONTRADICTION, "artifacts in another bucket, or outside source.prefix"
+            )
         return self
+
+    @property
+    def soak_terms(self) -> SoakTerms:
+        """How long copies are watched, whether or not anything was said of it."""
+        return self.terms or SoakTerms()
 
     @property
     def terms(self) -> SoakTerms | None:
         """How long copies are watched; None where nothing asks for it."""
         if self.monitor is not None:
             return self.monitor.terms
-        return SoakTerms() if self.sources == "deleteAfterSoak" else None
+        waits = self.sources == "deleteAfterSoak" or self.artifacts is not None
+        return SoakTerms() if waits else None
 
     @property
     def literal_tags(self) -> dict[str, str]:

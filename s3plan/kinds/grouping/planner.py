@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 
 from s3plan.errors import PlanningError, ProblemsError
+from s3plan.kinds.grouping.artifacts import put_away
 from s3plan.kinds.grouping.asking import inquiry_of, what_was_asked
 from s3plan.kinds.grouping.catalog import look_at_table, table_obstacles
 from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec, catalog_path
@@ -23,7 +24,7 @@ from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import sealed
 from s3plan.model.soak import SoakTerms
-from s3plan.model.steps import AnyAction, BackupFile, Copy, DeleteSource, VerifyCopies
+from s3plan.model.steps import AnyAction, Archive, BackupFile, Copy, DeleteSource, VerifyCopies
 from s3plan.plan import StepDraft
 
 
@@ -45,7 +46,7 @@ class Grouping:
             prefix=_common_prefix(spec),
             filters=manifest.filters.of_buckets(),
             files=(table,) if table is not None else (),
-            earlier=spec.sources == "deleteAfterSoak",
+            earlier=spec.sources == "deleteAfterSoak" or spec.artifacts is not None,
             inquiry=inquiry_of(spec),
         )
 
@@ -63,6 +64,8 @@ class Grouping:
             yield spec.backup.bucket or source, VerifyCopies(source, "")
         if spec.sources == "deleteAfterSoak":
             yield source, DeleteSource(spec.target_bucket, (), SoakTerms())
+        if spec.artifacts is not None:
+            yield spec.artifacts.bucket, Archive("", "", "", "", 0)
 
     def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
         """Whether the source is one of them; see kind.TakesItems."""
@@ -94,7 +97,10 @@ class Grouping:
         drafts = steps_of(work, facts, manifest.filters, table, observed.commands)
         # A plan that is narrowed does not show that nothing else is left to do.
         narrowed = manifest.filters.groups is not None or manifest.filters.items is not None
-        return drafts if drafts or narrowed else after_soak(work, observed)
+        if drafts or narrowed:
+            return drafts
+        # Only once nothing is left to delete: the archive is of all that was done.
+        return after_soak(work, observed) or put_away(work, observed)
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
@@ -107,8 +113,9 @@ def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
 
 
 def _buckets(spec: GroupingSpec) -> tuple[str, ...]:
-    backup = (spec.backup.bucket,) if spec.backup is not None else ()
-    return tuple(dict.fromkeys((spec.source.bucket, spec.target_bucket, *backup)))
+    places = [spec.source.bucket, spec.target_bucket]
+    places += [place.bucket for place in (spec.backup, spec.artifacts) if place is not None]
+    return tuple(dict.fromkeys(places))
 
 
 def _common_prefix(spec: GroupingSpec) -> str:
@@ -116,8 +123,7 @@ def _common_prefix(spec: GroupingSpec) -> str:
     heads = [spec.source.prefix, spec.target.key.partition("{")[0]]
     if spec.orphans == "unknown":
         heads.append(spec.default)
-    if spec.backup is not None:
-        heads.append(spec.backup.prefix)
+    heads += [place.prefix for place in (spec.backup, spec.artifacts) if place is not None]
     # Keys are compared by character, not by path component: that is what is wanted.
     return os.path.commonprefix(heads)  # noqa: RUF071
 
