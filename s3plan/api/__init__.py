@@ -42,7 +42,7 @@ from s3plan.api.running import (
 )
 from s3plan.api.sessions import list_sessions, sessions, sessions_by_year, sessions_standing
 from s3plan.api.soaking import monitor, sign_off
-from s3plan.api.worklists import worklist_of_file, worklist_of_run
+from s3plan.api.worklists import worklist_of_file, worklist_of_object, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
 from s3plan.engine.livefiles import Outlets
 from s3plan.inventory.worklist import Worklist
@@ -96,5 +96,6 @@ __all__ = [
     "verify_urls",
     "whoami",
     "worklist_of_file",
+    "worklist_of_object",
     "worklist_of_run",
 ]

@@ -78,6 +78,7 @@ def plan(
     limit: int | None = None,
     replace_archives: bool = False,
     worklist: Worklist | None = None,
+    objects: int | None = None,
     prices: Path | None = None,
     observer: Observer = ignore,
 ) -> PlanResult:
@@ -88,8 +89,9 @@ def plan(
     sessions that are meant, ``limit`` is how many are archived at most, and with
     ``replace_archives`` those that are archived already are archived again. ``worklist`` names the
     objects that the plan is for; what becomes of each is told in the notes and in the plan.
-    ``prices`` is a price list of the user's. Where nothing differs no file is written, and an
-    earlier plan at ``out`` stays. Raises ProblemsError with everything that cannot be planned for.
+    ``objects`` takes the place of limits.objects. ``prices`` is a price list of the user's. Where
+    nothing differs no file is written, and an earlier plan at ``out`` stays. Raises ProblemsError
+    with everything that cannot be planned for.
     """
     from s3plan import kinds
 
@@ -117,6 +119,8 @@ def plan(
             found=", ".join(m.kind for m in loaded.manifests),
             next_step="leave --limit-groups out",
         )
+    if objects is not None:
+        loaded = loaded.with_objects(objects)
     if worklist is not None:
         loaded = loaded.for_items(worklist.buckets())
     known = KnownDestinations(state_home() / "destinations")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from s3plan.engine.retrying import entries_of_run
 from s3plan.inventory.worklist import Worklist, read_worklist
+from s3plan.model.worklist import Entry
 
 
 def worklist_of_file(path: Path, name: str | None = None) -> Worklist:
@@ -15,6 +16,11 @@ def worklist_of_file(path: Path, name: str | None = None) -> Worklist:
     """
     name = str(path) if name is None else name
     return Worklist(name, lambda: read_worklist(path, name))
+
+
+def worklist_of_object(bucket: str, key: str) -> Worklist:
+    """A worklist of one object. Raises nothing: WorklistError is for those that are read."""
+    return Worklist(f"s3://{bucket}/{key}", lambda: [Entry(bucket, key)])
 
 
 def worklist_of_run(journal: Path, *, failed: bool = False) -> Worklist:

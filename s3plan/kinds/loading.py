@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
 from pydantic import ValidationError
 
 from s3plan.errors import ManifestError, ProblemsError, UsageError
@@ -75,6 +76,11 @@ class Loaded:
             if kind.has_items(manifest, buckets):
                 kept.append(manifest)
         return self._filtered(tuple(kept), filters)
+
+    def with_objects(self, objects: int) -> Loaded:
+        """The same, with so many objects worked on at once, whatever the connection says."""
+        limits = structs.replace(self.connection.limits, objects=objects)
+        return replace(self, connection=structs.replace(self.connection, limits=limits))
 
     def _filtered(self, manifests: tuple[Manifest, ...], filters: Filters) -> Loaded:
         filtered = tuple(replace(manifest, filters=filters) for manifest in manifests)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from s3plan.api.worklists import worklist_of_file
+from s3plan.api.worklists import worklist_of_file, worklist_of_object
 from s3plan.engine.livefiles import Outlets
 from s3plan.errors import PlanFileError
 from s3plan.inventory.worklist import Worklist
@@ -99,6 +99,7 @@ class FakeApi:
         limit: int | None,
         replace_archives: bool,
         worklist: Worklist | None,
+        objects: int | None,
         prices: Path | None,
         observer: Observer,
     ) -> PlanResult:
@@ -112,6 +113,7 @@ class FakeApi:
             exclude=tuple(exclude),
             limit_groups=limit_groups,
             sessions=(tuple(years), limit, replace_archives),
+            objects=objects,
             worklist=None if worklist is None else [worklist.name, *worklist.entries()],
         )
         if self.changes:
@@ -120,6 +122,9 @@ class FakeApi:
 
     def worklist_of_file(self, path: Path, name: str) -> Worklist:
         return worklist_of_file(path, name)
+
+    def worklist_of_object(self, bucket: str, key: str) -> Worklist:
+        return worklist_of_object(bucket, key)
 
     def worklist_of_run(self, journal: Path, *, failed: bool) -> Worklist:
         return Worklist(f"{journal} {failed}", list)

@@ -63,6 +63,7 @@ def test_plan_asks_for_what_was_given(api: FakeApi) -> None:
         "exclude": ("key=y",),
         "limit_groups": None,
         "sessions": ((), None, False),
+        "objects": None,
         "worklist": None,
     }
 

@@ -21,6 +21,7 @@ from s3plan.cli.approval import (
     read_evidences,
 )
 from s3plan.cli.command import Command
+from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
 from s3plan.errors import HeldError
@@ -118,7 +119,10 @@ def command(
         message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
         raise click.UsageError(message)
     view = settings().view()
+    is_dry = unattended().is_dry
     with _plan_file(asked.path or "plan.json") as path:
+        if is_dry:
+            return _shown(view, path, asked.path or "plan.json")
         digest = asked.digest
         approved = asked.approved or classes is not None or approvals is not None
         if not approved:
@@ -137,6 +141,17 @@ def command(
         )
         outlets = api.Outlets(snapshot, _seconds(snapshot_interval), metrics_file)
         return _run(view, path, approval, mirror, outlets)
+
+
+def _shown(view: View, path: Path, name: str) -> int:
+    """Show what would be applied, and change nothing."""
+    from s3plan import api
+    from s3plan.rules.commands import apply_command
+
+    found = api.show(path)
+    view.plan(found, name, apply_command(name, found.digest))
+    view.told(DRY_RUN, {"type": "dry-run"})
+    return 0
 
 
 def _approved_digest(view: View, path: Path, name: str) -> str | None:

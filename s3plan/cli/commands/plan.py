@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from s3plan.cli.command import Command
+from s3plan.cli.environment import unattended
 from s3plan.cli.exits import CHANGES
 from s3plan.cli.settings import settings
 from s3plan.cli.variables import read_variables, variable_options
@@ -109,6 +110,9 @@ def command(
     from s3plan.rules.commands import apply_command
     from s3plan.views.view import Remarks
 
+    said = unattended()
+    if not only and said.bucket is not None and said.key is None:
+        only = (f"bucket={said.bucket}",)
     variables = read_variables(var, var_file)
     view = settings().view()
     with read_worklist(items, from_journal, failed) as worklist, view.look() as watch:
@@ -122,11 +126,12 @@ def command(
             years=year,
             limit=limit,
             replace_archives=replace_archives,
-            worklist=worklist,
+            worklist=worklist or said.worklist(),
+            objects=said.objects,
             prices=prices,
             observer=watch,
         )
     path = str(made.path or out)
     following = apply_command(path, made.plan.digest) if made.plan else ""
-    view.plan_made(made.plan, path, following, Remarks(made.notes, made.unfinished))
+    view.plan_made(made.plan, path, following, Remarks((*said.notes, *made.notes), made.unfinished))
     return CHANGES if made.plan is not None and detailed_exitcode else 0

@@ -9,6 +9,7 @@ import click
 
 from s3plan.cli.approval import approve_option, approver, read_approve
 from s3plan.cli.command import Command
+from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def command(journal: str | None, approve: str | None, only: Stage | None) -> int
         raise click.UsageError(message)
     path = Path(asked.path)
     view = settings().view()
-    if asked.approved:
+    is_dry = unattended().is_dry
+    if asked.approved and not is_dry:
         approval = api.Approval(approver(), asked.digest)
         with view.watch() as watch:
             finished = api.rollback(
@@ -58,6 +60,8 @@ def command(journal: str | None, approve: str | None, only: Stage | None) -> int
         plan = api.rollback_plan(path, only=only)
         if plan is not None:
             view.plan(plan, None, rollback_command(asked.path, plan.digest, only=only))
+            if is_dry:
+                view.told(DRY_RUN, {"type": "dry-run"})
             return 0
     view.told("Nothing to take back.", {"type": "plan", "changes": False, "steps": []})
     return 0
