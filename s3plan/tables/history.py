@@ -212,6 +212,18 @@ MIGRATED = TableDef(
 """Of item ``n`` of a copy step of a grouping: whose it is, its type, and what the journal says of
 its copy; filled only for reports of a migration."""
 
+TABLE_URLS = TableDef(
+    "table_urls",
+    (
+        Column("column_name"),
+        Column("file_type"),
+        Column("urls_before", "BIGINT"),
+        Column("urls_after", "BIGINT"),
+    ),
+)
+"""URLs in each mapped column of the table that a grouping rewrote; filled only for reports of a
+migration."""
+
 HISTORY = (
     RUNS,
     STEPS,
@@ -227,6 +239,7 @@ HISTORY = (
     STRUCTURE,
     SPOT_CHECKS,
     MIGRATED,
+    TABLE_URLS,
 )
 """Every table that a database of history has."""
 

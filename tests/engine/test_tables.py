@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from s3plan import api
+from s3plan.cli import main
 from s3plan.engine.handlers import rewrite_file
 from s3plan.errors import DestinationError, ProblemsError
 from s3plan.localfs import tablefile
@@ -173,6 +175,31 @@ def test_an_upload_of_before_is_taken_and_a_stranger_s_object_holds_the_run(
 def test_a_backup_without_a_place_or_a_name_of_its_own_is_refused(people: Scene, spec: str) -> None:
     with pytest.raises(ProblemsError):
         _backed_up(spec)
+
+
+def test_the_comparison_counts_urls_by_type_before_and_after(people: Scene) -> None:
+    """B48, B54, B56: URLs by type, persons, throughput, and nothing unaccounted for."""
+    _applied(people)
+    assert main(["report", "comparison", "--out", "comparison.json"]) == 0
+    found = json.loads((people.directory / "comparison.json").read_text())
+    rows = {row["column_name"]: row for row in found["sections"]["urls"]}
+    assert {name: (row["urls_before"], row["urls_after"]) for name, row in rows.items()} == {
+        "s3_audio_url": (1, 2),
+        "s3_video_url": (0, 1),
+        "s3_document_url": (0, 1),
+        "s3_all_files": (3, 3),
+    }
+    assert rows["s3_audio_url"]["file_type"] == "audio"
+    facts = found["facts"]
+    assert (facts["persons"], facts["unaccounted_files"]) == (2, 0)
+    assert facts["files_per_second"] > 0
+    remarks = " ".join(row["remark"] for row in found["sections"]["remarks"])
+    assert "are not carried along" in remarks
+
+    _table(people).write_text("row_id\n")
+    assert main(["report", "comparison", "--out", "again.json"]) == 0
+    again = json.loads((people.directory / "again.json").read_text())["sections"]["urls"]
+    assert {row["urls_after"] for row in again} == {None}, "another file is not counted"
 
 
 def test_rollback_puts_the_table_back_and_then_removes_the_copies(people: Scene) -> None:

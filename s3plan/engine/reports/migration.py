@@ -13,6 +13,7 @@ from itertools import islice
 from s3plan.engine.history import History, Source
 from s3plan.engine.journal import read_journal
 from s3plan.engine.reports.sections import Options, need_run, section, value
+from s3plan.engine.reports.urls import look_at_urls
 from s3plan.model.grouping import GroupingRules
 from s3plan.model.journal import Copied, CopyFacts, FileRewritten
 from s3plan.model.steps import Copy, Item, Step
@@ -71,7 +72,8 @@ _VERIFICATION = f"""
         's3://' || target || '/' || path AS new_s3_path, type AS file_type, size AS file_size,
         etag AS source_etag, coalesce(copy_etag, '') AS copy_etag,
         coalesce(compared_by, '') AS compared_by, outcome AS verification_status,
-        outcome <> 'verified' AS mismatch, coalesce(message, '') AS error_message
+        outcome <> 'verified' AS mismatch, coalesce(message, '') AS error_message,
+        row_id, person_name
     FROM ({_FILES}) ORDER BY key"""  # noqa: S608 - as above
 
 _BY_TYPE = f"""
@@ -97,6 +99,15 @@ _ISSUES = f"""
     WHERE message IS NOT NULL ORDER BY key"""  # noqa: S608 - as above
 
 _COUNT = f"SELECT count(*) FROM ({_FILES})"  # noqa: S608 - as above
+
+# Every file of the plan ended somehow, or it is a gap in the books.
+_UNACCOUNTED = f"""
+    SELECT count(*) FROM ({_FILES})
+    WHERE outcome NOT IN ('verified', 'failed', 'mismatched', 'drifted')"""  # noqa: S608 - as above
+
+_SECONDS = """
+    SELECT sum(epoch(ended::TIMESTAMPTZ) - epoch(started::TIMESTAMPTZ)) FROM steps
+    WHERE command = 'apply' AND verb = 'copy'"""
 
 _GATES = "SELECT bucket, time, passes, verified, figures, evidence FROM gates ORDER BY time"
 
@@ -238,11 +249,17 @@ def reversal(history: History, options: Options) -> Report:
     )
 
 
+def look_at_comparison(source: Source, database: Database, options: Options) -> None:
+    """What a comparison needs besides: the table as it was, and as it is."""
+    look_at_migration(source, database, options)
+    look_at_urls(source, database, options)
+
+
 def comparison(history: History, options: Options) -> Report:
-    """Before and after: files by type and person, and the URLs of the table."""
+    """Before and after: files by type and person, the URLs of the table, issues and throughput."""
     need_run(history)
     rewritten = _rewritten(history)
-    facts: list[tuple[str, object]] = list(_totals(history))
+    facts: list[tuple[str, object]] = [*_totals(history), *_throughput(history)]
     if rewritten is not None:
         facts += [("table_rows", rewritten.rows), ("table_urls", rewritten.urls)]
     return Report(
@@ -251,10 +268,44 @@ def comparison(history: History, options: Options) -> Report:
         tuple(facts),
         (
             section(history, "types", "By type", _BY_TYPE),
+            section(history, "urls", "URLs of the table", "SELECT * FROM table_urls"),
             section(history, "persons", "By person and type", _BY_PERSON, lengthy=True),
             section(history, "issues", "Issues", _ISSUES, sentences=True, lengthy=True),
+            _remarks(history),
         ),
     )
+
+
+def _throughput(history: History) -> tuple[tuple[str, object], ...]:
+    """How many people and bytes, and how fast, over the time in which copies were made."""
+    persons, size, copied, seconds = history.database.row(
+        f"SELECT count(DISTINCT (row_id, person_name)), coalesce(sum(size), 0)::BIGINT,"  # noqa: S608
+        f" count(copied), ({_SECONDS}) FROM ({_FILES})"
+    )
+    pace = seconds or None
+    return (
+        ("persons", persons),
+        ("total_bytes", size),
+        ("unaccounted_files", value(history, _UNACCOUNTED)),
+        ("copying_seconds", seconds),
+        ("files_per_second", None if pace is None else round(copied / pace, 1)),
+        ("bytes_per_second", None if pace is None else round(size / pace)),
+    )
+
+
+def _remarks(history: History) -> Section:
+    """What the plan said of what stays behind: orphans, unfinished files, versions, headers."""
+    plan = history.source.plan
+    told: list[tuple[object, ...]] = []
+    if plan is not None and not history.redacted:
+        told = [
+            (step.verb, warning)
+            for step in plan.steps
+            if step.verb == "copy"
+            for warning in step.warnings
+        ]
+    columns = (Column("step"), Column("remark"))
+    return Section("remarks", "What the plan said", columns, told, sentences=True)
 
 
 def certificate(history: History, options: Options) -> Report:

@@ -42,7 +42,7 @@ REPORTS = {
     "mapping": ReportKind(migration.mapping, migration.look_at_migration),
     "verification": ReportKind(migration.verification, migration.look_at_migration),
     "rollback-plan": ReportKind(migration.reversal, migration.look_at_migration),
-    "comparison": ReportKind(migration.comparison, migration.look_at_migration),
+    "comparison": ReportKind(migration.comparison, migration.look_at_comparison),
     "certificate": ReportKind(migration.certificate, migration.look_at_migration),
     "final": ReportKind(final, migration.look_at_migration),
 }
