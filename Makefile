@@ -37,7 +37,7 @@ test-long: $(READY) ## variations and whole ways that take seconds each (three m
 
 .PHONY: test-load
 test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and memory (some minutes)
-	@$(BIN)/python -m pytest tests/faults tests/views tests/layout -m load $(ARGS)
+	@$(BIN)/python -m pytest tests/faults tests/views tests/layout tests/offline tests/scale -m load $(ARGS)
 
 .PHONY: test-crash
 test-crash: $(READY) ## kill s3plan everywhere, a thousand times, and cut the power (about half an hour)
