@@ -104,11 +104,11 @@ def plan(
         kinds.Filters(kept["bucket"], left["bucket"], limit_groups, sessions=sessions)
     )
     if sessions != kinds.SessionFilters() and all(
-        m.kind != "SessionArchive" for m in loaded.manifests
+        m.kind not in ("SessionArchive", "ArchiveRestore") for m in loaded.manifests
     ):
         raise UsageError(
             "there are no sessions to choose from",
-            expected="a document of kind SessionArchive",
+            expected="a document of kind SessionArchive or ArchiveRestore",
             found=", ".join(m.kind for m in loaded.manifests),
             next_step="leave --limit, --year, --replace and session= out",
         )

@@ -25,6 +25,7 @@ from s3plan.localfs.tablefile import lines
 from s3plan.localfs.tree import Missing, Tree
 from s3plan.model.sessions import INDEX_SUFFIX, Library
 from s3plan.rules.filetimes import modified_of
+from s3plan.rules.naming import encode_key, fold
 from s3plan.rules.sessions.lists import Listed, ListError, read_list
 from s3plan.rules.sessions.names import year_of
 from s3plan.rules.sessions.nights import zone_named
@@ -86,11 +87,13 @@ async def _observe_index(bucket: Bucket, key: str, database: Database) -> None:
             "made": header.made,
             "compression": header.compression,
             "content": header.content,
+            "digest": index.digest,
         },
     )
     # The list of digests is made with the archive, and is no file of the session.
     made = manifest_name(header.name)
     members = [member for member in index.members if member.name != made]
+    paths = [encode_key(member.name, marker=False) for member in members]
     database.append(
         MEMBERS,
         {
@@ -99,6 +102,8 @@ async def _observe_index(bucket: Bucket, key: str, database: Database) -> None:
             "modified": [member.modified for member in members],
             "sha256": [member.sha256 for member in members],
             "keywords": [msgspec.json.encode(member.keywords).decode() for member in members],
+            "path": paths,
+            "folded": [fold(path) for path in paths],
         },
         {"bucket": bucket.name, "archive": archive},
     )

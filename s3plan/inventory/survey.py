@@ -19,6 +19,7 @@ from s3plan.inventory.catalogue import CatalogueState, observe_catalogue
 from s3plan.inventory.library import observe_indexes, observe_library
 from s3plan.inventory.local import observe_tree
 from s3plan.inventory.obstructions import observe_locks, observe_uploads
+from s3plan.inventory.present import observe_present
 from s3plan.inventory.questions import Inquiry, answer
 from s3plan.inventory.report import Reported, observe_report, read_reports
 from s3plan.inventory.s3 import observe_bucket
@@ -62,6 +63,8 @@ class Claim(Protocol):
     def reports(self) -> tuple[str, ...]: ...
     @property
     def library(self) -> Library | None: ...
+    @property
+    def indexes(self) -> bool: ...
     @property
     def versions(self) -> bool: ...
     @property
@@ -263,9 +266,10 @@ async def _look_at_library(
     claim: Claim, buckets: Sequence[Bucket], database: Database, now: datetime
 ) -> None:
     """The files of sessions; after the indexes of their archives, which know most of them."""
-    if claim.library is not None:
+    if claim.library is not None or claim.indexes:
         for bucket in buckets:
             await observe_indexes(bucket, database)
+    if claim.library is not None:
         await asyncio.to_thread(observe_library, claim.library, now, database)
 
 
@@ -285,5 +289,7 @@ def _look_at_disk(
             if state is not None:
                 found[bucket] = state
             observe_tree(tree, claim.root(bucket), database)
+            if claim.indexes:
+                observe_present(tree, bucket, database)
             observe_tree(tree, versions_root(bucket), database)
     return found

@@ -16,6 +16,7 @@ from s3plan.kinds.quantities import (
     parse_size,
 )
 from s3plan.model.limits import Limits
+from s3plan.model.steps import Tier
 
 API_VERSION = "s3plan/v1"
 
@@ -245,4 +246,30 @@ class InventoryFields(Fields):
         alias="from",
         description="The manifest.json of a report, s3://BUCKET/.../manifest.json, or of several;"
         " in Parquet or CSV. Buckets without a report are listed.",
+    )
+
+
+class RestoreFields(Fields):
+    """How archived objects are made readable. Objects of INTELLIGENT_TIERING stay so."""
+
+    days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="How long temporary copies are kept; longer than their download takes.",
+    )
+    tier: Tier | None = Field(
+        None,
+        description="Expedited, Standard or Bulk: the faster, the dearer. Without it Standard, but "
+        "Bulk for DEEP_ARCHIVE, which has no Expedited.",
+    )
+    poll: Annotated[Duration, Field(ge=1)] = Field(
+        300.0, description="How often S3 is asked how far it is; seconds, or 5m."
+    )
+    max_cost: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="US dollars that restoring one bucket may cost, requests and temporary copies "
+        "included; above it there is no plan.",
     )

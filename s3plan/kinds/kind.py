@@ -107,7 +107,8 @@ class Scope:
     ``earlier`` it is asked what runs of this directory copied between these buckets, with
     ``layouts`` what of changes of layout they still need. ``inquiry`` is
     what has to be asked of single objects.
-    ``library`` is where sessions lie on disk; the indexes of their archives are read with it.
+    ``library`` is where sessions lie on disk; the indexes of their archives are read with it, and
+    with ``indexes``.
     """
 
     include: tuple[str, ...]
@@ -132,6 +133,7 @@ class Scope:
     layouts: bool = False
     inquiry: Inquiry | None = None
     library: Library | None = None
+    indexes: bool = False
 
     @property
     def literals(self) -> tuple[str, ...]:

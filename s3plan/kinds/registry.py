@@ -13,6 +13,7 @@ FOLDERS = {
     "ObjectGrouping": "grouping",
     "BucketAccess": "access",
     "BucketLifecycle": "lifecycle",
+    "ArchiveRestore": "restore",
     "ObjectLayout": "layout",
     "SessionArchive": "sessions",
     "LayoutCleanup": "cleanup",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from s3plan.model.steps import Archive, Step, Totals
+from s3plan.model.steps import Archive, Extract, Step, Totals
 
 
 def totals_of(steps: Iterable[Step]) -> Totals:
@@ -14,7 +14,7 @@ def totals_of(steps: Iterable[Step]) -> Totals:
     """
     archived = largest = Totals()
     for step in steps:
-        if isinstance(step.action, Archive):
+        if isinstance(step.action, Archive | Extract):
             archived += step.totals
         else:
             largest = max(largest, step.totals, key=lambda one: (one.items, one.bytes))

@@ -180,6 +180,7 @@ ARCHIVES = TableDef(
         Column("made"),
         Column("compression"),
         Column("content"),
+        Column("digest"),
         Column("problem"),
     ),
 )
@@ -196,10 +197,17 @@ MEMBERS = TableDef(
         Column("modified"),
         Column("sha256"),
         Column("keywords"),
+        Column("path"),
+        Column("folded"),
     ),
 )
 """One row per member that an index tells of; ``archive`` is the key of the archive, ``keywords`` a
-JSON object."""
+JSON object. ``path`` is where its file goes in a destination; two paths that are ``folded`` to the
+same may be one file."""
+
+PRESENT = TableDef("present", (Column("destination"), Column("path"), Column("sha256")))
+"""Files of a destination that may be members of archives, and were read: of the size of one, and
+changed at another time."""
 
 CATALOGUE = TableDef(
     "catalogue",
@@ -374,6 +382,7 @@ TABLES = (
     LISTED,
     ARCHIVES,
     MEMBERS,
+    PRESENT,
     CATALOGUE,
     CATALOGUE_NOTES,
     ITEMS,

@@ -41,7 +41,7 @@ class _Cycle:
         """What anybody sees of S3 and of the destination; an index tells when it was made."""
         nothing = Stored(b"", "", {}, {})
         objects = {
-            key: nothing if key.endswith(".index") else stored
+            key: nothing if key.endswith(".jsonl") else stored
             for key, stored in self.scene.objects().items()
         }
         here = self.scene.here
@@ -99,7 +99,8 @@ def _replacement(scene: Scene, made: Executioner) -> None:
     plan_archives(scene, ["one"])
     assert made.run(scene, *APPLY).code == 0
     heads = [
-        scene.s3.head_object(Bucket=scene.bucket, Key=key) for key in (KEYS[0], f"{KEYS[0]}.index")
+        scene.s3.head_object(Bucket=scene.bucket, Key=key)
+        for key in (KEYS[0], f"{KEYS[0]}.index.jsonl")
     ]
     session(scene, "one", FILES)
     old = Replaced(

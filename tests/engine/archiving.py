@@ -54,7 +54,7 @@ def draft_of(scene: Scene, name: str, **parameters: Any) -> StepDraft:
     given: dict[str, Any] = {
         "source": str(scene.directory / "library"),
         "key": f"raw/{name}.tar",
-        "index": f"raw/{name}.tar.index",
+        "index": f"raw/{name}.tar.index.jsonl",
         "name": name,
         "tar": size,
     } | parameters
@@ -112,14 +112,14 @@ def plan_extracts(scene: Scene, keys: Sequence[str], **changes: Any) -> PlanFile
     with Database(scene.directory / "scratch") as database:
         drafts = []
         for key in keys:
-            body = scene.s3.get_object(Bucket=scene.bucket, Key=f"{key}.index")["Body"].read()
+            body = scene.s3.get_object(Bucket=scene.bucket, Key=f"{key}.index.jsonl")["Body"].read()
             index = read_index(body)
             action = Extract(
                 destination=str(scene.here),
                 key=key,
                 etag=index.header.etag,
                 size=index.header.size,
-                index=f"{key}.index",
+                index=f"{key}.index.jsonl",
                 digest=index.digest,
             )
             draft = StepDraft(

@@ -36,7 +36,7 @@ FILES = {
     "z.fits": bytes(2 * MIB),
 }
 NIGHT = "night"
-KEY, INDEX = "raw/night.tar", "raw/night.tar.index"
+KEY, INDEX = "raw/night.tar", "raw/night.tar.index.jsonl"
 SMALL = Limits(parts=1)
 
 
@@ -152,10 +152,10 @@ def test_a_compressed_archive_is_ordinary_and_read_frame_by_frame(
     """D2, E15: its name says what it is."""
     session(scene, NIGHT, FILES)
     key = f"raw/night{SUFFIXES[compression]}"
-    plan_archives(scene, [NIGHT], compression=compression, key=key, index=f"{key}.index")
+    plan_archives(scene, [NIGHT], compression=compression, key=key, index=f"{key}.index.jsonl")
     assert scene.apply().exit_code == 0, scene.problems()
     packed = stored(scene, key)
-    index = index_of(scene, f"{key}.index")
+    index = index_of(scene, f"{key}.index.jsonl")
     tar = b"".join(
         unpack(compression, packed[frame.offset : frame.offset + frame.size], frame.raw)
         for frame in index.frames

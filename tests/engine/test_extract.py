@@ -24,7 +24,7 @@ FILES = {
     "empty": b"",
 }
 NIGHT = "night"
-KEY, INDEX = "raw/night.tar", "raw/night.tar.index"
+KEY, INDEX = "raw/night.tar", "raw/night.tar.index.jsonl"
 MS = TIME // 10**6 * 10**6
 
 

@@ -13,17 +13,16 @@ from pydantic_core import PydanticCustomError
 from s3plan.errors import ManifestError
 from s3plan.kinds.fields import (
     BucketFields,
-    Duration,
     Fields,
     Frame,
     InventoryFields,
     Moment,
+    RestoreFields,
     Size,
     Text,
 )
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model import steps as model
-from s3plan.model.steps import Tier
 from s3plan.rules.layout import DEFAULT_LAYOUT, check_layout
 from s3plan.rules.systemfiles import SYSTEM_FILES
 
@@ -68,32 +67,6 @@ class SelectFields(Fields):
     newer_than: Moment | None = Field(None, description="Modified after; as olderThan.")
     min_size: Size | None = Field(None, description="At least so many bytes.")
     max_size: Size | None = Field(None, description="At most so many bytes.")
-
-
-class RestoreFields(Fields):
-    """How archived objects are made readable. Objects of INTELLIGENT_TIERING stay so."""
-
-    days: int = Field(
-        7,
-        ge=1,
-        le=365,
-        description="How long temporary copies are kept; longer than their download takes.",
-    )
-    tier: Tier | None = Field(
-        None,
-        description="Expedited, Standard or Bulk: the faster, the dearer. Without it Standard, but "
-        "Bulk for DEEP_ARCHIVE, which has no Expedited.",
-    )
-    poll: Annotated[Duration, Field(ge=1)] = Field(
-        300.0, description="How often S3 is asked how far it is; seconds, or 5m."
-    )
-    max_cost: float | None = Field(
-        None,
-        ge=0,
-        allow_inf_nan=False,
-        description="US dollars that restoring one bucket may cost, requests and temporary copies "
-        "included; above it there is no plan.",
-    )
 
 
 class VerifyFields(Fields):

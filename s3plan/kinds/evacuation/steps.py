@@ -15,17 +15,11 @@ from s3plan.kinds.evacuation.attributes import (
 from s3plan.kinds.evacuation.freeze import freezing, thawing
 from s3plan.kinds.evacuation.leftovers import abort_drafts, upload_warnings
 from s3plan.kinds.evacuation.manifest import EvacuationSpec
-from s3plan.kinds.evacuation.restores import (
-    Archived,
-    archived_objects,
-    cost_obstacles,
-    restore_draft,
-    restore_obstacles,
-    restored_draft,
-)
+from s3plan.kinds.evacuation.restores import archived_objects, restored_draft
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Observed
 from s3plan.kinds.quantities import parse_moment
+from s3plan.kinds.restoring import Archived, cost_obstacles, restore_draft, restore_obstacles
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.connection import Limits
 from s3plan.model.steps import (
@@ -137,11 +131,11 @@ def _restore(
     missing: Totals,
     observed: Observed,
 ) -> list[StepDraft]:
-    draft = restore_draft(work, spec.restore, archived)
+    draft = restore_draft(work.bucket, spec.restore, archived)
     draft = structs.replace(draft, worklist=_fill(work, draft.action, "archived"))
     problems = [
-        *restore_obstacles(work, spec.restore, archived, missing, observed),
-        *cost_obstacles(work, spec.restore, draft, observed),
+        *restore_obstacles(work.bucket, spec.restore, archived, missing, observed),
+        *cost_obstacles(work.bucket, spec.restore, draft, observed),
     ]
     if problems:
         raise ProblemsError(f"s3://{work.bucket} cannot be planned", problems)

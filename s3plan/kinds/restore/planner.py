@@ -1,0 +1,192 @@
+"""The kind as the rest of s3plan sees it: what to look at, and what follows archive by archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from s3plan.errors import PlanningError, ProblemsError
+from s3plan.kinds.buckets import missing_bucket
+from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.kinds.obstacles import found, unserved
+from s3plan.kinds.restore.manifest import ArchiveRestoreSpec, RestoreDocument, destination_path
+from s3plan.kinds.restore.wanted import COLD_ITEMS, ITEMS, Wanted
+from s3plan.kinds.restoring import (
+    archived_in,
+    cost_obstacles,
+    restore_draft,
+    restore_obstacles,
+)
+from s3plan.model.connection import Limits
+from s3plan.model.sessions import INDEX_SUFFIX
+from s3plan.model.steps import AnyAction, Extract, Need, Restore, Totals
+from s3plan.plan import StepDraft
+from s3plan.plan.estimate import download_seconds
+from s3plan.rules.counting import counted
+
+_FLAT = "{key}"
+"""The whole destination belongs to the manifest's archives."""
+
+_TODO = """
+    SELECT a.key, a.etag, a.size, a.digest, a.cold, count(*), CAST(sum(m.size) AS BIGINT)
+    FROM restore_archives a JOIN restore_members m ON m.archive = a.key AND m.state = 'missing'
+    GROUP BY ALL ORDER BY a.key"""
+
+_COLD = """
+    SELECT storage_class, cold, count(*), CAST(sum(size) AS BIGINT), min(key)
+    FROM restore_archives
+    WHERE cold IS NOT NULL AND key IN (SELECT archive FROM restore_members WHERE state = 'missing')
+    GROUP BY ALL ORDER BY ALL"""
+
+
+class ArchiveRestore:
+    """``kind: ArchiveRestore``; see kind.Kind."""
+
+    document = RestoreDocument
+
+    def connection(self, manifest: Manifest) -> str | None:
+        """The name of the connection that the manifest asks for."""
+        return _spec(manifest).connection
+
+    def scope(self, manifest: Manifest) -> Scope:
+        """The bucket with the indexes in it, and the destination."""
+        spec = _spec(manifest)
+        return Scope(
+            include=(spec.source.bucket,),
+            prefix=spec.source.prefix,
+            destination=destination_path(spec, manifest.directory),
+            layout=_FLAT,
+            documents=(),
+            filters=manifest.filters,
+            inventory="superset",
+            indexes=True,
+        )
+
+    def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
+        """Archives asked for, and files read out of them."""
+        bucket = _spec(manifest).source.bucket
+        yield bucket, Restore(0, {}, 0)
+        yield bucket, Extract("", "", "", 0, "", "")
+
+    def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
+        """Archive by archive, in the order of their keys; those that are asleep last.
+
+        A restore waits for hours, and what follows it with it: so what can be read goes before it.
+        """
+        spec = _spec(manifest)
+        bucket = spec.source.bucket
+        if not manifest.filters.keeps(bucket):
+            return []
+        problems = list(_bucket_problems(manifest, spec, observed))
+        if problems:
+            raise ProblemsError(f"{manifest.kind} {manifest.name} cannot be planned", problems)
+        destination = destination_path(spec, manifest.directory)
+        wanted = Wanted(observed.database, spec, destination, manifest.filters)
+        problems += _archive_problems(spec, wanted, destination)
+        readable: list[StepDraft] = []
+        asleep: list[StepDraft] = []
+        limits = observed.connection.limits
+        todo = list(wanted.rows(_TODO))
+        first = list(_restore(spec, wanted, todo, observed, problems))
+        for key, etag, size, digest, cold, items, total in todo:
+            draft = StepDraft(
+                Extract(destination, key, etag, size, key + INDEX_SUFFIX, digest),
+                bucket,
+                reversibility="free",
+                undo="Files that are still as written are removed, where the archive is in S3.",
+                reason=f"{counted(items, 'file')} of {key} {'is' if items == 1 else 'are'} not in"
+                " the destination.",
+                needs=tuple(Need(one.id) for one in first) if cold is not None else (),
+                seconds=_seconds(items, total, limits),
+            )
+            observed.database.execute(ITEMS, {"step": draft.id, "archive": key})
+            (readable if cold is None else asleep).append(replace(draft, worklist=draft.id))
+        if problems:
+            raise ProblemsError(f"{manifest.kind} {manifest.name} cannot be planned", problems)
+        strangers = wanted.without_index(bucket, spec.source.prefix)
+        if strangers:
+            observed.notes.append(
+                f"{counted(strangers, 'object')} of {bucket} without an index beside"
+                f" {'it' if strangers == 1 else 'them'} (KEY{INDEX_SUFFIX}): nothing of"
+                f" {'it' if strangers == 1 else 'them'} is extracted"
+            )
+        return [*readable, *first, *asleep]
+
+
+def _bucket_problems(
+    manifest: Manifest, spec: ArchiveRestoreSpec, observed: Observed
+) -> Iterator[PlanningError]:
+    if manifest.filters.sessions.years or manifest.filters.sessions.replace:
+        yield PlanningError(
+            "--year and --replace are about archiving",
+            address=manifest.address,
+            next_step="narrow the plan with --only session=GLOB, or with source.prefix",
+        )
+    facts = observed.facts.get(spec.source.bucket)
+    if facts is None:
+        yield missing_bucket(spec.source.bucket, observed.target)
+    else:
+        yield from unserved(facts, observed.connection, otherwise="name another bucket")
+
+
+def _archive_problems(
+    spec: ArchiveRestoreSpec, wanted: Wanted, destination: str
+) -> Iterator[PlanningError]:
+    address = f"s3://{spec.source.bucket}"
+    yield from found(
+        wanted.rows(
+            "SELECT key || ': ' || problem FROM restore_archives WHERE problem IS NOT NULL"
+            " ORDER BY key"
+        ),
+        what="archives have an index that cannot be used",
+        address=address,
+        expected="an index beside each that is readable, and of that archive",
+        next_step="archive the session again, or leave it out with keys",
+    )
+    yield from found(
+        wanted.rows(
+            "SELECT min(name) FROM restore_members GROUP BY folded HAVING count(*) > 1 ORDER BY 1"
+        ),
+        what="files would have the same name on disk",
+        address=address,
+        expected="archives whose files have names of their own, also where case does not count",
+        next_step="restore them one by one into other directories, chosen with keys or sessions",
+    )
+    yield from found(
+        wanted.rows("SELECT path FROM restore_members WHERE state = 'occupied' ORDER BY path"),
+        what="files are in the way, with other content",
+        address=destination,
+        expected="nothing there, or what the archives hold",
+        next_step="move them away, or choose another destination",
+    )
+
+
+def _restore(
+    spec: ArchiveRestoreSpec,
+    wanted: Wanted,
+    todo: list[tuple[str, str, int, str, str | None, int, int]],
+    observed: Observed,
+    problems: list[PlanningError],
+) -> Iterator[StepDraft]:
+    """The step that asks for the cold ones; none where all can be read."""
+    cold = archived_in(wanted.rows(_COLD), spec.restore)
+    if not cold:
+        return
+    bucket = spec.source.bucket
+    draft = restore_draft(bucket, spec.restore, cold)
+    draft = replace(draft, worklist=draft.id)
+    observed.database.execute(COLD_ITEMS, {"step": draft.id})
+    missing = Totals(sum(row[5] for row in todo), sum(row[6] for row in todo))
+    problems += restore_obstacles(bucket, spec.restore, cold, missing, observed)
+    problems += cost_obstacles(bucket, spec.restore, draft, observed)
+    yield draft
+
+
+def _seconds(items: int, size: int, limits: Limits) -> float:
+    return download_seconds(Totals(items, size), limits)
+
+
+def _spec(manifest: Manifest) -> ArchiveRestoreSpec:
+    assert isinstance(manifest.document, RestoreDocument)
+    return manifest.document.spec
