@@ -304,7 +304,7 @@ class Context:
         self.under_way.pop((step.id, n), None)
         self.observer(Progressed(step.id, outcome, 1, 0, (key,)))
         if self.feeds:
-            self._flow(step)
+            self._flow(step, lost=n)
         self.observer(
             ItemProblem(
                 step.id, key, path, outcome, reason, message, next_step or self.retry_command()
@@ -337,12 +337,12 @@ class Context:
         if stage == "ready":
             self.observer(Progressed(step.id, "done", len(items), 0))
 
-    def _flow(self, step: Step) -> None:
+    def _flow(self, step: Step, lost: int | None = None) -> None:
         for feed in self.feeds:
             if feed.after.id == step.id:
                 feed.moved()
             elif feed.before.id == step.id:
-                feed.offer()
+                feed.offer(lost)
 
     def retry_command(self) -> str:
         """The command that goes on with this run."""

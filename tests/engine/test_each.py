@@ -147,3 +147,46 @@ def test_an_idle_edge_does_not_read_the_plan_again(tmp_path: Path) -> None:
         return edge.plan.passes
 
     assert asyncio.run(main()) <= 3
+
+
+@settings(max_examples=50)
+@given(st.permutations(range(COUNT)), st.integers(1, 5), st.sets(st.integers(0, COUNT - 1)))
+def test_in_order_every_item_comes_once_but_those_that_are_lost(
+    order: list[int], workers: int, lost: set[int]
+) -> None:
+    """In one pass; an item that failed in an earlier session is waited for: it is tried again."""
+
+    async def main() -> list[int]:
+        edge = _Edge()
+        for n in range(COUNT):
+            edge.before.set(n, ItemState.FAILED)
+        taken: list[int] = []
+
+        async def work() -> None:
+            while item := await edge.feed.next_in_order():
+                taken.append(item.n)
+
+        tasks = [asyncio.create_task(work()) for _ in range(workers)]
+        for n in order:
+            await asyncio.sleep(0)
+            if n in lost:
+                edge.feed.offer(lost=n)
+            else:
+                edge.ready(n)
+        edge.feed.close()
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        assert edge.plan.passes == 1
+        return taken
+
+    assert sorted(asyncio.run(main())) == [n for n in range(COUNT) if n not in lost]
+
+
+def test_in_order_nobody_waits_for_a_step_that_left() -> None:
+    async def main() -> None:
+        edge = _Edge()
+        waiting = asyncio.create_task(edge.feed.next_in_order())
+        await asyncio.sleep(0)
+        edge.feed.leave()
+        assert await asyncio.wait_for(waiting, 5) is None
+
+    asyncio.run(main())

@@ -14,6 +14,7 @@ from s3plan.engine.layout.facts import Found, told
 from s3plan.engine.layout.failing import Differs
 from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
+from s3plan.engine.state import ItemState
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError
 from s3plan.model.journal import CopyFacts
 from s3plan.model.objects import ObjectHead
@@ -47,8 +48,10 @@ class _Swapper:
         if self.action.keeps_old:
             await self._check_old(item)
         storage_class = self.action.recipe.storage_class or item.storage_class
-        if await self._is_swapped(item, staged, storage_class):
-            return
+        if self.context.step_state(self.step).of(item.n) is ItemState.PENDING:
+            check_planned(item, await self.bucket.head(item.key))
+        elif await self._is_swapped(item, staged, storage_class):
+            return  # by an earlier session
         place = Place(item.n, item.key, item.etag, storage_class)
         await self._abandon(item)
         try:

@@ -18,7 +18,7 @@ from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
 from s3plan.errors import NoSuchKeyError
 from s3plan.model.journal import CopyFacts
-from s3plan.model.objects import ObjectAttributes
+from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.model.steps import Item, Step, VerifyStaged
 from s3plan.rules.codecs import codecs_after, coded_attributes, content_of, is_coded_anew
 from s3plan.rules.integrity import FALLBACK, evidence_of
@@ -62,8 +62,8 @@ class _Verifier:
             compared = await compare_heads(self.bucket, form.head, self.bucket, staged.head)
             _check_content(compared, "what was staged")
         if self.action.keeps_old:
-            old = await self._staged(old_key(item))
-            kept = await compare_heads(self.bucket, form.head, self.bucket, old.head)
+            old = await self._kept(old_key(item))
+            kept = await compare_heads(self.bucket, form.head, self.bucket, old)
             _check_content(kept, "the old form that is kept")
             told(self.context, self.action.staged, _facts(item, kept))
         return compared
@@ -93,6 +93,12 @@ class _Verifier:
             return await read_form(self.bucket, key)
         except NoSuchKeyError as error:
             raise Differs("what was staged is gone") from error
+
+    async def _kept(self, key: str) -> ObjectHead:
+        try:
+            return await self.bucket.head(key)
+        except NoSuchKeyError as error:
+            raise Differs("the old form that was kept is gone") from error
 
     def _check_form(self, item: Item, form: Form, staged: Form) -> None:
         recipe = self.action.recipe

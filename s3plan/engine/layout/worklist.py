@@ -55,7 +55,7 @@ class Worklist:
         self._context.check_stop()
 
     async def _next(self) -> Item | None:
-        item = next(self._left, None) if self._feed is None else await self._feed.next()
+        item = next(self._left, None) if self._feed is None else await self._feed.next_in_order()
         if item is None or not self._writes:
             return item
         block = item.n // RANGE
