@@ -341,6 +341,7 @@ COPIED = TableDef(
     (
         Column("run"),
         Column("step"),
+        Column("n", "BIGINT"),
         Column("source"),
         Column("target"),
         Column("key"),

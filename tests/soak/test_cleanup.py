@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,11 @@ from s3plan.engine.looking import look_at
 from s3plan.errors import IncompleteError, JournalError, ProblemsError, StaleError
 from s3plan.model.steps import DeleteSource, VerifyCopies
 from s3plan.store import Bucket
-from tests.engine.conftest import moto_scene, scene
-from tests.engine.scene import Scene
+from tests.engine.conftest import enter, scene, versioned
+from tests.engine.scene import Scene, open_scene
 from tests.soak.soaking import COUNT, Soaking, sources
 
-__all__ = ["moto_scene", "scene"]
+__all__ = ["scene", "versioned"]
 
 
 @pytest.fixture
@@ -26,6 +27,23 @@ def soaking(scene: Scene) -> Soaking:
     made = Soaking(scene)
     made.fill()
     return made
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("moto_server", marks=pytest.mark.long),
+        pytest.param("rgw", marks=pytest.mark.rgw),
+    ],
+)
+def elsewhere(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Soaking]:
+    """On servers that do not honour the conditions of a deletion of many."""
+    with open_scene(request.getfixturevalue(request.param), tmp_path) as made:
+        enter(made, monkeypatch)
+        soaking = Soaking(made)
+        soaking.fill()
+        yield soaking
 
 
 def test_sources_go_by_a_later_plan_once_the_soak_is_over_green_and_signed(
@@ -51,6 +69,20 @@ def test_sources_go_by_a_later_plan_once_the_soak_is_over_green_and_signed(
     assert finished.exit_code == 0, (finished, scene.problems())
     assert scene.objects() == {key: after[key] for key in after.keys() - before.keys()}
     assert scene.plan().plan is None
+
+
+def test_there_and_back_where_conditions_do_not_hold(elsewhere: Soaking) -> None:
+    scene = elsewhere.scene
+    scene.put_in_parts("5/P5/film.mp4", [b"a" * (5 << 20), b"b"])
+    before = scene.objects()
+    elsewhere.migrate()
+    elsewhere.soak()
+    assert elsewhere.clean().exit_code == 0, scene.problems()
+    assert sources(scene.keys()) == []
+    finished = api.rollback(elsewhere.journal, approval=api.Approval("tester"))
+    assert finished is not None
+    assert finished.exit_code == 0
+    assert scene.objects() == before
 
 
 def test_no_plan_before_the_soak_is_over_but_a_note_that_says_when(soaking: Soaking) -> None:
@@ -236,6 +268,50 @@ def test_a_pilot_and_the_rest_are_soaked_by_themselves_and_cleaned_together(
     assert sources(scene.keys()) == []
 
 
+def test_a_bucket_that_keeps_versions_frees_nothing_and_the_plan_says_so(
+    versioned: Scene,
+) -> None:
+    """E37, B63: bytes before and after count every version."""
+    soaking = Soaking(versioned)
+    soaking.fill(1)
+    versioned.put("1/P1/talk.mp3", b"an older talk")
+    versioned.put("1/P1/talk.mp3", b"the talk")
+    soaking.migrate()
+    check = soaking.check().check
+    assert check is not None
+    assert check.figures["old_objects"] == 3
+    assert check.figures["old_versions"] == 5
+    soaking.sign()
+    made = versioned.plan()
+    assert made.plan is not None
+    told = " ".join(made.plan.steps[1].warnings)
+    assert "every version stays and is billed" in told
+    assert "it held 5 versions in the old layout" in told
+    finished = versioned.apply(ask=lambda _: True)
+    assert finished.exit_code == 0, versioned.problems()
+    assert sources(versioned.keys()) == []
+    after = soaking.check(full=True).check
+    assert after is not None
+    assert after.figures["old_objects"] == 0
+    assert after.figures["old_version_bytes"] == check.figures["old_version_bytes"]
+    rolled = versioned.rollback()
+    assert rolled is not None
+    assert rolled.exit_code == 0
+    assert versioned.objects()["1/P1/talk.mp3"].body == b"the talk"
+
+
+def test_an_empty_prefix_empties_no_table(scene: Scene) -> None:
+    """A wrong prefix, or run folders that are lost: the table's counts are not made 0."""
+    soaking = Soaking(scene)
+    table = scene.directory / "output.csv"
+    table.write_text("row_id,file_count\n1,3\n")
+    more = "  catalog: {file: output.csv, columns: {audio: {type: audio}}, add: [file_count]}\n"
+    soaking.declare(more=more)
+    made = scene.plan()
+    assert made.plan is None
+    assert any("holds nothing to regroup" in note for note in made.notes)
+
+
 @pytest.mark.long
 def test_another_bucket(scene: Scene) -> None:
     scene.s3.create_bucket(Bucket=f"{scene.bucket}-new")
@@ -283,6 +359,8 @@ def test_a_record_that_somebody_edited_is_refused(soaking: Soaking) -> None:
     path.write_bytes(b"".join([lines[0], lines[2].replace(b'"seq":3', b'"seq":2')]))
     with pytest.raises(JournalError):
         soaking.check()
+    with pytest.raises(JournalError):
+        soaking.scene.plan()
     path.write_bytes(b"".join(lines)[:-5])
     result = soaking.check(full=True)
     assert len(result.soak.checks) == 2, "a torn last line was never told of"

@@ -11,7 +11,7 @@ from s3plan.engine.copied import load_copies
 from s3plan.engine.runs import Run
 from s3plan.engine.soak.record import standing
 from s3plan.engine.state import ItemState, RunState, StepState
-from s3plan.errors import JournalError, PlanFileError, StaleError
+from s3plan.errors import StaleError
 from s3plan.model.grouping import GroupingRules
 from s3plan.model.plan import Target
 from s3plan.model.soak import EarlierCopy, EarlierRun, RunFile, SoakStanding
@@ -24,6 +24,10 @@ from s3plan.tables import COPIED, Database
 
 _BATCH = 5_000
 
+_ETAGS = """
+    UPDATE copied SET copy_etag = c.etag FROM copies c
+    WHERE copied.run = ? AND copied.step = ? AND c.n = copied.n"""
+
 # What was copied anew since then counts as the later run left it.
 _LATEST = """
     DELETE FROM copied WHERE rowid NOT IN (
@@ -34,7 +38,7 @@ def load_copied(
     directory: Path, target: Target, buckets: Collection[str], database: Database
 ) -> tuple[EarlierRun, ...]:
     """Fill ``copied`` with every proved copy between ``buckets`` of runs that finished and were not
-    taken back; these runs, oldest first. A run that cannot be read counts for nothing.
+    taken back; these runs, oldest first. Raises as :func:`finished_runs`.
     """
     found: list[EarlierRun] = []
     for run, plan, state, soak in finished_runs(directory):
@@ -73,15 +77,18 @@ def files_of(run: Run) -> Iterator[RunFile]:
 
 
 def finished_runs(directory: Path) -> Iterator[tuple[Run, PlanFile, RunState, SoakStanding]]:
-    """The runs that copied by type, came to their end and were not taken back, oldest first."""
+    """The runs that copied by type, came to their end and were not taken back, oldest first.
+
+    Raises PlanFileError and JournalError for one that is damaged: what it copied is not known.
+    """
     for run in runs.runs_in(directory):
+        plan = PlanFile.open(run.plan)
+        if not grouping_steps(plan):
+            continue
+        state = run.state()
         try:
-            plan = PlanFile.open(run.plan)
-            if not grouping_steps(plan):
-                continue
-            state = run.state()
             yield run, plan, state, standing(run, plan, state)
-        except (StaleError, JournalError, PlanFileError):
+        except StaleError:
             continue
 
 
@@ -102,7 +109,6 @@ def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: D
     assert isinstance(rules, GroupingRules)
     database.execute("DELETE FROM copies")
     load_copies(run.journal, step.id, database)
-    etags = dict(database.rows("SELECT n, etag FROM copies"))
     pattern = KeyPattern.parse(rules.pattern)
     items = proved_items(plan, state.step(step.id), step)
     while batch := list(islice(items, _BATCH)):
@@ -110,13 +116,13 @@ def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: D
         database.append(
             COPIED,
             {
+                "n": [item.n for item in batch],
                 "key": [item.key for item in batch],
                 "path": [item.path for item in batch],
                 "size": [item.size for item in batch],
                 "etag": [item.etag for item in batch],
                 "modified": [item.modified for item in batch],
                 "storage_class": [item.storage_class for item in batch],
-                "copy_etag": [etags.get(item.n, "") for item in batch],
                 "row_id": [part.get("row_id", "") for part in parts],
                 "type": [
                     type_of_object(rules.rules, rules.default, item.key, item.size, item.label)
@@ -125,6 +131,7 @@ def load_step(run: Run, plan: PlanFile, state: RunState, step: Step, database: D
             },
             {"run": run.id, "step": step.id, "source": action.source, "target": step.subject},
         )
+    database.execute(_ETAGS, [run.id, step.id])
 
 
 def proved_items(plan: PlanFile, known: StepState, step: Step) -> Iterator[Item]:
@@ -132,18 +139,16 @@ def proved_items(plan: PlanFile, known: StepState, step: Step) -> Iterator[Item]
     return (item for item in plan.items(step.id) if known.of(item.n) is ItemState.VERIFIED)
 
 
-def cleaned_keys(run: Run, step: Step) -> list[str]:
-    """Keys of sources that a later run deleted, behind its gates, on the copies of this one."""
-    found: list[str] = []
+def cleaned_items(run: Run, step: Step) -> Iterator[Item]:
+    """Sources that later runs deleted, behind their gates, on the copies of this one."""
     for other, plan, deleting in cleanups_of(run):
         action = deleting.action
         assert isinstance(action, DeleteSource)
         if any((one.run, one.step) == (run.id, step.id) for one in action.earlier):
             known = other.state().step(deleting.id)
-            found += (
-                item.key for item in plan.items(deleting.id) if known.of(item.n) is ItemState.DONE
-            )
-    return found
+            for item in plan.items(deleting.id):
+                if known.of(item.n) is ItemState.DONE:
+                    yield item
 
 
 def cleanups_of(run: Run) -> list[tuple[Run, PlanFile, Step]]:

@@ -90,7 +90,9 @@ class Grouping:
         problems += [*source_obstacles(work), *digest_obstacles(work), *tag_obstacles(work)]
         problems += [*key_obstacles(work), *backup_obstacles(work)]
         add_cleaned(work)
-        table = look_at_table(work, manifest.directory, observed)
+        table = (
+            None if _is_empty(work, observed) else look_at_table(work, manifest.directory, observed)
+        )
         problems += table_obstacles(table)
         _refuse(manifest, problems)
         facts = dict(observed.facts)
@@ -101,6 +103,19 @@ class Grouping:
             return drafts
         # Only once nothing is left to delete: the archive is of all that was done.
         return after_soak(work, observed) or put_away(work, observed)
+
+
+def _is_empty(work: Mapping, observed: Observed) -> bool:
+    """Whether there is nothing that a table could be about: an empty prefix, or a wrong one, must
+    not empty the table's columns.
+    """
+    ((count,),) = work.rows("SELECT count(*) FROM grouping_copies")
+    if count == 0 and work.spec.catalog is not None:
+        observed.notes.append(
+            f"s3://{work.spec.source.bucket}/{work.spec.source.prefix} holds nothing to regroup;"
+            f" {work.spec.catalog.file} is not looked at"
+        )
+    return bool(count == 0)
 
 
 def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:

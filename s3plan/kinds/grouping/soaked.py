@@ -177,16 +177,12 @@ def _note_soaks(
             f"the sources of run {run.copies.run} stay until its soak is over, at {until}"
         )
     for standing, words in _STAYING:
-        keys = [
-            key
-            for (key,) in work.rows(
-                "SELECT key FROM grouping_soaked WHERE standing = $standing ORDER BY key",
-                standing=standing,
-            )
-        ]
-        if keys:
-            more = f", and {len(keys) - SHOWN:,} more" if len(keys) > SHOWN else ""
-            observed.notes.append(f"{len(keys):,} {words}: {', '.join(keys[:SHOWN])}{more}")
+        query = "SELECT key FROM grouping_soaked WHERE standing = $standing ORDER BY key"
+        ((count,),) = work.rows(f"SELECT count(*) FROM ({query})", standing=standing)  # noqa: S608 - ours
+        if count:
+            keys = [key for (key,) in work.rows(f"{query} LIMIT {SHOWN}", standing=standing)]
+            more = f", and {count - SHOWN:,} more" if count > SHOWN else ""
+            observed.notes.append(f"{count:,} {words}: {', '.join(keys)}{more}")
 
 
 def _totals(work: Mapping) -> Totals:
