@@ -21,6 +21,7 @@ class Settings:
     json: bool = False
     color: bool = True
     progress: Literal["auto", "plain", "none"] | None = None
+    progress_output: Literal["stdout", "stderr"] = "stderr"
     log_file: Path | None = None
 
     def view(self) -> View:
@@ -33,11 +34,16 @@ class Settings:
         from s3plan.views.terminal import screens
 
         out, err = screens(color=self.color)
+        if self.json and self.progress_output == "stdout":
+            self.progress_output = "stderr"  # the error itself is shown by such a view
+            raise click.UsageError("with --json standard output is for JSON; leave it to stderr")
         if self.json:
             return JsonView(sys.stdout.buffer, progress_for(self.progress or "none", err))
         # Log records would tear bars apart.
         usual: Mode = "plain" if self.debug else "auto"
-        return HumanView(out, err, self.progress or usual, click.echo_via_pager)
+        return HumanView(
+            out, err, self.progress or usual, click.echo_via_pager, output=self.progress_output
+        )
 
 
 def settings() -> Settings:
@@ -62,6 +68,8 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
             found.color = False
         case "progress" if value in {"auto", "plain", "none"}:
             found.progress = value
+        case "progress_output" if value in {"stdout", "stderr"}:
+            found.progress_output = value
         case "log_file":
             found.log_file = Path(str(value))
 
@@ -91,6 +99,13 @@ def global_options() -> list[click.Parameter]:
             expose_value=False,
             callback=_note,
             help="Bars on a terminal and lines elsewhere (auto), lines, or nothing.",
+        ),
+        click.Option(
+            ["--progress-output"],
+            type=click.Choice(["stdout", "stderr"]),
+            expose_value=False,
+            callback=_note,
+            help="Where progress is shown, and what happens meanwhile (stderr).",
         ),
         click.Option(
             ["--no-color"],

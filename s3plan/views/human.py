@@ -26,7 +26,7 @@ from s3plan.views.drift import drift_lines, recheck_lines
 from s3plan.views.failures import error_lines
 from s3plan.views.items import item_lines
 from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
-from s3plan.views.progress import Mode, progress_for
+from s3plan.views.progress import Mode, Output, progress_for
 from s3plan.views.prompt import can_ask, confirmed
 from s3plan.views.review import PlanDocument, review, totals_line
 from s3plan.views.running import Watch, summary
@@ -43,10 +43,22 @@ Pager = Callable[[Iterable[str]], None]
 class HumanView:
     """Shows everything as text. See ``views.view.View``."""
 
-    def __init__(self, out: Screen, err: Screen, progress: Mode, pager: Pager) -> None:
-        """``pager`` takes lines with their ends; it is used where standard output is a terminal."""
+    def __init__(
+        self,
+        out: Screen,
+        err: Screen,
+        progress: Mode,
+        pager: Pager,
+        *,
+        output: Output = "stderr",
+    ) -> None:
+        """``pager`` takes lines with their ends; it is used where standard output is a terminal.
+
+        ``output`` is where progress is shown, and all that happens meanwhile.
+        """
         self._out = out
         self._err = err
+        self._watched = out if output == "stdout" else err
         self._mode = progress
         self._pager = pager
 
@@ -55,8 +67,9 @@ class HumanView:
         return ON_A_TERMINAL if self._out.interactive else IN_A_FILE
 
     def watch(self) -> Watch:
-        """Show progress and events on standard error."""
-        return Watch(self._err, progress_for(self._mode, self._err), can_ask=can_ask(self._err))
+        """Show progress and events, on standard error unless standard output was asked for."""
+        screen = self._watched
+        return Watch(screen, progress_for(self._mode, screen), can_ask=can_ask(screen))
 
     def look(self) -> Watch:
         """Show how far the scan is."""

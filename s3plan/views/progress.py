@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
+from rich.console import RenderableType
 from rich.progress import Progress as RichProgress
 from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.progress_bar import ProgressBar
@@ -25,12 +26,16 @@ from s3plan.model.events import (
     Waiting,
 )
 from s3plan.model.steps import Totals
+from s3plan.views.dashboard import Dashboard
 from s3plan.views.meter import Meter
 from s3plan.views.quantities import counted, duration, number, size
 from s3plan.views.terminal import Screen
 from s3plan.views.text import shorten, visible
 
 Mode = Literal["auto", "plain", "none"]
+
+Output = Literal["stdout", "stderr"]
+"""Where progress is shown."""
 
 PLAIN_SECONDS = 5.0
 """Seconds between two plain lines of one step."""
@@ -108,12 +113,13 @@ class Plain(Silent):
         return True
 
 
-class Bars(Silent):
-    """One bar a running step: objects, bytes, rate, time left."""
+class _Live(RichProgress):
+    """The bars, and below them the dashboard."""
 
-    def __init__(self, screen: Screen) -> None:
-        """Nothing is drawn before the first event."""
-        self._progress = RichProgress(
+    def __init__(self, screen: Screen, dashboard: Dashboard) -> None:
+        self._screen = screen
+        self._dashboard = dashboard
+        super().__init__(
             SpinnerColumn(),
             _Name(),
             _Bar(),
@@ -124,11 +130,25 @@ class Bars(Silent):
             redirect_stdout=False,  # data stays on standard output
             redirect_stderr=False,
         )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield from self._dashboard.lines(self._screen.columns)
+
+
+class Bars(Silent):
+    """One bar a running step: objects, bytes, rate, time left; below them the dashboard."""
+
+    def __init__(self, screen: Screen) -> None:
+        """Nothing is drawn before the first event."""
+        self._dashboard = Dashboard(time.monotonic)
+        self._progress = _Live(screen, self._dashboard)
         self._tasks: dict[str, tuple[TaskID, Meter]] = {}
         self._drawn = False
 
     def handle(self, event: AnyEvent) -> None:
         """Count; add or remove a bar."""
+        self._dashboard.handle(event)
         match event:
             case Progressed():
                 if event.step in self._tasks:

@@ -563,3 +563,17 @@ def test_apply_keeps_the_files_that_are_asked_for(
 def test_an_interval_that_is_none(api: FakeApi) -> None:
     assert main(["apply", "--approve", "--snapshot-interval", "often"]) == 64
     assert not api.calls
+
+
+def test_progress_goes_where_it_is_asked_for(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C19: standard error unless said otherwise; never among JSON."""
+    step = "download old-photos"
+    assert main(["apply", "--approve", "--progress", "plain"]) == 0
+    out, err = capsys.readouterr()
+    assert (step in out, step in err) == (False, True)
+    assert main(["apply", "--approve", "--progress", "plain", "--progress-output", "stdout"]) == 0
+    out, err = capsys.readouterr()
+    assert (step in out, step in err) == (True, False)
+    assert main(["apply", "--approve", "--json", "--progress-output", "stdout"]) == 64

@@ -8,8 +8,18 @@ import time
 
 import pytest
 
-from s3plan.model.events import Progressed, Scanning, StepBegan, StepFinished, Waiting
+from s3plan.model.events import (
+    ItemBegan,
+    ItemProblem,
+    Progressed,
+    RunBegan,
+    Scanning,
+    StepBegan,
+    StepFinished,
+    Waiting,
+)
 from s3plan.model.steps import Totals
+from s3plan.views.dashboard import Dashboard
 from s3plan.views.meter import Meter
 from s3plan.views.progress import Bars, Plain, Silent, progress_for
 from s3plan.views.terminal import Screen
@@ -151,3 +161,81 @@ def test_an_event_costs_little_with_bars() -> None:
     spent = time.process_time() - begun
     bars.close()
     assert spent / 20_000 < 50e-6
+
+
+def _began(clock: Clock, total: int, done: int = 0) -> Dashboard:
+    dashboard = Dashboard(clock)
+    dashboard.handle(RunBegan("r", "apply", False, Totals(total, 0), Totals(done, 0)))
+    return dashboard
+
+
+def _shown(dashboard: Dashboard) -> list[str]:
+    return [line.plain for line in dashboard.lines(100)]
+
+
+def test_a_dashboard_tells_how_items_stand() -> None:
+    """C18, C49: totals by status, the last completion, what was most recent; every 2 s."""
+    clock = Clock()
+    dashboard = _began(clock, 100, 40)
+    dashboard.handle(StepBegan("s", "download", "b", Totals(100, 0), Totals(40, 0)))
+    assert _shown(dashboard) == [], "nothing of a run that is over at once"
+    for n in range(12):
+        clock.now += 1
+        dashboard.handle(ItemBegan("s", f"key-{n}"))
+    dashboard.handle(Progressed("s", "verified", 1, 10, ("key-0",)))
+    clock.now += 30
+    dashboard.handle(Progressed("s", "failed", 1, 0, ("key-3",)))
+    dashboard.handle(ItemProblem("s", "key-3", "p", "failed", "endpoint", "no answer", "again"))
+    shown = _shown(dashboard)
+    assert shown[0] == (
+        "items: 48 planned, 10 running, 41 succeeded, 1 failed; last completion 30 s ago; 42 s"
+    )
+    assert shown[1] == "  failed key-3, under 1 s ago: no answer"
+    assert shown[2] == "  running key-11, 30 s"
+    assert len(shown) == 1 + 10
+    clock.now += 1.5
+    dashboard.handle(Progressed("s", "verified", 1, 0, ("key-1",)))
+    assert _shown(dashboard) == shown, "not before its time"
+    clock.now += 0.5
+    assert ", 42 succeeded," in _shown(dashboard)[0]
+
+
+def test_a_dashboard_counts_what_a_verification_saw_as_a_whole() -> None:
+    clock = Clock()
+    dashboard = _began(clock, 20)
+    dashboard.handle(StepBegan("v", "verify", "b", Totals(20, 0), Totals()))
+    dashboard.handle(ItemBegan("v", "a"))
+    dashboard.handle(StepFinished("v", "verify", "b", "done", "", 1.0))
+    clock.now += 3
+    (line,) = _shown(dashboard)
+    assert line.startswith(
+        "items: 0 planned, 0 running, 20 succeeded, 0 failed; last completion none yet"
+    )
+
+
+def test_a_dashboard_shows_hostile_names_as_text_and_no_wider_than_the_screen() -> None:
+    """Invariant 7."""
+    clock = Clock()
+    dashboard = _began(clock, 2)
+    dashboard.handle(ItemBegan("s", "a\x1b]0;x\n" + "写" * 200))
+    problem = ItemProblem("s", "k" * 500, "", "drifted", "r", "\x1b[2J" + "m" * 500, "n")
+    dashboard.handle(problem)
+    clock.now += 3
+    for line in dashboard.lines(80):
+        assert "\x1b" not in line.plain
+        assert line.cell_len <= 80
+
+
+def test_bars_have_the_dashboard_below_them() -> None:
+    stream = Terminal()
+    bars = Bars(Screen(stream, color=False, environ={"TERM": "xterm", "COLUMNS": "120"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s3plan.views.dashboard.INTERVAL", 0.1)
+        bars.handle(RunBegan("r", "apply", False, Totals(10, 10), Totals()))
+        bars.handle(StepBegan("s1", "download", "b", Totals(10, 10), Totals()))
+        bars.handle(ItemBegan("s1", "the-key"))
+        time.sleep(0.6)
+    bars.close()
+    text = stream.getvalue()
+    assert "9 planned, 1 running, 0 succeeded, 0 failed" in text
+    assert "running the-key" in text
