@@ -19,7 +19,7 @@ import msgspec
 from s3plan.engine.gate import load_rows
 from s3plan.engine.itemtimes import ItemTimes
 from s3plan.engine.state import GOOD, WAITING, ItemState, RunState
-from s3plan.model.steps import AbortUploads, Step
+from s3plan.model.steps import AbortUploads, Step, Verify, VerifyCopies
 from s3plan.model.worklist import Standing
 from s3plan.plan.asked import bucket_of_keys
 from s3plan.plan.reading import PlanFile
@@ -140,8 +140,8 @@ class Snapshot:
                 if entry == _NOBODY:
                     continue
                 code = state.of(n)
-                if code is ItemState.PENDING and state.done:
-                    rank = _SUCCEEDED  # a verification looks at the whole
+                if code is ItemState.PENDING and isinstance(step.action, Verify | VerifyCopies):
+                    rank = _SUCCEEDED  # it looks at the whole, and has no word on single objects
                 else:
                     rank = _RUNNING if (step.id, n) in under_way else _RANKS[code]
                 found.add(entry, rank, step.id, n, self._times)

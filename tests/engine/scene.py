@@ -441,5 +441,6 @@ def open_scene(server: Server, directory: Path) -> Iterator[Scene]:
     finally:
         scene.delete(*scene.keys())
         if scene.bucket_exists():
+            scene.abort_uploads()
             empty.append(bucket)
         s3.close()

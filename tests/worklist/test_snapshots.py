@@ -68,8 +68,12 @@ def test_a_run_is_told_object_by_object(scene: Scene, monkeypatch: pytest.Monkey
     get = Bucket.get
 
     async def looking(self: Bucket, key: str, **options: Any) -> Any:
-        await asyncio.sleep(0.2)
-        seen.append([entry["status"] for entry in _told()])
+        # Each of the three waits until the snapshot tells of all of them.
+        for _ in range(1000):
+            seen.append([entry["status"] for entry in _told()])
+            if seen[-1].count("running") == 3:
+                break
+            await asyncio.sleep(0.02)
         return await get(self, key, **options)
 
     monkeypatch.setattr(Bucket, "get", looking)

@@ -53,12 +53,14 @@ from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.plan.seal import seal
 from s3plan.rules.endpoints import is_aws
-from s3plan.tables import CATALOGUE, CATALOGUE_NOTES, ITEMS, Column, Database, TableDef
+from s3plan.tables import ASKED, CATALOGUE, CATALOGUE_NOTES, ITEMS, Column, Database, TableDef
 
 _RECEIPTS = 10_000
 """Items of one receipt."""
 
 _FAULTS = TableDef("faults", (Column("bucket"), Column("path"), Column("fault"), Column("message")))
+
+_TABLES = (CATALOGUE, CATALOGUE_NOTES, ITEMS, ASKED, _FAULTS)
 """Files that are not as their rows say."""
 
 _RUNS = "SELECT DISTINCT run, bucket FROM catalogue WHERE history IS NULL ORDER BY ALL"
@@ -118,7 +120,7 @@ def rebuild(claims: Sequence[Claim], around: Around, observer: Observer) -> Rebu
     (destination,) = {claim.destination for claim in claims}
     with (
         TemporaryDirectory(prefix="s3plan-") as scratch,
-        Database(Path(scratch), tables=(CATALOGUE, CATALOGUE_NOTES, ITEMS, _FAULTS)) as database,
+        Database(Path(scratch), tables=_TABLES) as database,
         Tree.open(destination, create=False) as tree,
         # A run that is going on is not lost, wherever its folder is.
         hold_in(tree, LOCK, around.holder),
