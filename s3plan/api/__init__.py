@@ -40,7 +40,14 @@ from s3plan.api.running import (
     rollback_plan,
     status,
 )
-from s3plan.api.sessions import list_sessions, sessions, sessions_by_year, sessions_standing
+from s3plan.api.sessions import (
+    has_sessions,
+    list_sessions,
+    sessions,
+    sessions_by_year,
+    sessions_standing,
+    verify_archives,
+)
 from s3plan.api.soaking import monitor, sign_off
 from s3plan.api.worklists import worklist_of_file, worklist_of_object, worklist_of_run
 from s3plan.engine.approval import Approval, Ask
@@ -61,6 +68,7 @@ __all__ = [
     "compare",
     "doctor",
     "drift",
+    "has_sessions",
     "iam_policy",
     "ignore",
     "import_manifest",
@@ -93,6 +101,7 @@ __all__ = [
     "status",
     "validate",
     "verify",
+    "verify_archives",
     "verify_urls",
     "whoami",
     "worklist_of_file",

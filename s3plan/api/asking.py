@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from s3plan.api.looking import bucket_globs, looked_at
 from s3plan.api.places import Observer, ignore, state_home
 from s3plan.engine import runs
+from s3plan.errors import UsageError
 from s3plan.localfs.tree import Tree
 from s3plan.model.events import Warned
 from s3plan.model.tabular import Column, Report, Section
@@ -171,6 +172,12 @@ def _claims(
     loaded = kinds.load([target], variables=variables, environ=os.environ)
     claims: list[Claim] = []
     for scope in kinds.scopes(loaded.narrowed(kinds.Filters(only, exclude))):
+        if scope.indexes:
+            raise UsageError(
+                "files out of archives have no catalogue: the indexes in S3 say what they are",
+                address=str(target),
+                next_step=f"s3plan plan {target}: it says No changes where all are as archived",
+            )
         if scope.destination is None:
             continue
         with Tree.open(scope.destination, create=False) as tree:

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from s3plan.api.looking import globs_of, looked_at
 from s3plan.api.places import Observer, ignore
+from s3plan.engine import runs
 from s3plan.errors import NoSuchKeyError
 from s3plan.model.sessions import SeenSession
 from s3plan.model.tabular import Report, Section
+from s3plan.model.verification import ArchivesVerified
 from s3plan.rules.classes import ARCHIVED_CLASSES
 from s3plan.rules.restores import restore_of
 from s3plan.store import Store
@@ -97,6 +99,59 @@ def sessions_standing(
     from s3plan.kinds.sessions.reports import standing_of
 
     return standing_of(sessions(manifest, variables=variables, restores=True, observer=observer))
+
+
+def has_sessions(target: Path, *, variables: Mapping[str, str] | None = None) -> bool:
+    """Whether ``target`` is a manifest with a SessionArchive; not a directory, nor a journal.
+
+    Raises ProblemsError for a manifest that is not right.
+    """
+    from s3plan import kinds
+
+    if target.is_dir() or runs.is_journal(target):
+        return False
+    loaded = kinds.load([target], variables=variables or {}, environ=os.environ)
+    return any(one.kind == "SessionArchive" for one in loaded.manifests)
+
+
+def verify_archives(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    download: int = 0,
+    most_problems: int = 10,
+    report: Path | None = None,
+    observer: Observer = ignore,
+) -> ArchivesVerified:
+    """Hold every archive of a SessionArchive against its index, and its class against the rules.
+
+    ``only`` are ``session=GLOB``; ``download`` archives are read whole. Each problem is told to
+    ``observer`` and written to ``report``, as JSON Lines. Only reads. Raises UsageError and what
+    :func:`sessions` raises.
+    """
+    from s3plan import kinds
+    from s3plan.engine.archiving.checking import verified_archives
+    from s3plan.kinds.sessions import seeing
+    from s3plan.rules.pricelist import shipped
+
+    async def verify() -> ArchivesVerified:
+        loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+        chosen = kinds.SessionFilters(globs_of(only, ("session",))["session"])
+        loaded = loaded.narrowed(kinds.Filters(sessions=chosen))
+        scopes = kinds.scopes(loaded)
+        async with looked_at(loaded, scopes, observer, shipped()) as (store, observed):
+            one = seeing.archiving(loaded.manifests, str(manifest))
+            return await verified_archives(
+                tuple(seeing.seen_sessions(one, observed)),
+                store,
+                download=download,
+                most_problems=most_problems,
+                report=report,
+                observer=observer,
+            )
+
+    return asyncio.run(verify())
 
 
 async def _sessions(

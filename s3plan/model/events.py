@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from s3plan.model.journal import Approves, Loss, Outcome, RunOutcome, StepOutcome
 from s3plan.model.steps import Totals
-from s3plan.model.verification import TreeProblem, UrlProblem
+from s3plan.model.verification import ArchiveProblem, TreeProblem, UrlProblem
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -171,6 +171,7 @@ AnyEvent = (
     | ItemProblem
     | TreeProblem
     | UrlProblem
+    | ArchiveProblem
     | StepFinished
     | GateReached
     | Waiting

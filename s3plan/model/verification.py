@@ -1,4 +1,4 @@
-"""What verifying finds: of evacuated trees, without any request; of the URLs of a table."""
+"""What verifying finds: of evacuated trees, without any request; of URLs; of archives."""
 
 from __future__ import annotations
 
@@ -128,4 +128,51 @@ class UrlsVerified(Struct, frozen=True, tag_field="type", tag="urls-verified"):
     @property
     def passes(self) -> bool:
         """Whether nothing is wrong with any row."""
+        return not self.problem_count
+
+
+ArchiveFault = Literal["missing", "changed", "wrong-class"]
+"""``missing``: the archive, or its index, is not there; ``changed``: it is not what its index says,
+or the index is damaged; ``wrong-class``: its age and the lifecycle rules make another of it."""
+
+
+class ArchiveProblem(Struct, frozen=True, tag_field="type", tag="archive-problem"):
+    """One thing that is wrong with an archive."""
+
+    fault: ArchiveFault
+    session: str
+    bucket: str
+    key: str
+    message: str
+    expected: str = ""
+    found: str = ""
+
+
+class ArchivesVerified(Struct, frozen=True, tag_field="type", tag="archives-verified"):
+    """What the archives of sessions turned out to be.
+
+    Of ``archives`` (``bytes`` in all) ``by_checksum`` have the checksum of the whole that their
+    index names, ``by_etag`` its ETag and size, as the endpoint stores no such checksum.
+    ``unindexed`` were adopted: nothing tells what they hold. ``downloaded`` were read whole;
+    ``asleep`` should have been, and must be restored first. ``faults`` counts all problems, of
+    which ``problems`` are the first.
+    """
+
+    sessions: int
+    archives: int
+    bytes: int
+    by_checksum: int
+    by_etag: int
+    unindexed: int
+    downloaded: int
+    asleep: int
+    faults: dict[ArchiveFault, int]
+    problem_count: int
+    problems: tuple[ArchiveProblem, ...]
+    seconds: float
+    report: str | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is wrong with any archive that has an index."""
         return not self.problem_count

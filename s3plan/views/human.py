@@ -15,9 +15,10 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
-from s3plan.model.verification import TreeVerified, UrlsVerified
+from s3plan.model.verification import ArchivesVerified, TreeVerified, UrlsVerified
 from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.prices import RegionPrices
+from s3plan.views.archives import archive_parts
 from s3plan.views.bill import bill, class_prices
 from s3plan.views.changes import change_lines
 from s3plan.views.diagnosis import diagnosis_parts
@@ -163,6 +164,11 @@ class HumanView:
     def urls_verified(self, verified: UrlsVerified) -> None:
         """Print the counts, then the first problems."""
         for part in url_parts(verified):
+            self._out.say(part) if isinstance(part, Text) else self._out.show(part)
+
+    def archives_verified(self, verified: ArchivesVerified) -> None:
+        """Print the counts, then the first problems."""
+        for part in archive_parts(verified):
             self._out.say(part) if isinstance(part, Text) else self._out.show(part)
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:

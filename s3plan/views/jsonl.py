@@ -25,7 +25,7 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
-from s3plan.model.verification import TreeVerified, UrlsVerified
+from s3plan.model.verification import ArchivesVerified, TreeVerified, UrlsVerified
 from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.characters import harmless_json
 from s3plan.rules.prices import RegionPrices
@@ -184,6 +184,10 @@ class JsonView:
         _write(self._stream, verified)
 
     def urls_verified(self, verified: UrlsVerified) -> None:
+        """Write the last line; each problem was a line of its own."""
+        _write(self._stream, verified)
+
+    def archives_verified(self, verified: ArchivesVerified) -> None:
         """Write the last line; each problem was a line of its own."""
         _write(self._stream, verified)
 

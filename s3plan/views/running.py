@@ -32,7 +32,7 @@ from s3plan.model.events import (
     Warned,
 )
 from s3plan.model.journal import RunOutcome, StepOutcome
-from s3plan.model.verification import TreeProblem, UrlProblem
+from s3plan.model.verification import ArchiveProblem, TreeProblem, UrlProblem
 from s3plan.rules.approvals import approvals_of
 from s3plan.rules.commands import approve_options
 from s3plan.views.losses import loss_parts
@@ -149,7 +149,7 @@ class Watch:
                 )
             case Scanning() | StepBegan() | Progressed() | ItemBegan() | Waiting():
                 pass
-            case TreeProblem() | UrlProblem() | RunFinished():
+            case TreeProblem() | UrlProblem() | ArchiveProblem() | RunFinished():
                 pass  # the closing summary tells
             case _:
                 assert_never(event)

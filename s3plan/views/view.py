@@ -15,7 +15,7 @@ from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
 from s3plan.model.steps import Item, Step
-from s3plan.model.verification import TreeVerified, UrlsVerified
+from s3plan.model.verification import ArchivesVerified, TreeVerified, UrlsVerified
 from s3plan.plan.comparison import PlanChanges
 from s3plan.rules.prices import RegionPrices
 from s3plan.views.review import PlanDocument
@@ -102,6 +102,9 @@ class View(Protocol):
 
     def urls_verified(self, verified: UrlsVerified) -> None:
         """What the URLs of a table turned out to be."""
+
+    def archives_verified(self, verified: ArchivesVerified) -> None:
+        """What the archives of sessions turned out to be."""
 
     def valid(self, manifests: Sequence[ManifestRef]) -> None:
         """Manifests that were found valid."""

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3plan import api
-from s3plan.errors import ProblemsError
+from s3plan.errors import ProblemsError, UsageError
 from s3plan.model.steps import Extract, Restore
 from s3plan.rules.archiveindex import content_of, read_index, write_index
 from tests.engine.archiving import plan_archives, session
@@ -154,6 +154,12 @@ def test_an_index_that_is_of_another_archive_is_told(archived: Scene) -> None:
     (problem,) = caught.value.problems
     assert problem.what == "2 archives have an index that cannot be used"
     assert str(problem.found).startswith("raw/one.tar: the archive is another one by now")
+
+
+def test_files_of_archives_are_verified_by_planning_again(archived: Scene) -> None:
+    plan(archived)
+    with pytest.raises(UsageError, match="no catalogue"):
+        api.verify(archived.directory / "manifest.yaml")
 
 
 def test_what_has_no_index_is_told_and_left_alone(archived: Scene) -> None:

@@ -1,4 +1,4 @@
-"""``s3plan verify``: evacuated trees against their catalogues, tables against what answers."""
+"""``s3plan verify``: trees against catalogues, archives against indexes, tables against answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s3plan.cli.variables import read_variables, variable_options
 @click.command(
     cls=Command,
     name="verify",
-    short_help="Read evacuated files again, or ask for the URLs of a table.",
+    short_help="Read evacuated files again, or look at archives, or at the URLs of a table.",
     exits=(0, 1, 3, 130),
 )
 @click.argument("target", metavar="DIRECTORY|MANIFEST|JOURNAL", type=click.Path(path_type=Path))
 @click.option(
     "--only",
     multiple=True,
-    metavar="bucket=GLOB",
-    help="Verify only buckets that match. May be repeated.",
+    metavar="bucket=GLOB|session=GLOB",
+    help="Verify only buckets, or archives of sessions, that match. May be repeated.",
 )
 @click.option(
     "--exclude",
@@ -55,7 +55,7 @@ from s3plan.cli.variables import read_variables, variable_options
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="With --urls: read N objects, chosen by the table's digest, and compare their checksums.",
+    help="With --urls, or of archives: read N objects whole, and compare their checksums.",
 )
 @click.option(
     "--anonymous",
@@ -82,6 +82,10 @@ def command(
     a destination, the manifest that says where it is, or the journal of a run. Ends with 3 where a
     file is missing, extra, unreadable or other than recorded.
 
+    Of a SessionArchive it looks at the archives in S3: each is there, is what its index says (by
+    the checksum that S3 stores), and in the class that its age and the rules make of it. Ends with
+    3 where one is missing, changed, or in another class.
+
     With --urls it reads the table of an ObjectGrouping, sends a signed HEAD for each URL, and looks
     at each row: every file of it is reachable and named, every key holds its parts. Ends with 3
     where one is not.
@@ -89,8 +93,13 @@ def command(
     from s3plan import api
 
     view = settings().view()
-    if not urls and (download or anonymous):
+    variables = read_variables(var, var_file)
+    archives = not urls and api.has_sessions(target, variables=variables)
+    if not urls and (anonymous or (download and not archives)):
         message = "--download and --anonymous are about URLs: they need --urls"
+        raise click.UsageError(message)
+    if archives and exclude:
+        message = "--exclude chooses buckets of a tree: name archives with --only session=GLOB"
         raise click.UsageError(message)
     if urls and (only or exclude):
         message = "--only and --exclude choose buckets of a tree: leave them out with --urls"
@@ -99,7 +108,7 @@ def command(
         with view.watch() as watch:
             table = api.verify_urls(
                 target,
-                variables=read_variables(var, var_file),
+                variables=variables,
                 download=download,
                 anonymous=anonymous,
                 most_problems=max_errors,
@@ -108,10 +117,23 @@ def command(
             )
         view.urls_verified(table)
         return 0 if table.passes else INCOMPLETE
+    if archives:
+        with view.watch() as watch:
+            looked = api.verify_archives(
+                target,
+                variables=variables,
+                only=only,
+                download=download,
+                most_problems=max_errors,
+                report=report,
+                observer=watch,
+            )
+        view.archives_verified(looked)
+        return 0 if looked.passes else INCOMPLETE
     with view.watch() as watch:
         found = api.verify(
             target,
-            variables=read_variables(var, var_file),
+            variables=variables,
             only=only,
             exclude=exclude,
             most_problems=max_errors,

@@ -1,0 +1,186 @@
+"""Archives as they are in S3 now against their indexes, and against the class they should be in.
+
+A HEAD and the index of each; reading an archive back is for those that are chosen. Only reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from s3plan.engine.offline.report import report_line
+from s3plan.errors import ArchivedObjectError, ArchiveIndexError, NoSuchKeyError
+from s3plan.inventory.indexes import read_index
+from s3plan.localfs.newfile import whole_file
+from s3plan.model.archives import Index
+from s3plan.model.events import AnyEvent
+from s3plan.model.objects import ObjectHead
+from s3plan.model.sessions import INDEX_SUFFIX, SeenSession
+from s3plan.model.verification import ArchiveFault, ArchiveProblem, ArchivesVerified
+from s3plan.rules.integrity import compare
+from s3plan.store import Bucket, HashSink, Store
+
+AT_ONCE = 16
+"""Archives that are looked at side by side."""
+
+Observer = Callable[[AnyEvent], None]
+
+
+async def verified_archives(
+    sessions: Sequence[SeenSession],
+    store: Store,
+    *,
+    download: int,
+    most_problems: int,
+    report: Path | None,
+    observer: Observer,
+) -> ArchivesVerified:
+    """Verify what is archived, tell ``observer`` each problem, and write them to ``report``.
+
+    ``download`` archives, spread over all, are read whole. The result holds the first
+    ``most_problems``. Raises a StoreError where the endpoint does not answer.
+    """
+    began = time.monotonic()
+    first: list[ArchiveProblem] = []
+    with whole_file(report) if report is not None else nullcontext() as file:
+
+        def tell(problem: ArchiveProblem) -> None:
+            if len(first) < most_problems:
+                first.append(problem)
+            if file is not None:
+                file.write(report_line(problem))
+            observer(problem)
+
+        work = _Verification(store, tell)
+        archived = [one for one in sessions if one.is_archived or one.state == "unindexed"]
+        every = max(1, len(archived) // max(1, download))
+        chosen = {one.key for one in archived[::every][:download]}
+        await work.run(archived, chosen)
+        result = ArchivesVerified(
+            sessions=len(sessions),
+            archives=len(archived),
+            bytes=sum(one.size or 0 for one in archived),
+            by_checksum=work.by_checksum,
+            by_etag=work.by_etag,
+            unindexed=work.unindexed,
+            downloaded=work.downloaded,
+            asleep=work.asleep,
+            faults=dict(sorted(work.faults.items())),
+            problem_count=sum(work.faults.values()),
+            problems=tuple(first),
+            seconds=round(time.monotonic() - began, 3),
+            report=str(report) if report is not None else None,
+        )
+        if file is not None:
+            file.write(report_line(result))
+    return result
+
+
+class _Verification:
+    """One look at all archives."""
+
+    def __init__(self, store: Store, tell: Callable[[ArchiveProblem], None]) -> None:
+        self._store = store
+        self._tell = tell
+        self.faults: dict[ArchiveFault, int] = {}
+        self.by_checksum = self.by_etag = self.unindexed = self.downloaded = self.asleep = 0
+
+    async def run(self, sessions: Sequence[SeenSession], chosen: set[str]) -> None:
+        pending = iter(sessions)
+
+        async def work() -> None:
+            for session in pending:
+                await self._one(session, read=session.key in chosen)
+
+        await asyncio.gather(*[work() for _ in range(AT_ONCE)])
+
+    async def _one(self, session: SeenSession, *, read: bool) -> None:
+        bucket = self._store.bucket(session.bucket)
+        index, fault = await self._index(bucket, session)
+        try:
+            head = await bucket.head(session.key)
+        except NoSuchKeyError:
+            self._note(session, "missing", "the archive is gone", "an object", "nothing")
+            return
+        if fault is not None:
+            self._note(session, *fault)
+        elif index is None:
+            # Adopted: what is in it nobody has written down.
+            self.unindexed += 1
+        else:
+            self._compare(session, head, index)
+            if read:
+                await self._read(bucket, session, head, index)
+        real = head.attributes.storage_class
+        if session.expected_class not in (None, real):
+            message = "the archive is not in the class that its age and the rules make of it"
+            self._note(session, "wrong-class", message, str(session.expected_class), real)
+
+    async def _index(
+        self, bucket: Bucket, session: SeenSession
+    ) -> tuple[Index | None, tuple[ArchiveFault, str, str, str] | None]:
+        key = session.key + INDEX_SUFFIX
+        try:
+            index = await read_index(bucket, key)
+        except ArchiveIndexError as error:
+            return None, ("changed", f"{error.what}", "an index", error.found or "")
+        if index is None and session.state != "adopted":
+            return None, ("missing", "the index is gone", key, "nothing")
+        return index, None
+
+    def _compare(self, session: SeenSession, head: ObjectHead, index: Index) -> None:
+        """By the stored checksum where there is one; by the ETag, which the index keeps, else."""
+        said = index.header
+        if (head.size, head.etag) != (said.size, said.etag):
+            self._note(
+                session, "changed", "the archive is not the one of its index",
+                f"{said.size:,} bytes, ETag {said.etag}", f"{head.size:,} bytes, ETag {head.etag}",
+            )  # fmt: skip
+            return
+        for stored in head.checksums:
+            if stored.kind == said.checksum.kind:
+                if stored != said.checksum:
+                    self._note(
+                        session, "changed", "the archive has another checksum than its index says",
+                        said.checksum.value, stored.value,
+                    )  # fmt: skip
+                else:
+                    self.by_checksum += 1
+                return
+        self.by_etag += 1
+
+    async def _read(
+        self, bucket: Bucket, session: SeenSession, head: ObjectHead, index: Index
+    ) -> None:
+        sink = HashSink(index.header.checksum.kind)
+        try:
+            await bucket.get_to(head.key, sink, if_match=head.etag, version=head.version_id)
+        except ArchivedObjectError:
+            self.asleep += 1
+            return
+        self.downloaded += 1
+        found = sink.checksum()
+        if compare(index.header.checksum, found) != "verified":
+            self._note(
+                session, "changed", "what was read of the archive is not what was archived",
+                index.header.checksum.value, found.value,
+            )  # fmt: skip
+
+    def _note(
+        self, session: SeenSession, fault: ArchiveFault, message: str, expected: str, found: str
+    ) -> None:
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+        self._tell(
+            ArchiveProblem(
+                fault=fault,
+                session=session.session,
+                bucket=session.bucket,
+                key=session.key,
+                message=message,
+                expected=expected,
+                found=found,
+            )
+        )

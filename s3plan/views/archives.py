@@ -1,0 +1,76 @@
+"""What archives of sessions turned out to be: counts, then the first problems, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from s3plan.model.verification import ArchiveProblem, ArchivesVerified
+from s3plan.views.quantities import counted, elapsed, number, size
+from s3plan.views.text import visible
+
+_FAULTS = {
+    "missing": "archives or indexes missing",
+    "changed": "not what was archived",
+    "wrong-class": "in another storage class than expected",
+}
+
+
+def archive_parts(verified: ArchivesVerified) -> Iterator[RenderableType]:
+    """Yield the parts of the result, top to bottom; the verdict comes last."""
+    yield _figures(verified)
+    if verified.problems:
+        yield Text()
+    for problem in verified.problems:
+        yield from _problem(problem)
+    more = verified.problem_count - len(verified.problems)
+    if more:
+        yield Text(f"... and {number(more)} more")
+    if verified.report:
+        yield Text(f"report: {visible(verified.report)}")
+    yield Text()
+    yield _verdict(verified)
+
+
+def _figures(verified: ArchivesVerified) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    table.add_row(number(verified.sessions), "sessions")
+    table.add_row(number(verified.archives), f"archives ({size(verified.bytes)})")
+    table.add_row(number(verified.by_checksum), "with the stored checksum that their index names")
+    rows = (
+        (verified.by_etag, "with the ETag that their index names; S3 stores no checksum of them"),
+        (verified.unindexed, "adopted, unverified: no index says what they hold"),
+        (verified.downloaded, "read whole"),
+        (verified.asleep, "not read: they must be restored first"),
+    )
+    for count, words in rows:
+        if count:
+            table.add_row(number(count), words)
+    for fault, words in _FAULTS.items():
+        if fault in verified.faults:
+            table.add_row(Text(number(verified.faults[fault]), style="bold red"), words)
+    return table
+
+
+def _problem(problem: ArchiveProblem) -> Iterator[Text]:
+    line = Text(problem.fault, style="red")
+    yield line.append(visible(f": {problem.session}: {problem.message}"), style="default")
+    yield Text(visible(f"  s3://{problem.bucket}/{problem.key}"))
+    yield Text(visible(f"  expected {problem.expected}; found {problem.found}"))
+
+
+def _verdict(verified: ArchivesVerified) -> Text:
+    what = f"{counted(verified.archives, 'archive')} in {elapsed(verified.seconds)}"
+    if verified.passes:
+        return Text("Verified", style="bold green").append(
+            f": every archive with an index is what it says: {what}", style="default"
+        )
+    problems = counted(verified.problem_count, "problem")
+    return Text("Not as it should be", style="bold red").append(
+        f": {problems}; {what}", style="default"
+    )
