@@ -23,6 +23,7 @@ from s3plan.model.events import CommandEnded, Warned
 from s3plan.model.journal import CommandRan
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
+from tests.review.inside import s3plan
 from tests.secrets.canaries import SECRET_KEY
 from tests.servers import Server
 
@@ -338,19 +339,19 @@ def test_every_page_of_a_plan_shows_what_runs(people: People) -> None:
     assert made.plan is not None
     refs = made.plan.header.notified
     (step,) = (step for step in made.plan.steps if step.verb == "run-command")
-    text = people.scene.s3plan("show").out
+    text = s3plan("show").out
     folded = re.sub(r"\s+", "", text)
     assert f"runs./check.sh'<b>a|b</b>'{'x' * 300}" in folded
     assert "notifies./tell.sh" in folded
     assert refs[0].digest[:19] in text
-    page = people.scene.s3plan("show", "--markdown").out
+    page = s3plan("show", "--markdown").out
     assert "<b>a" not in page
     assert "x" * 300 in page
     assert "tell.sh" in page
     html = Path("plan.html")
-    assert people.scene.s3plan("show", "--html", str(html)).code == 0
+    assert s3plan("show", "--html", str(html)).code == 0
     assert "&lt;b&gt;a|b&lt;/b&gt;" in html.read_text()
-    shown = json.loads(people.scene.s3plan("show", "--json").out)
+    shown = json.loads(s3plan("show", "--json").out)
     assert shown["header"]["notify"][0]["argv"] == ["./tell.sh"]
     assert step.reversibility == "free"
 

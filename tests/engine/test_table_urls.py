@@ -13,6 +13,7 @@ from s3plan.errors import UsageError
 from s3plan.model.verification import UrlsVerified
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
+from tests.review.inside import s3plan
 from tests.servers import Server
 
 MANIFEST = """\
@@ -201,15 +202,15 @@ def test_a_table_that_cannot_be_read_for_sure_is_refused(people: People) -> None
 
 
 def test_the_command_counts_and_names_and_exits_3(people: People) -> None:
-    ran = people.scene.s3plan("verify", "manifest.yaml", "--urls", "--download", "2")
+    ran = s3plan("verify", "manifest.yaml", "--urls", "--download", "2")
     assert ran.code == 0, ran
     assert "2  of these with every file reachable and in its place" in ran.out
     assert "5  answered with 200" in ran.out
     assert "Verified: every URL answers" in ran.out
     people.scene.delete("audio/1_Ann_Lee_talk.mp3")
-    ran = people.scene.s3plan("verify", "manifest.yaml", "--urls")
+    ran = s3plan("verify", "manifest.yaml", "--urls")
     assert ran.code == 3
     assert "unreachable: row 2 (1), s3_audio_url: HEAD is answered with 404" in ran.out
-    assert people.scene.s3plan("verify", "manifest.yaml", "--anonymous").code == 64
-    lines = people.scene.s3plan("verify", "manifest.yaml", "--urls", "--json").out.splitlines()
+    assert s3plan("verify", "manifest.yaml", "--anonymous").code == 64
+    lines = s3plan("verify", "manifest.yaml", "--urls", "--json").out.splitlines()
     assert json.loads(lines[-1])["type"] == "urls-verified"
