@@ -58,7 +58,7 @@ class _End(NamedTuple):
     interrupted: bool = False
 
 
-async def run_named(
+async def run_project_command(
     context: Context,
     ref: CommandRef,
     *,

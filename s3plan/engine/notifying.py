@@ -6,7 +6,7 @@ again, and tells again. Nobody is told of a run that a person interrupts.
 
 from __future__ import annotations
 
-from s3plan.engine.commands import run_named
+from s3plan.engine.commands import run_project_command
 from s3plan.engine.context import Context
 from s3plan.errors import CredentialsError
 from s3plan.model.events import Warned
@@ -25,7 +25,7 @@ async def notify(
     }
     for command in context.plan.header.notified:
         try:
-            ran = await run_named(context, command, environment=told)
+            ran = await run_project_command(context, command, environment=told)
         except CredentialsError as error:
             why = str(error)
         else:

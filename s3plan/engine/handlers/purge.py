@@ -12,7 +12,7 @@ from itertools import islice
 
 import msgspec
 
-from s3plan.engine.commands import run_named
+from s3plan.engine.commands import run_project_command
 from s3plan.engine.context import Context
 from s3plan.engine.layout.runs import needed_keys
 from s3plan.engine.looking import Seen, look_at
@@ -142,7 +142,7 @@ class _Purger:
             "modified": item.modified,
             "version_id": item.version_id,
         }
-        ran = await run_named(
+        ran = await run_project_command(
             self.context,
             command,
             step=self.step,

@@ -6,7 +6,7 @@ by its exit code.
 
 from __future__ import annotations
 
-from s3plan.engine.commands import run_named
+from s3plan.engine.commands import run_project_command
 from s3plan.engine.context import Context
 from s3plan.errors import HeldError
 from s3plan.model.journal import CommandRan
@@ -19,7 +19,9 @@ LAST_LINE = 200
 async def run_command(context: Context, step: Step, action: RunCommand) -> None:
     """Run a run-command step. Raises HeldError unless the command ends with exit code 0."""
     await context.intend_whole(step)
-    ran = await run_named(context, action.command, step=step, environment=action.environment)
+    ran = await run_project_command(
+        context, action.command, step=step, environment=action.environment
+    )
     if not ran.ok:
         raise HeldError(
             f"the command {ran.command} did not pass",
