@@ -11,6 +11,7 @@ from s3plan.api.asking import query, report, verify, verify_urls
 from s3plan.api.discovery import (
     doctor,
     iam_policy,
+    import_configuration,
     import_manifest,
     list_buckets,
     list_policies,
@@ -71,6 +72,7 @@ __all__ = [
     "has_sessions",
     "iam_policy",
     "ignore",
+    "import_configuration",
     "import_manifest",
     "journal_rebuild",
     "journal_reset",

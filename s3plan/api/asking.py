@@ -134,11 +134,11 @@ def report(
 ) -> Iterator[Report]:
     """A report about a run, a plan or a destination, as :func:`query` takes them.
 
-    ``name`` is inventory, restores, errors, closeout, or a report of a migration (migration-log,
-    migration-summary, inventory-checksums, inventory-report, verification, rollback-plan,
-    comparison, certificate, final). A closeout reads ``sample`` files again,
-    chosen by ``seed``. Rows are read while the block runs. Raises UsageError for another name or a
-    source that the report is not about, and JournalError, PlanFileError, CatalogueError and
+    ``name`` is inventory, restores, errors, log, closeout, or a report of a migration
+    (migration-log, migration-summary, inventory-checksums, inventory-report, verification,
+    rollback-plan, comparison, certificate, final). A closeout reads ``sample`` files again, chosen
+    by ``seed``. Rows are read while the block runs. Raises UsageError for another name or a source
+    that the report is not about, and JournalError, PlanFileError, CatalogueError and
     DestinationError where the source is missing or damaged.
     """
     from s3plan.engine.history import find_source

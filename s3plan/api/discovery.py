@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from s3plan import __version__
 from s3plan.api.places import connection_in, load_connection, open_store, state_home
 from s3plan.engine.probe import Memory
-from s3plan.errors import ProblemsError
+from s3plan.errors import ProblemsError, UsageError
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.diagnosis import Diagnosis
@@ -90,12 +90,30 @@ def iam_policy(
 def import_manifest(what: str, bucket: str, *, connection: Path | None = None) -> str:
     """The text of a manifest that says what the bucket has: planned, it gives no changes.
 
-    ``what`` is bucket-access or bucket-lifecycle. Raises PlanningError for what may not be read,
-    NoSuchBucketError and other StoreErrors.
+    ``what`` is bucket-access or bucket-lifecycle. Raises UsageError for anything else,
+    PlanningError for what may not be read, NoSuchBucketError and other StoreErrors.
     """
-    from s3plan.kinds.importing import imported
+    from s3plan.kinds.importing import SOURCES, imported
 
+    if what not in SOURCES:
+        raise UsageError(
+            "there is nothing of that name to import",
+            expected=f"{', '.join(SOURCES)}, or the file s3_config.json",
+            found=what,
+        )
     return imported(what, asyncio.run(_facts(connection_in(connection), bucket)))
+
+
+def import_configuration(path: Path, *, leave_out: bool = False) -> str:
+    """The text of a manifest that says what astro_cat's ``s3_config.json`` said.
+
+    Raises ProblemsError with every setting that cannot be honoured, unless they are to be left
+    out, and ManifestError for a file that cannot be read.
+    """
+    from s3plan.kinds.sessions.importing import imported_config
+    from s3plan.kinds.sources import read_json
+
+    return imported_config(read_json(path), str(path), leave_out=leave_out).text
 
 
 async def _doctor(

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from s3plan.engine import runs
+from s3plan.engine.archivehistory import load_archives
 from s3plan.engine.journal import read_journal
 from s3plan.engine.redaction import redact
 from s3plan.engine.report import phase_of, step_state
@@ -167,6 +168,8 @@ def _load(source: Source, database: Database, warn: Callable[[str], None]) -> Ru
         back = PlanFile.open(source.run.rollback_plan)
         undone = source.run.rollback_state()
         _load_plan(database, "rollback", back, undone, source.run.rollback_journal)
+    if source.run is not None:
+        load_archives(source.run, database, warn)
     for destination in source.destinations:
         _load_catalogues(database, destination, source.buckets, warn)
     return state

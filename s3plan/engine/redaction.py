@@ -36,6 +36,8 @@ _NAMES = {
     "spot_checks": {"bucket": "bucket", "key": "key", "path": "path"},
     "migrated": {"source": "bucket", "row_id": "row", "person_name": "person"},
     "catalogue": {"destination": "place", "bucket": "bucket", "key": "key", "path": "path"},
+    "archived": {"bucket": "bucket", "key": "key", "session": "session"},
+    "archive_events": {"bucket": "bucket", "key": "key", "session": "session"},
 }
 
 _BUCKETS = """
@@ -47,6 +49,7 @@ _PLACES = "SELECT DISTINCT destination FROM catalogues ORDER BY length(destinati
 _DROPPED = {
     "steps": ("NULL::VARCHAR AS reason",),
     "commands": ("NULL::VARCHAR AS problem", "NULL::VARCHAR AS output"),
+    "archive_events": ("NULL::VARCHAR AS message",),
     "catalogue": (
         "NULL::VARCHAR AS tags",
         """json_object('storage_class', coalesce(json_extract_string(attributes,

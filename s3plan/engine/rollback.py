@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
-from s3plan.engine.rollback_archives import archive_drafts, extract_drafts
+from s3plan.engine.rollback_archives import archive_drafts, extract_drafts, put_drafts
 from s3plan.engine.rollback_grouping import grouping_drafts
 from s3plan.engine.rollback_layout import layout_drafts
 from s3plan.engine.rollback_versions import stack_drafts
@@ -131,6 +131,7 @@ async def plan_rollback(
         if only is None:
             drafts += archive_drafts(plan, state, database)
             drafts += extract_drafts(plan, state, database)
+            drafts += put_drafts(plan, state, database)
             drafts += layout_drafts(plan, state, database)
         for subject in _subjects(plan.steps) if only is None else ():
             drafts += await _subject(run, plan, state, store, database, subject)

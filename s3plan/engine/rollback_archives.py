@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from s3plan.engine.state import ItemState, RunState
 from s3plan.engine.undoing import fill_items, kept_if_any
-from s3plan.model.steps import Archive, Extract, RemoveArchive, RemoveExtracted
+from s3plan.model.steps import (
+    Archive,
+    Extract,
+    PutFiles,
+    RemoveArchive,
+    RemoveExtracted,
+    RemovePut,
+)
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import ITEMS, Database
@@ -15,6 +22,9 @@ from s3plan.tables.database import Value
 
 _WRITTEN = (ItemState.VERIFIED, ItemState.UNKNOWN, ItemState.MISMATCHED, ItemState.FAILED)
 """States of a member whose file may be there."""
+
+_MAY_BE_THERE = (ItemState.VERIFIED, ItemState.UNKNOWN, ItemState.FAILED)
+"""States of a file whose object may be there."""
 
 
 def extract_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:
@@ -62,6 +72,34 @@ def archive_drafts(plan: PlanFile, state: RunState, database: Database) -> list[
             "etag": [""] * len(archives),
             "modified": [""] * len(archives),
             "storage_class": [action.storage_class for action, _ in archives],
+        }
+        database.append(ITEMS, columns, {"step": draft.id})
+        drafts += kept_if_any(database, draft)
+    return drafts
+
+
+def put_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:
+    """A step for each step that put files; what it did not come to is left out."""
+    drafts: list[StepDraft] = []
+    for step in plan.steps:
+        if not isinstance(step.action, PutFiles):
+            continue
+        known = state.step(step.id)
+        items = [item for item in plan.items(step.id) if known.of(item.n) in _MAY_BE_THERE]
+        draft = StepDraft(
+            action=RemovePut(step.action.source, step.id),
+            subject=step.subject,
+            reversibility="free",
+            undo="put the files again",
+            reason="the run made these objects; each goes only if its file is still there",
+        )
+        columns: dict[str, list[Value]] = {
+            "key": [item.key for item in items],
+            "path": [item.path for item in items],
+            "size": [item.size for item in items],
+            "etag": [item.etag for item in items],
+            "modified": [item.modified for item in items],
+            "storage_class": [step.action.storage_class for _ in items],
         }
         database.append(ITEMS, columns, {"step": draft.id})
         drafts += kept_if_any(database, draft)

@@ -24,6 +24,7 @@ from s3plan.model.journal import (
     ItemFailed,
     JournalRecord,
     Outcome,
+    PutDone,
     Receipts,
     Restores,
     RestoreStage,
@@ -34,6 +35,7 @@ from s3plan.model.journal import (
     RunStarted,
     StepEnded,
     StepStarted,
+    StoredObject,
     SyncPoint,
     UploadBegan,
 )
@@ -190,6 +192,7 @@ class RunState:
         self.uploads: dict[tuple[str, int], str] = {}
         self.rewritten: dict[str, FileRewritten] = {}
         self.archives: dict[str, Archived] = {}
+        self.puts: dict[tuple[str, int], StoredObject] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
         self.rolled_back: RolledBack | None = None
@@ -236,6 +239,8 @@ class RunState:
                 self.archives[record.step] = record
             case BackedUp():
                 pass  # where it is, for people
+            case PutDone():
+                self.puts[record.step, record.n] = record.stored
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

@@ -33,6 +33,7 @@ from s3plan.model.events import AnyEvent
 from s3plan.model.sessions import Library
 from s3plan.rules.classes import is_directory_bucket
 from s3plan.rules.endpoints import is_aws
+from s3plan.rules.filetimes import modified_of
 from s3plan.rules.inventoryreport import unusable
 from s3plan.rules.policies.meaning import Caller
 from s3plan.rules.versioning import versions_root
@@ -203,8 +204,15 @@ async def _ask(inquiry: Inquiry, store: Store, database: Database, observer: Obs
 
 
 def _table(path: str) -> LocalTable:
-    found = digests(Path(path))
-    return LocalTable(found.sha256 if found else None, partial(lines, Path(path)))
+    file = Path(path)
+    # Its time first: what is written meanwhile is newer than what we know.
+    changed = file.stat().st_mtime_ns if file.is_file() else 0
+    found = digests(file)
+    if found is None:
+        return LocalTable(None, partial(lines, file))
+    return LocalTable(
+        found.sha256, partial(lines, file), found.size, found.md5, modified_of(changed)
+    )
 
 
 def _sample(bucket: str, database: Database) -> list[tuple[str, str | None]]:

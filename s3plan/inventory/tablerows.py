@@ -43,10 +43,16 @@ Lines = Callable[[], Iterator[bytes]]
 
 
 class LocalTable(Struct, frozen=True):
-    """A file that a manifest names: its SHA-256 in hex, None where there is no file."""
+    """A file that a manifest names: its SHA-256 in hex, None where there is no file.
+
+    ``md5`` is hex too, ``modified`` RFC 3339 as a worklist has it.
+    """
 
     sha256: str | None
     lines: Lines
+    size: int = 0
+    md5: str = ""
+    modified: str = ""
 
 
 class RowRead(Struct, frozen=True):

@@ -46,6 +46,19 @@ class SessionFilters:
     limit: int | None = None
     replace: bool = False
 
+    def keeps(self, session: str, year: str | None) -> bool:
+        """Whether a session of that name and year is planned for."""
+        return (
+            (not self.only or matches_any(self.only, session))
+            and not matches_any(self.exclude, session)
+            and (not self.years or year in self.years)
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether some sessions are left out by name or year."""
+        return bool(self.only or self.exclude or self.years)
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:

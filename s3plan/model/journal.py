@@ -204,6 +204,14 @@ class StoredObject(Struct, frozen=True, omit_defaults=True):
     adopted: bool = False
 
 
+class PutDone(Record, frozen=True, tag="put", omit_defaults=True):
+    """The object of item ``n`` exists: what it is recognised by. Its receipt follows."""
+
+    step: str
+    n: int
+    stored: StoredObject
+
+
 class Archived(Record, frozen=True, tag="archived", omit_defaults=True):
     """The archive of a step exists, and then its ``index`` too; the last record of a step counts.
 
@@ -361,6 +369,7 @@ JournalRecord = (
     | Copied
     | UploadBegan
     | Archived
+    | PutDone
     | FileRewritten
     | BackedUp
     | CommandRan

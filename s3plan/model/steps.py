@@ -410,6 +410,33 @@ class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
     replaces: Replaced | None = None
 
 
+class PutFiles(Action, frozen=True, tag="put-files", omit_defaults=True):
+    """Local files below ``source`` to objects, one by one, each as it was planned.
+
+    An item's ``path`` is the file below ``source``, ``modified`` when it was last changed, ``etag``
+    that of the object it takes the place of, in a bucket that keeps versions; empty where the key
+    must be free, which every one must be unless the step ``replaces``. ``content_type`` None leaves
+    it to the endpoint.
+    """
+
+    source: str
+    content_type: str | None = None
+    storage_class: str = "STANDARD"
+    encryption: str | None = None
+    kms_key: str | None = None
+    tags: dict[str, str] = {}
+    replaces: bool = False
+
+
+class RemovePut(Action, frozen=True, tag="remove-put"):
+    """Objects that ``put``, a put-files step of the run, made: each that is still as the run left
+    it and whose file below ``source`` is still there, as it was.
+    """
+
+    source: str
+    put: str
+
+
 class RemoveArchive(Action, frozen=True, tag="remove-archive"):
     """Archives of the run that are still as it left them, with their indexes, and whose files are
     still there; an item's ``key`` is the archive's, its ``path`` the index's.
@@ -469,6 +496,8 @@ AnyAction = (
     | RemoveArchive
     | Extract
     | RemoveExtracted
+    | PutFiles
+    | RemovePut
     | Configure
     | Purge
     | RunCommand

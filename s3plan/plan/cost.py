@@ -27,10 +27,12 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     RewriteFile,
@@ -110,8 +112,10 @@ def cost_of(  # noqa: PLR0912 - one case a verb
             _listings(holdings, bill)
         case Archive():
             _archived(action, bill)
-        case RemoveArchive() | RemoveExtracted():
+        case RemoveArchive() | RemovePut() | RemoveExtracted():
             _each(holdings, bill, _looked_at)
+        case PutFiles():
+            _each(holdings, bill, _written)
         case Delete() | DeleteSource() | Purge():
             _listings(holdings, bill)
             _each(holdings, bill, _given_up)

@@ -18,10 +18,12 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     RewriteFile,
@@ -61,8 +63,10 @@ def effect_of(action: AnyAction) -> Effect:
             return "removes"
         case RemoveCopy() | RemoveFile():
             return "removes"
-        case RemoveArchive() | RemoveExtracted() | Purge():
+        case RemoveArchive() | RemovePut() | RemoveExtracted() | Purge():
             return "removes"
+        case PutFiles():
+            return "changes" if action.replaces else "adds"
         case _:
             assert_never(action)
 

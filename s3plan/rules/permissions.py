@@ -29,10 +29,12 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     RewriteFile,
@@ -190,7 +192,10 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
         case Archive():
             tags = ("s3:PutObjectTagging",) if action.tags else ()
             return (*_IN_PARTS, "s3:GetObject", "s3:ListMultipartUploadParts", *tags)
-        case RemoveArchive():
+        case PutFiles():
+            tags = ("s3:PutObjectTagging",) if action.tags else ()
+            return (*_IN_PARTS, "s3:GetObject", "s3:ListMultipartUploadParts", *tags)
+        case RemoveArchive() | RemovePut():
             return (
                 "s3:AbortMultipartUpload",
                 "s3:DeleteObject",
@@ -265,9 +270,11 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return (RemoveArchive(),)
         case Extract():
             return (RemoveExtracted("", "", "", "", ""),)
+        case PutFiles():
+            return (RemovePut("", ""),)
         case Upload() | RemoveFile() | RemoveCopy() | SwapBack():
             return ()
-        case RemoveArchive() | RemoveExtracted():
+        case RemoveArchive() | RemoveExtracted() | RemovePut():
             return ()
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             return ()  # a local file; a command has credentials of its own

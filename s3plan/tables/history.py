@@ -6,6 +6,7 @@ are RFC 3339 text in UTC, sizes are bytes. ``bucket`` is the subject of a step.
 
 from __future__ import annotations
 
+from s3plan.tables.archivehistory import ARCHIVE_TABLES, ARCHIVE_VIEWS
 from s3plan.tables.definitions import CATALOGUE, CATALOGUE_NOTES, TREE, Column, TableDef
 
 RUNS = TableDef(
@@ -240,6 +241,7 @@ HISTORY = (
     SPOT_CHECKS,
     MIGRATED,
     TABLE_URLS,
+    *ARCHIVE_TABLES,
 )
 """Every table that a database of history has."""
 
@@ -398,6 +400,7 @@ VIEWS = {
     "files": _FILES,
     "bucket_status": _BUCKET_STATUS,
     "migration_metadata": _METADATA,
+    **ARCHIVE_VIEWS,
 }
 """The views by name; each may use those before it. ``files``, ``bucket_status`` and
 ``migration_metadata`` have the columns of the replaced bucket migrator."""

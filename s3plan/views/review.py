@@ -32,10 +32,12 @@ from s3plan.model.steps import (
     Extract,
     Item,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     RewriteFile,
@@ -103,6 +105,10 @@ def review(plan: PlanDocument, name: str | None, columns: int) -> Iterator[Rende
         yield Text()
 
 
+_MOVING = Download | Upload | Archive | Extract | PutFiles
+"""Verbs whose bytes go over the network."""
+
+
 def totals_line(plan: PlanDocument) -> str:
     """Return the one line that sums a plan up; it starts with ``Plan:`` so that grep finds it."""
     steps = plan.steps
@@ -112,11 +118,7 @@ def totals_line(plan: PlanDocument) -> str:
         kind = "bucket" if words.things is None else words.things
         label = f"{kind}s {words.infinitive}" if words.things is None else words.infinitive
         amount = 1 if words.things is None else step.things
-        moved = (
-            step.totals.bytes
-            if isinstance(step.action, Download | Upload | Archive | Extract)
-            else 0
-        )
+        moved = step.totals.bytes if isinstance(step.action, _MOVING) else 0
         known = done.get(label, _Sum(0, 0))
         done[label] = _Sum(known.items + amount, known.bytes + moved)
     parts = [_part(label, total) for label, total in done.items() if total.items]
@@ -305,7 +307,7 @@ def _place(  # noqa: PLR0912 - one case a verb
             yield from _on_this_host(action)
         case Archive():
             yield from _archive(action, step.subject)
-        case RemoveArchive():
+        case RemoveArchive() | RemovePut():
             pass  # the worklist names them
         case Extract() | RemoveExtracted():
             yield "archive", Text(visible(f"s3://{step.subject}/{action.key}"))
@@ -314,6 +316,9 @@ def _place(  # noqa: PLR0912 - one case a verb
                 "in" if isinstance(action, RemoveExtracted) else "to",
                 Text(visible(action.destination)),
             )
+        case PutFiles():
+            yield "from", Text(visible(action.source))
+            yield "to", Text(visible(f"s3://{step.subject}, in {action.storage_class}"))
         case Configure():
             yield from change_rows(action)
         case _:

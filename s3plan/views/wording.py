@@ -23,10 +23,12 @@ from s3plan.model.steps import (
     Extract,
     Probe,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     Reversibility,
@@ -87,6 +89,10 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("+", "to extract", "file")
         case RemoveExtracted():
             return VerbWords("-", "to remove", "file")
+        case PutFiles():
+            return VerbWords("~" if action.replaces else "+", "to put", "file")
+        case RemovePut():
+            return VerbWords("-", "to remove", "object")
         case AbortUploads():
             return VerbWords("-", "to abort", "upload")
         case RemoveFile():
@@ -149,6 +155,8 @@ PAST: Final = {
     "purge": "purged",
     "archive": "archived",
     "remove-archive": "removed",
+    "put-files": "put",
+    "remove-put": "removed",
     "stage": "staged",
     "verify-staged": "verified",
     "swap": "swapped",

@@ -31,6 +31,13 @@ def restores(*, source: Path | None, form: str | None, out: Path | None, redact:
     return _write("restores", source, form, out, redact=redact)
 
 
+@command.command(cls=Command, name="log", exits=(0, 1))
+@table_options
+def log(*, source: Path | None, form: str | None, out: Path | None, redact: bool) -> int:
+    """Tell what the runs here did with archives of sessions, and statistics of it."""
+    return _write("log", source, form, out, redact=redact)
+
+
 @command.command(cls=Command, name="errors", exits=(0, 1))
 @table_options
 @click.option(

@@ -25,10 +25,12 @@ from s3plan.model.steps import (
     Download,
     Extract,
     Purge,
+    PutFiles,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     RemoveFile,
+    RemovePut,
     Restore,
     RestoreFile,
     RewriteFile,
@@ -107,6 +109,14 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.purge import purge
 
             await purge(context, step, step.action)
+        case PutFiles():
+            from s3plan.engine.handlers.put_files import put_files
+
+            await put_files(context, step, step.action)
+        case RemovePut():
+            from s3plan.engine.handlers.remove_put import remove_put
+
+            await remove_put(context, step, step.action)
         case RemoveArchive():
             from s3plan.engine.handlers.remove_archive import remove_archive
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from s3plan.engine.history import History, Source, open_history
 from s3plan.engine.reports import migration
+from s3plan.engine.reports.archivelog import archive_log
 from s3plan.engine.reports.closeout import closeout, look_at_copies
 from s3plan.engine.reports.errors import errors
 from s3plan.engine.reports.final import final
@@ -34,6 +35,7 @@ REPORTS = {
     "inventory": ReportKind(inventory),
     "restores": ReportKind(restores),
     "errors": ReportKind(errors),
+    "log": ReportKind(archive_log),
     "closeout": ReportKind(closeout, look_at_copies),
     "migration-log": ReportKind(migration.migration_log, migration.look_at_migration),
     "migration-summary": ReportKind(migration.migration_summary, migration.look_at_migration),

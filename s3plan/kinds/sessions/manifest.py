@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from os.path import commonprefix
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from s3plan.kinds.fields import CONTRADICTION, Duration, Fields, Frame, Text
+from s3plan.kinds.fields import CONTRADICTION, Duration, Fields, Frame, Size, Text
 from s3plan.kinds.making import BucketItselfFields
 from s3plan.kinds.storageclass import StorageClass
 from s3plan.model.archives import Compression
-from s3plan.model.sessions import Library
+from s3plan.model.sessions import EXTRA_PARTS, Library
+from s3plan.rules.braces import pieces_of
 from s3plan.rules.frames import SUFFIXES
+from s3plan.rules.lifecycle.checks import rule_faults
 from s3plan.rules.lifecycle.document import Transition
 from s3plan.rules.sessions import GROUP_KEYS, zone_named
 from s3plan.rules.sessions.names import SessionKey, SessionPattern
@@ -190,6 +193,13 @@ class LifecycleFields(Fields):
             raise PydanticCustomError(
                 CONTRADICTION, "lifecycle has a policy, or all of id, tags and transitions"
             )
+        faults = [one for one in rule_faults(self.definition().rule) if one.severity == "error"]
+        if faults:
+            raise PydanticCustomError(
+                CONTRADICTION,
+                "{what}",
+                {"what": "; ".join(f"{one.what} ({one.next_step})" for one in faults)},
+            )
         return self
 
     def definition(self) -> ArchivePolicy:
@@ -209,6 +219,80 @@ class ArchiveFields(Fields):
     compression: Compression = Field(
         "none", description="none is quickest and lets one file be fetched alone; gzip or zstd."
     )
+    max_size: Size | None = Field(
+        None, description="A session whose tar is larger blocks the plan."
+    )
+
+
+class NotesFields(Fields):
+    """A text for each session, beside its archive; put again when it changed."""
+
+    source: Text = Field(
+        alias="from",
+        description="Where notes are, relative to this manifest: notes/{year}/{session}_notes.md.",
+    )
+    key: Text = Field(
+        "backups/sessions/{year}/{session}_notes.md",
+        description="The key of a note: {session}, {year} and the parts of sessions.pattern.",
+    )
+    content_type: Text = Field("text/markdown", description="Its content type.")
+    lifecycle: LifecycleFields | None = Field(
+        None, description="When notes move to cheaper classes; without it, never."
+    )
+
+    def template(self, parts: tuple[str, ...]) -> SessionKey:
+        """What keys are made of. Raises ValueError."""
+        return SessionKey.parse(self.key, parts)
+
+    @model_validator(mode="after")
+    def _names_sessions(self) -> NotesFields:
+        try:
+            names = [name for name, _ in pieces_of(self.source) if name]
+        except ValueError as error:
+            raise PydanticCustomError(
+                CONTRADICTION, "notes.from: {why}", {"why": str(error)}
+            ) from error
+        if "session" not in names or len(set(names)) != len(names):
+            raise PydanticCustomError(
+                CONTRADICTION, "notes.from names {part} once", {"part": "{session}"}
+            )
+        return self
+
+
+class ExtraFields(Fields):
+    """Other files, of which every version has a key of its own: databases, final outputs."""
+
+    source: Text = Field(
+        alias="from", description="A file or a glob, relative to this manifest: db/*.sqlite."
+    )
+    key: Text = Field(
+        "backups/database/{stem}_{modified}_{digest}{ext}",
+        description="The key of a version: {file} or {stem} and {ext}, and {digest} or {modified}"
+        " by which versions differ.",
+    )
+    content_type: Text | None = Field(None, description="Its content type.")
+    lifecycle: LifecycleFields | None = Field(
+        None, description="When they move to cheaper classes; without it, never."
+    )
+
+    @model_validator(mode="after")
+    def _versions_differ(self) -> ExtraFields:
+        try:
+            names = {name for name, _ in pieces_of(self.key) if name}
+        except ValueError as error:
+            raise PydanticCustomError(
+                CONTRADICTION, "extras.key: {why}", {"why": str(error)}
+            ) from error
+        if not names <= set(EXTRA_PARTS):
+            parts = ", ".join(f"{{{name}}}" for name in EXTRA_PARTS)
+            raise PydanticCustomError(
+                CONTRADICTION, "extras.key is made of {parts}", {"parts": parts}
+            )
+        if not names & {"digest", "modified"} or not names & {"file", "stem"}:
+            raise PydanticCustomError(
+                CONTRADICTION, "extras.key names the file, and the version by its digest or time"
+            )
+        return self
 
 
 class ArchiveSpec(Fields):
@@ -230,6 +314,10 @@ class ArchiveSpec(Fields):
     archive: ArchiveFields = Field(
         default_factory=ArchiveFields, description="How a session becomes one object."
     )
+    notes: NotesFields | None = Field(None, description="A text for each session.")
+    extras: tuple[ExtraFields, ...] = Field(
+        (), description="Other files that are kept in all their versions."
+    )
     changed: Literal["replace", "list"] = Field(
         "replace",
         description="Sessions that are not what their archive holds: a step that replaces it, in a"
@@ -250,6 +338,13 @@ class ArchiveSpec(Fields):
             raise PydanticCustomError(
                 "session_key", "target.key: {why}", {"why": str(error)}
             ) from error
+        if self.notes is not None:
+            try:
+                self.notes.template(self.sessions.parts)
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "session_key", "notes.key: {why}", {"why": str(error)}
+                ) from error
         suffix = SUFFIXES[self.archive.compression]
         if not self.target.key.endswith(suffix):
             raise PydanticCustomError(
@@ -263,9 +358,22 @@ class ArchiveSpec(Fields):
             raise PydanticCustomError(
                 CONTRADICTION, "target.tags does not name the tags of the lifecycle policy"
             )
+        beside = [one.lifecycle for one in (self.notes, *self.extras) if one is not None]
+        said = [one.definition() for one in (self.lifecycle, *beside) if one is not None]
+        for one in said:
+            if any(other.id == one.id and other != one for other in said):
+                raise PydanticCustomError(
+                    CONTRADICTION, "two lifecycle rules have the id {id}", {"id": one.id}
+                )
         if self.replica is not None and self.replica.bucket == self.target.bucket:
             raise PydanticCustomError(CONTRADICTION, "replica.bucket is another bucket")
         return self
+
+    def policies(self) -> tuple[ArchivePolicy, ...]:
+        """Every lifecycle policy that something of this manifest has, each once."""
+        beside = [one.lifecycle for one in (self.notes, *self.extras) if one is not None]
+        said = [one.definition() for one in (self.lifecycle, *beside) if one is not None]
+        return tuple({one.id: one for one in said}.values())
 
     def tags(self) -> dict[str, str]:
         """The tags that the lifecycle rule goes by."""
@@ -279,6 +387,17 @@ class ArchiveSpec(Fields):
             update={"bucket": self.replica.bucket, "storage_class": self.replica.storage_class}
         )
         return (self.target, again)
+
+    @property
+    def prefix(self) -> str:
+        """What every key starts with that is made of this manifest."""
+        heads = [self.key.head]
+        if self.notes is not None:
+            heads.append(self.notes.template(self.sessions.parts).head)
+        for extra in self.extras:
+            name, literal = pieces_of(extra.key)[0]
+            heads.append("" if name else literal)
+        return commonprefix(heads)  # noqa: RUF071 - keys, not paths
 
     @property
     def key(self) -> SessionKey:

@@ -10,12 +10,13 @@ from s3plan.kinds.buckets import missing_bucket
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import unserved
 from s3plan.kinds.quantities import format_moment
+from s3plan.kinds.sessions.files import put_steps, watched_files
 from s3plan.kinds.sessions.manifest import ArchiveDocument, ArchiveSpec, TargetFields, library_of
 from s3plan.kinds.sessions.obstacles import archive_obstacles, file_obstacles, name_obstacles
 from s3plan.kinds.sessions.standing import Session, name_sessions, sessions_in
 from s3plan.kinds.sessions.steps import archive_step, bucket_steps
 from s3plan.kinds.sessions.telling import remarks
-from s3plan.model.steps import AnyAction, Archive, Configure, CreateBucket
+from s3plan.model.steps import AnyAction, Archive, Configure, CreateBucket, PutFiles
 from s3plan.plan import StepDraft
 
 
@@ -35,7 +36,8 @@ class Sessions:
             return Scope(include=(), listing=False)
         return Scope(
             include=tuple(target.bucket for target in spec.targets()),
-            prefix=spec.key.head,
+            prefix=spec.prefix,
+            files=watched_files(spec, manifest.directory),
             bodies=False,
             documents=("lifecycle",),
             filters=manifest.filters,
@@ -48,7 +50,9 @@ class Sessions:
         for target in spec.targets():
             tags = {**spec.tags(), **target.tags}
             yield target.bucket, Archive("", "", "", "", 0, kms_key=target.kms_key, tags=tags)
-            if spec.lifecycle is not None:
+            if (spec.notes or spec.extras) and target is spec.target:
+                yield target.bucket, PutFiles("", kms_key=target.kms_key)
+            if spec.policies():
                 yield target.bucket, Configure("lifecycle")
             if spec.bucket is not None and spec.bucket.create:
                 yield target.bucket, CreateBucket("", "")
@@ -84,6 +88,10 @@ class Sessions:
                 todo += chosen
                 drafts += first
                 drafts += _archives(spec, manifest, target, chosen, first, observed)
+                if target is spec.target:
+                    puts, wrong = put_steps(spec, manifest, observed, first)
+                    drafts += puts
+                    problems += wrong
                 observed.notes.extend(remarks(manifest, observed.database, library, found, chosen))
             except PlanningError as error:
                 problems.append(error)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from s3plan.inventory.selection import matches_any
 from s3plan.kinds.kind import Filters
 from s3plan.model.sessions import INDEX_SUFFIX, SessionState
 from s3plan.rules.sessions.names import SessionKey, day_of
@@ -40,12 +39,7 @@ class Session:
 
     def kept_by(self, filters: Filters) -> bool:
         """Whether a plan that is narrowed so is about it."""
-        chosen = filters.sessions
-        return (
-            (not chosen.only or matches_any(chosen.only, self.name))
-            and not matches_any(chosen.exclude, self.name)
-            and (not chosen.years or self.parts.get("year") in chosen.years)
-        )
+        return filters.sessions.keeps(self.name, self.parts.get("year"))
 
 
 def name_sessions(

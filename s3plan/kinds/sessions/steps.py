@@ -16,14 +16,14 @@ from s3plan.model.sessions import INDEX_SUFFIX, Library
 from s3plan.model.steps import Archive, Need, Replaced
 from s3plan.plan import StepDraft
 from s3plan.rules.counting import counted
-from s3plan.rules.lifecycle.document import merged, same_lifecycle
+from s3plan.rules.lifecycle.document import Rule, merged, same_lifecycle
 from s3plan.rules.tarlayout import tar_size
 from s3plan.tables import Database
 
 
 def bucket_steps(spec: ArchiveSpec, bucket: str, observed: Observed) -> Iterator[StepDraft]:
     """What the bucket itself needs: to be there, to keep versions, to have the rule."""
-    rules = () if spec.lifecycle is None else (spec.lifecycle.definition().rule,)
+    rules = tuple(policy.rule for policy in spec.policies())
     facts = observed.facts.get(bucket)
     if facts is None:
         assert spec.bucket is not None
@@ -37,18 +37,21 @@ def bucket_steps(spec: ArchiveSpec, bucket: str, observed: Observed) -> Iterator
     before = readable(facts, "lifecycle")
     after = merged(before, rules, keep_foreign=True, minimum=None)
     if not same_lifecycle(before, after):
-        (rule,) = rules
-        moves = ", ".join(f"{one.storage_class} after {one.days} days" for one in rule.transitions)
-        tags = " and ".join(f"{name}={value}" for name, value in sorted(rule.filter.tags))
         yield configured_step(
             bucket,
             "lifecycle",
             before,
             after,
-            "The bucket has no such rule for the archives.",
-            meaning=(f"rule {rule.id}: objects with {tags} go to {moves}; others' rules stay",),
+            "The bucket has other rules for what is put there, or none.",
+            meaning=(*map(_meaning, rules), "rules of others stay"),
             undo="The old rules are put back; what was moved by then stays where it is.",
         )
+
+
+def _meaning(rule: Rule) -> str:
+    moves = ", then ".join(f"{one.storage_class} after {one.days} days" for one in rule.transitions)
+    tags = " and ".join(f"{name}={value}" for name, value in sorted(rule.filter.tags))
+    return f"rule {rule.id}: objects with {tags} go to {moves}"
 
 
 def archive_step(
