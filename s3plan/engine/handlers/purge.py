@@ -97,7 +97,9 @@ class _Purger:
                 except StoreError as error:
                     self._problem(item, "failed", error.code, str(error))
 
-        await together(work() for _ in range(self.context.objects_at_once(COMMANDS)))
+        connections = self.context.plan.header.connection.limits.connections
+        most = COMMANDS if self.action.before_delete else connections
+        await together(work() for _ in range(self.context.objects_at_once(most)))
 
     async def _one(
         self, item: Item, form: Seen | None, there: Seen | None, needed: frozenset[str]
