@@ -13,25 +13,20 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from s3plan import __version__
+from s3plan.api.fitting import check_fits
 from s3plan.api.looking import globs_of, listed_totals, looked_at, surveyed
 from s3plan.api.places import Observer, ignore, price_list, project_file, state_home
 from s3plan.engine import session
 from s3plan.engine.runs import timestamp
-from s3plan.errors import DestinationError, PlanningError, ProblemsError, UsageError
+from s3plan.errors import DestinationError, ProblemsError, UsageError
 from s3plan.inventory.worklist import Worklist
 from s3plan.localfs.marker import KnownDestinations
-from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.commands import Command
 from s3plan.model.grouping import ResolvedKey
-from s3plan.model.local import Space
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
-from s3plan.model.steps import Download, Extract, Totals
-from s3plan.plan.drafts import StepDraft
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
-from s3plan.plan.room import lacking, room_for
 from s3plan.rules.prices import PriceList
-from s3plan.tables import Database
 
 if TYPE_CHECKING:
     from s3plan import kinds
@@ -271,7 +266,7 @@ async def _plan(
         if not planned:
             return None, notes
         drafts = await with_opinions(planned, store, observed.caller)
-        _check_space(drafts, observed.database)
+        check_fits(drafts, observed.database, loaded.connection.limits)
         header = PlanHeader(
             format=PLAN_FORMAT,
             tool=__version__,
@@ -302,47 +297,3 @@ async def _render(loaded: kinds.Loaded) -> list[kinds.Rendered]:
     ]
     async with looked_at(loaded, scopes, ignore, shipped()) as (_, observed):
         return kinds.render_all(loaded, observed)
-
-
-def _check_space(drafts: Sequence[StepDraft], database: Database) -> None:
-    """Refuse downloads that do not fit where they go, all that go to one destination together."""
-    needed: dict[str, tuple[Totals, int]] = {}
-    for draft in drafts:
-        if isinstance(draft.action, Download | Extract):
-            files, size, directories = database.row(_EXTENT, [draft.worklist])
-            path = draft.action.destination
-            totals, known = needed.get(path, (Totals(), 0))
-            needed[path] = totals + Totals(files, size), known + directories
-    problems = []
-    for path, (totals, directories) in needed.items():
-        free = _space(Path(path))
-        for unit, wanted, found in lacking(room_for(totals, free.block, directories), free):
-            problems.append(_too_small(path, wanted, found, unit))
-    if problems:
-        raise ProblemsError("this cannot be planned", problems)
-
-
-_EXTENT = """
-    SELECT count(*), CAST(sum(size) AS BIGINT),
-        count(DISTINCT regexp_extract(path, '^(.*/)[^/]*$', 1, 's'))
-    FROM items WHERE step = ?"""
-
-
-def _too_small(path: str, wanted: int, free: int, unit: str) -> PlanningError:
-    return PlanningError(
-        "the objects do not fit into the destination",
-        address=path,
-        expected=f"{wanted:,} {unit} free",
-        found=f"{free:,} {unit} free",
-        next_step="make room, choose another destination, or plan fewer buckets",
-    )
-
-
-def _space(path: Path) -> Space:
-    """What is free at ``path``, or where it would be made."""
-    try:
-        with Tree.open(path, create=False) as tree:
-            return tree.space()
-    except RootMissingError:
-        with Tree.open(path.parent, create=False) as tree:
-            return tree.space()
