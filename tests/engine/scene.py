@@ -158,7 +158,8 @@ class Scene:
         found = {}
         for key in self.keys():
             answer = self.s3.get_object(Bucket=self.bucket, Key=key)
-            tags = self.s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
+            tagging = self.s3.get_object_tagging(Bucket=self.bucket, Key=key)
+            tags = tagging.get("TagSet", [])  # RGW tells no empty set
             found[key] = Stored(
                 answer["Body"].read(),
                 answer["ContentType"],

@@ -21,7 +21,7 @@ from s3plan.model.objects import ChecksumAlgorithm, ObjectAttributes
 from s3plan.model.steps import Item, Stage, Step
 from s3plan.rules.codecs import is_coded_anew
 from s3plan.rules.recipes import attributes_after, parts_after, same_attributes
-from s3plan.store import CopyOptions
+from s3plan.store import LARGEST_COPY, CopyOptions
 
 _MISSING = Refused(
     "missing-metadata", "it has metadata that S3 cannot send, so it cannot be made anew"
@@ -89,14 +89,15 @@ class _Stager:
     ) -> None:
         head = form.head
         # CopyObject carries what is not replaced along by itself, also what no header can carry.
-        again = bool(parts) or not same_attributes(wanted, form.attributes)
+        in_parts = bool(parts) or item.size > LARGEST_COPY
+        again = in_parts or not same_attributes(wanted, form.attributes)
         if again and head.missing_metadata:
             raise _MISSING
         options = CopyOptions(
             attributes=wanted if again or wanted.website_redirect is not None else None,
             encryption=wanted.encryption,
             kms_key=wanted.kms_key,
-            checksum=None if parts else checksum,
+            checksum=None if in_parts else checksum,
         )
         kept = head.checksums[0].algorithm if head.checksums else None
         source = source_of(self.bucket, item.key, head, pinned=self.pinning)
