@@ -47,6 +47,19 @@ class LimitFields(Fields):
     )
 
 
+class RetryFields(Fields):
+    """What happens to requests that fail for a moment."""
+
+    max: int = Field(6, ge=0, le=100, description="How often a request is sent again; 0 is never.")
+    backoff: Duration = Field(
+        0.2,
+        ge=0,
+        le=60,
+        description="Seconds to wait at most before the first time; twice as long each time, up to"
+        " 20 s. Being asked to slow down is no failure, and is waited for besides.",
+    )
+
+
 class ConnectionSpec(Fields):
     """Everything may be left out: what is not said comes from the usual AWS chain."""
 
@@ -87,6 +100,9 @@ class ConnectionSpec(Fields):
     limits: LimitFields = Field(
         default_factory=LimitFields, description="Ceilings on requests, bandwidth and memory."
     )
+    retries: RetryFields = Field(
+        default_factory=RetryFields, description="How failed requests are sent again."
+    )
 
 
 class ConnectionDocument(DocumentFrame):
@@ -119,4 +135,5 @@ class ConnectionDocument(DocumentFrame):
                 parts=limits.parts,
                 objects=limits.objects,
             ),
+            retries=model.Retries(max=spec.retries.max, backoff=spec.retries.backoff),
         )

@@ -24,6 +24,15 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     objects: int | None = None
 
 
+class Retries(Struct, frozen=True, omit_defaults=True):
+    """How often a request is sent again, ``max`` times, and the seconds before the first time at
+    most: ``backoff``, twice as long each time.
+    """
+
+    max: int = 6
+    backoff: float = 0.2
+
+
 class Connection(Struct, frozen=True, omit_defaults=True):
     """Endpoint, region and where credentials come from. Empty means the usual AWS chain.
 
@@ -41,3 +50,4 @@ class Connection(Struct, frozen=True, omit_defaults=True):
     requester_pays: bool = False
     scratch: str | None = None
     limits: Limits = Limits()
+    retries: Retries = Retries()

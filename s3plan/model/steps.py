@@ -155,14 +155,14 @@ class Copy(Action, frozen=True, tag="copy"):
     """Objects of the bucket ``source`` to new keys of the subject, within S3.
 
     An item's ``key`` is the source's, its ``path`` the new key, which must not exist. Content
-    type, metadata and tags come along. ``storage_class`` None is each object's own.
-    ``encryption`` None is the subject's default, ``keep`` each object's own, else ``AES256`` or
-    ``aws:kms`` with ``kms_key``. ``acl`` is a canned ACL. ``headers`` replace those of the source,
-    ``tags`` are added to its own, and so are ``tag_templates``, filled in for each object. ``into``
-    is what every new key starts with. ``grouping`` is how the new keys came about. With
-    ``checksums`` sources whose ETag is no MD5 are read, so that their MD5 is known. With ``shared``
-    nothing is written: what is at the new keys, copies of equal objects, is compared. ``soak``
-    is how long the copies are watched afterwards.
+    type, metadata and tags come along. ``storage_class`` None is each object's own. ``encryption``
+    None is the subject's default, ``keep`` each object's own, else ``AES256`` or ``aws:kms`` with
+    ``kms_key``. ``acl`` is a canned ACL, or ``keep`` for each object's own. ``headers`` replace
+    those of the source, ``tags`` are added to its own, and so are ``tag_templates``, filled in for
+    each object. ``into`` is what every new key starts with. ``grouping`` is how the new keys came
+    about. With ``checksums`` sources whose ETag is no MD5 are read, so that their MD5 is known.
+    With ``shared`` nothing is written: what is at the new keys, copies of equal objects, is
+    compared. ``soak`` is how long the copies are watched afterwards.
     """
 
     source: str

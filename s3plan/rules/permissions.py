@@ -125,6 +125,8 @@ def permissions_of(bucket: str, action: AnyAction) -> Iterator[Permission]:
         yield Permission(action.source, "object", "s3:GetObject")
         if not isinstance(action, RemoveCopy):
             yield Permission(action.source, "object", "s3:GetObjectTagging")
+        if isinstance(action, Copy) and action.acl == "keep":
+            yield Permission(action.source, "object", "s3:GetObjectAcl")
     if isinstance(action, DeleteSource):
         yield Permission(action.copies, "bucket", "s3:ListBucket")
         yield Permission(action.copies, "object", "s3:GetObject")

@@ -43,7 +43,8 @@ class CopyOptions(Struct, frozen=True):
 
     ``attributes`` None keeps headers, metadata and tags; otherwise they are replaced by these.
     ``storage_class`` is always sent: a copy without one is STANDARD. ``encryption`` None leaves it
-    to the bucket; ``acl`` is a canned ACL. ``checksum`` asks S3 to compute one on the copy.
+    to the bucket; ``acl`` is a canned ACL, ``grants`` one as x-amz-grant headers. ``checksum``
+    asks S3 to compute one on the copy.
     """
 
     attributes: ObjectAttributes | None = None
@@ -51,6 +52,7 @@ class CopyOptions(Struct, frozen=True):
     encryption: str | None = None
     kms_key: str | None = None
     acl: str | None = None
+    grants: dict[str, str] = {}
     checksum: ChecksumAlgorithm | None = None
 
 
@@ -100,6 +102,7 @@ def option_headers(options: CopyOptions, address: str) -> list[tuple[str, str]]:
         headers.append(("x-amz-server-side-encryption-aws-kms-key-id", options.kms_key))
     if options.acl is not None:
         headers.append(("x-amz-acl", options.acl))
+    headers += options.grants.items()
     if options.checksum is not None:
         headers.append(("x-amz-checksum-algorithm", options.checksum))
     return headers

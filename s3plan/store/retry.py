@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.connection import Retries
+
 Judgement = Literal["refused", "not-done", "maybe-done"]
 """``refused``: final. ``not-done``: S3 says it did nothing, so any request may be sent again.
 ``maybe-done``: nobody knows, so only a repeatable request may."""
@@ -62,6 +64,14 @@ class Patience(Struct, frozen=True):
         """Seconds before the next attempt; ``chance`` is in [0, 1). Retry-After is a minimum."""
         jittered = chance * min(self.cap, self.base * 2.0 ** min(attempt, 16))
         return max(jittered, min(retry_after, 3 * self.cap) if retry_after else 0.0)
+
+
+def patience_of(retries: Retries) -> Patience:
+    """As a connection says."""
+    usual = Patience()
+    return Patience(
+        attempts=retries.max + 1, base=retries.backoff, cap=max(usual.cap, retries.backoff)
+    )
 
 
 def judge(status: int, code: str | None) -> Judgement:

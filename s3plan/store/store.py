@@ -20,11 +20,9 @@ from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress, choose_ca_bundle
 from s3plan.store.endpoint import EndpointResolver, settle
 from s3plan.store.leases import LeaseObject
-from s3plan.store.retry import Patience
+from s3plan.store.retry import Patience, patience_of
 from s3plan.store.sender import Sender
 from s3plan.store.wire import Wire
-
-_PATIENCE = Patience()
 
 
 class Store:
@@ -36,14 +34,15 @@ class Store:
         *,
         user_agent: str = f"s3plan/{__version__}",
         environ: Mapping[str, str] = os.environ,
-        patience: Patience = _PATIENCE,
+        patience: Patience | None = None,
     ) -> None:
-        """Reads environment and profile; sends nothing.
+        """Reads environment and profile; sends nothing. ``patience`` is the connection's, if None.
 
         Raises `UsageError` for an endpoint that is none and `CredentialsError` for a profile that
         does not exist.
         """
         self.connection = connection
+        patience = patience or patience_of(connection.retries)
         source = self._source = CredentialSource(connection, environ)
         settings = settle(connection, source, environ)
         self._resolver = EndpointResolver(settings, source)

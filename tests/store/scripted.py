@@ -126,7 +126,7 @@ def store_at(
     *,
     limits: Limits | None = None,
     environ: dict[str, str] | None = None,
-    patience: Patience = QUICK,
+    patience: Patience | None = QUICK,
     **connection: object,
 ) -> Store:
     """A store with test keys; ``connection`` are more fields of Connection."""

@@ -24,11 +24,11 @@ from s3plan.errors import (
     StoreError,
     ThrottledError,
 )
-from s3plan.model.connection import Limits
+from s3plan.model.connection import Connection, Limits, Retries
 from s3plan.model.objects import ObjectAttributes, ObjectHead
 from s3plan.store import Bucket, DeleteTarget, Patience, Store
 from s3plan.store.deadlines import one_object
-from s3plan.store.retry import judge, retry_after
+from s3plan.store.retry import judge, patience_of, retry_after
 from tests.store.scripted import (
     KEYS,
     QUICK,
@@ -156,6 +156,20 @@ def test_what_a_sink_raises_reaches_the_caller() -> None:
 
     with pytest.raises(OSError, match="No space"):
         play([found()], lambda bucket: bucket.get_to("k", Full(), if_match=None))
+
+
+@pytest.mark.parametrize(("most", "sent"), [(0, 1), (2, 3)])
+def test_a_connection_says_how_often_a_request_is_sent_again(most: int, sent: int) -> None:
+    """B34: retries {max, backoff}."""
+    retries = Retries(max=most, backoff=0.001)
+    result, server = play([reset], get, patience=None, retries=retries)
+    assert isinstance(result, EndpointError)
+    assert len(server.asked) == sent
+
+
+def test_patience_of_a_connection_is_the_usual_one_unless_it_says_otherwise() -> None:
+    assert patience_of(Connection().retries) == Patience()
+    assert patience_of(Retries(max=0, backoff=30)).pause(0, None, 1.0) == 30.0
 
 
 def test_patience_ends() -> None:
@@ -309,8 +323,6 @@ def test_expired_credentials_are_loaded_again_once(tmp_path: Path) -> None:
     async def main() -> tuple[bytes, Scripted]:
         expired = error(400, "ExpiredToken")
         async with scripted([found(), expired, found()]) as server:
-            from s3plan.model.connection import Connection
-
             store = Store(
                 Connection(endpoint=server.endpoint, profile="default"),
                 environ=environ | {"AWS_SHARED_CREDENTIALS_FILE": str(file)},

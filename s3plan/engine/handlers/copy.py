@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from typing import TypedDict
 
 from msgspec import Struct, structs
 
@@ -63,6 +64,13 @@ class _Refused(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class _Acl(TypedDict, total=False):
+    """One of the two, as CopyOptions has them."""
+
+    acl: str | None
+    grants: dict[str, str]
 
 
 class _Begun(Struct, frozen=True):
@@ -224,7 +232,7 @@ class _Copier:
             storage_class=action.storage_class or item.storage_class,
             encryption=action.encryption if action.encryption != "keep" else None,
             kms_key=action.kms_key,
-            acl=action.acl,
+            **await self._acl(item),
         )
         if action.encryption != "keep" and not action.headers and not self.tags:
             return options
@@ -232,6 +240,12 @@ class _Copier:
         if action.headers or self.tags:
             options = structs.replace(options, attributes=await self._attributes(item, head))
         return self._encrypted(options, head)
+
+    async def _acl(self, item: Item) -> _Acl:
+        """The ACL that the copy is to have: S3 copies none."""
+        if self.action.acl == "keep":
+            return {"grants": await self.source.grants(item.key)}
+        return {"acl": self.action.acl}
 
     def _encrypted(self, options: CopyOptions, head: ObjectHead) -> CopyOptions:
         if self.action.encryption != "keep":
@@ -281,7 +295,7 @@ class _Copier:
             storage_class=self.action.storage_class or item.storage_class,
             encryption=self.action.encryption if self.action.encryption != "keep" else None,
             kms_key=self.action.kms_key,
-            acl=self.action.acl,
+            **await self._acl(item),
         )
         place = (self.target, item.path)
         options = self._encrypted(options, head)

@@ -157,8 +157,10 @@ class TargetFields(Fields):
         " for each object.",
     )
     kms_key: Text | None = Field(None, description="The key for aws:kms.")
-    acl: Literal["private", "bucket-owner-full-control"] | None = Field(
-        None, description="A canned ACL; without it the endpoint's default. ACLs are not copied."
+    acl: Literal["keep", "private", "bucket-owner-full-control"] | None = Field(
+        None,
+        description="keep: each object's own, one request more for each; or a canned ACL. Without"
+        " it the endpoint's default: S3 copies no ACLs.",
     )
     headers: dict[
         Literal[

@@ -284,7 +284,7 @@ def _warnings(work: Mapping, facts: dict[str, BucketFacts]) -> tuple[str, ...]:
     source, target = facts[spec.source.bucket], facts[spec.target_bucket]
     warnings = [WINDOW, NOT_CARRIED]
     ownership = str(target.configuration.get("ownership", ""))
-    if "BucketOwnerEnforced" not in ownership:
+    if "BucketOwnerEnforced" not in ownership and spec.target.acl != "keep":
         warnings.append(ACLS)
     if source.versioning != "never":
         warnings.append(

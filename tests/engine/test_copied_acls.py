@@ -1,0 +1,64 @@
+"""ACLs of single objects, which CopyObject does not carry along: on a server that has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3plan import api
+from tests.engine.conftest import enter
+from tests.engine.scene import Scene, open_scene
+from tests.servers import Server
+
+MANIFEST = """\
+apiVersion: s3plan/v1
+kind: Connection
+metadata: {{name: default}}
+spec: {{endpoint: "{endpoint}", region: {region}}}
+---
+apiVersion: s3plan/v1
+kind: ObjectGrouping
+metadata: {{name: by-type}}
+spec:
+  source: {{bucket: {bucket}}}
+  target: {{{target}}}
+"""
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+
+
+def _readers(scene: Scene, key: str) -> set[str]:
+    grants = scene.s3.get_object_acl(Bucket=scene.bucket, Key=key)["Grants"]
+    return {grant["Grantee"]["URI"] for grant in grants if "URI" in grant["Grantee"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "readers"),
+    [("acl: keep", {EVERYBODY}), ("acl: private", set()), ("", set())],
+    ids=["keep", "private", "default"],
+)
+def test_a_copy_has_the_acl_that_the_manifest_asks_for(
+    moto_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    readers: set[str],
+) -> None:
+    """B22: and where it is not kept, the plan says that it is lost."""
+    with open_scene(moto_server, tmp_path) as scene:
+        enter(scene, monkeypatch)
+        scene.put("1/Ann/open.mp3", b"open", ACL="public-read")
+        scene.put("1/Ann/closed.mp3", b"closed")
+        server = scene.server
+        (scene.directory / "manifest.yaml").write_text(
+            MANIFEST.format(
+                endpoint=server.endpoint, region=server.region, bucket=scene.bucket, target=target
+            )
+        )
+        made = api.plan([Path("manifest.yaml")])
+        assert made.plan is not None
+        told = " ".join(made.plan.steps[0].warnings)
+        assert ("Access control lists" in told) == (target != "acl: keep")
+        assert scene.apply().exit_code == 0, scene.problems()
+        assert _readers(scene, "audio/1_Ann_open.mp3") == readers
+        assert _readers(scene, "audio/1_Ann_closed.mp3") == set()
