@@ -50,7 +50,13 @@ FILES = (
 )
 
 
-@pytest.fixture(params=["seaweed", pytest.param("rgw", marks=pytest.mark.rgw)])
+@pytest.fixture(
+    params=[
+        "seaweed",
+        pytest.param("moto_server", marks=pytest.mark.long),
+        pytest.param("rgw", marks=pytest.mark.rgw),
+    ]
+)
 def scene(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Scene]:

@@ -1,13 +1,15 @@
-"""ACLs of single objects, which CopyObject does not carry along: on a server that has them."""
+"""Copies on a server that knows ACLs of single objects, and regions."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from s3plan import api
 from tests.engine.conftest import enter
+from tests.engine.copying import by_type, plan_copies
 from tests.engine.scene import Scene, open_scene
 from tests.servers import Server
 
@@ -62,3 +64,25 @@ def test_a_copy_has_the_acl_that_the_manifest_asks_for(
         assert scene.apply().exit_code == 0, scene.problems()
         assert _readers(scene, "audio/1_Ann_open.mp3") == readers
         assert _readers(scene, "audio/1_Ann_closed.mp3") == set()
+
+
+def test_copies_go_to_a_bucket_of_another_region(
+    moto_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cross-bucket and cross-region in one connection; and back."""
+    with open_scene(moto_server, tmp_path) as scene:
+        enter(scene, monkeypatch)
+        scene.fill(3)
+        before = scene.objects()
+        far = f"{scene.bucket}-far"
+        scene.s3.create_bucket(
+            Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        elsewhere = replace(scene, bucket=far)
+        plan_copies(scene, headers=-1, target=far)
+        assert scene.apply().exit_code == 0, scene.problems()
+        assert elsewhere.objects() == {by_type(key): body for key, body in before.items()}
+        rolled = scene.rollback()
+        assert rolled is not None
+        assert rolled.exit_code == 0
+        assert (elsewhere.objects(), scene.objects()) == ({}, before)
