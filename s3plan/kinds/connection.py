@@ -100,9 +100,7 @@ class ConnectionSpec(Fields):
     limits: LimitFields = Field(
         default_factory=LimitFields, description="Ceilings on requests, bandwidth and memory."
     )
-    retries: RetryFields = Field(
-        default_factory=RetryFields, description="How failed requests are sent again."
-    )
+    retries: RetryFields | None = Field(None, description="How failed requests are sent again.")
 
 
 class ConnectionDocument(DocumentFrame):
@@ -135,5 +133,5 @@ class ConnectionDocument(DocumentFrame):
                 parts=limits.parts,
                 objects=limits.objects,
             ),
-            retries=model.Retries(max=spec.retries.max, backoff=spec.retries.backoff),
+            retries=model.Retries(spec.retries.max, spec.retries.backoff) if spec.retries else None,
         )

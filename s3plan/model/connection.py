@@ -50,4 +50,4 @@ class Connection(Struct, frozen=True, omit_defaults=True):
     requester_pays: bool = False
     scratch: str | None = None
     limits: Limits = Limits()
-    retries: Retries = Retries()
+    retries: Retries | None = None

@@ -110,6 +110,8 @@ def cost_of(  # noqa: PLR0912 - one case a verb
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():
             _listings(holdings, bill)
+        case Copy() if action.shared:
+            _each(holdings, bill, _compared_twice)
         case Archive():
             _archived(action, bill)
         case RemoveArchive() | RemovePut() | RemoveExtracted():

@@ -47,6 +47,8 @@ def effect_of(action: AnyAction) -> Effect:
     match action:
         case Verify() | VerifyCopies() | VerifyStaged():
             return "reads"
+        case Copy() if action.shared:
+            return "reads"
         case Archive() if action.replaces is not None:
             return "changes"
         case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile():

@@ -66,9 +66,11 @@ class Patience(Struct, frozen=True):
         return max(jittered, min(retry_after, 3 * self.cap) if retry_after else 0.0)
 
 
-def patience_of(retries: Retries) -> Patience:
-    """As a connection says."""
+def patience_of(retries: Retries | None) -> Patience:
+    """As a connection says, if it says anything."""
     usual = Patience()
+    if retries is None:
+        return usual
     return Patience(
         attempts=retries.max + 1, base=retries.backoff, cap=max(usual.cap, retries.backoff)
     )

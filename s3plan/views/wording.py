@@ -64,6 +64,8 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("+", "to upload", "object")
         case CreateBucket() | DeleteBucket():
             return _words_of_bucket(action)
+        case Copy() if action.shared:
+            return VerbWords("=", "to compare", "object")
         case Copy():
             return VerbWords("+", "to copy", "object")
         case Stage():

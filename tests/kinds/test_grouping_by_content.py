@@ -16,8 +16,10 @@ from s3plan.kinds.grouping import resolving
 from s3plan.kinds.grouping.asking import inquiry_of
 from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec
 from s3plan.model.steps import Copy
+from s3plan.rules.effects import effect_of
 from s3plan.rules.grouping import type_of
 from s3plan.tables import Database
+from s3plan.views.wording import words_of
 from tests.kinds.planned import Planned, manifest, observe, plan
 
 Objects = Sequence[dict[str, Any]]
@@ -174,6 +176,8 @@ def test_flat_keys_by_digest_and_equal_content_is_there_once(tmp_path: Path) -> 
     }
     assert [item.key for item in planned.file.items(sharing.id)] == ["2/B/b.mp3"]
     assert [need.step for need in sharing.needs] == [proof.id]
+    assert effect_of(sharing.action) == "reads", "nothing is written there"
+    assert words_of(sharing.action).infinitive == "to compare"
     told = " ".join(planned.file.steps[0].warnings)
     assert f"1 sources have the content of another one and share its copy; headers, metadata and" \
         f" tags of their own stay behind: 2/B/b.mp3 -> files/{SHA}.mp3" in told  # fmt: skip

@@ -287,7 +287,7 @@ def _throughput(history: History) -> tuple[tuple[str, object], ...]:
         ("persons", persons),
         ("total_bytes", size),
         ("unaccounted_files", value(history, _UNACCOUNTED)),
-        ("copying_seconds", seconds),
+        ("copying_seconds", None if seconds is None else round(seconds, 3)),
         ("files_per_second", None if pace is None else round(copied / pace, 1)),
         ("bytes_per_second", None if pace is None else round(size / pace)),
     )

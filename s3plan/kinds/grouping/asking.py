@@ -93,14 +93,16 @@ def _about_copies(work: Mapping) -> Iterator[Question]:
 
 def what_was_asked(work: Mapping) -> Iterator[str]:
     """Sentences on what was asked, once everything is placed."""
-    for table, words in (
-        ("heads", "content type, checksums and encryption"),
-        ("digests", "the SHA-256"),
-        ("object_tags", "the tags"),
+    read = " and read where S3 has none" if work.spec.checksums == "compute" else ""
+    for table, words, how in (
+        ("heads", "content type, checksums and encryption", ""),
+        ("digests", "the SHA-256", read),
+        ("object_tags", "the tags", ""),
     ):
         ((count,),) = work.rows(f"SELECT count(*) FROM {table} WHERE bucket = $source")  # noqa: S608
         if count:
-            yield f"A listing does not tell {words} of {counted(count, 'object')}: each was asked."
+            objects = counted(count, "object")
+            yield f"A listing does not tell {words} of {objects}: each was asked{how}."
 
 
 def _question(
