@@ -42,7 +42,7 @@ Effect = Literal["reads", "adds", "changes", "removes"]
 ``changes`` puts something else in a thing's place; ``removes`` takes something away."""
 
 
-def effect_of(action: AnyAction) -> Effect:
+def effect_of(action: AnyAction) -> Effect:  # noqa: PLR0912 - one case a verb
     """The strongest thing that the verb does."""
     match action:
         case Verify() | VerifyCopies() | VerifyStaged():
