@@ -17,7 +17,13 @@ import yaml
 from s3plan import api
 from s3plan.engine.commands import _Tail
 from s3plan.engine.journal import JournalWriter
-from s3plan.errors import IncompleteError, JournalError, ProblemsError, StaleError
+from s3plan.errors import (
+    IncompleteError,
+    JournalError,
+    PlanFileError,
+    ProblemsError,
+    StaleError,
+)
 from s3plan.kinds.project import read_project
 from s3plan.model.events import CommandEnded, Warned
 from s3plan.model.journal import CommandRan
@@ -356,12 +362,36 @@ def test_every_page_of_a_plan_shows_what_runs(people: People) -> None:
     assert step.reversibility == "free"
 
 
+def test_the_page_on_commands_says_what_is_taken(people: People) -> None:
+    """Its project file and its manifest are right, and every variable that it names is told."""
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    project, manifest = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    Path("s3plan.yaml").write_text(project)
+    asked = yaml.safe_load(manifest)
+    made = people.plan(json.dumps(asked["spec"]["tests"]), notify=asked["notify"])
+    assert made.plan is not None
+    assert [ref.name for ref in made.plan.header.notified] == ["tell-the-team"]
+
+    people.define(check=[*SHELL, "env | grep ^S3PLAN_ | grep -v S3PLAN_TEST | cut -d= -f1 | sort"])
+    people.plan("{copies: [check]}", notify="check")
+    assert people.scene.apply().exit_code == 0
+    told = {name for ran in people.ran() for name in ran.output.split()}
+    assert told == set(re.findall(r"`(S3PLAN_[A-Z_]+)`", page))
+
+
 def test_the_digest_of_a_plan_covers_whom_it_notifies(people: People) -> None:
     people.define(tell=["true"])
     without, told = people.plan().plan, people.plan(notify="tell").plan
     assert without is not None
     assert told is not None
     assert without.digest != told.digest
+    path = Path("plan.json")
+    text = path.read_text()
+    for old, new in (('"argv":["true"]', '"argv":["false"]'), ('"name":"tell"', '"name":"sell"')):
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        with pytest.raises(PlanFileError):
+            api.show(path)
 
 
 @pytest.mark.parametrize(
