@@ -1,4 +1,6 @@
-"""kill -9 while the table of a grouping is kept aside, rewritten or put back."""
+"""kill -9 while the table of a grouping is kept aside, rewritten or put back, and while the
+project's own test of it runs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from tests.servers import Server
 APPLY = ("apply", "--approve")
 ROLLBACK = ("rollback", "journal.json", "--approve")
 
-KILLS = 4
+PROJECT = """\
+apiVersion: s3plan/v1
+kind: Project
+spec: {commands: {check: {run: [grep, -q, /audio/, output.csv]}}}
+"""
+
+KILLS = 5
 """Of the short run, in each of both phases."""
 
 
@@ -32,7 +40,9 @@ class _Table:
             MANIFEST.format(
                 endpoint=scene.server.endpoint, region=scene.server.region, bucket=scene.bucket
             )
+            + "  tests: {catalog: [check]}\n"
         )
+        (scene.directory / "s3plan.yaml").write_text(PROJECT)
         head = f"https://{scene.bucket}.s3.amazonaws.com"
         self.path.write_bytes(
             f"row_id,s3_audio_url,s3_all_files\r\n1,{head}/1/Ann/talk.mp3,\r\n2,,\r\n".encode()
@@ -95,8 +105,10 @@ class _Table:
 
 
 def _around_the_table(positions: tuple[str, ...]) -> list[str]:
-    """Those at which the table, a backup of it or the journal's word on it is written."""
-    words = ("table", "link file", "fsync", "replace", "file-rewritten", "step")
+    """Those at which the table, a backup of it or the journal's word on it is written, or the word
+    on its test.
+    """
+    words = ("table", "link file", "fsync", "replace", "file-rewritten", "command-ran", "step")
     return [one for one in positions if any(word in one for word in words)]
 
 
@@ -112,6 +124,7 @@ def test_a_killed_rewrite_and_its_undo_end_as_if_nobody_had_disturbed_them(table
     """B46, B49, invariant 4: the table is whole at every instant."""
     chance = random.Random(5)
     firsts = ["before table #1", "after table #1", "torn journal file-rewritten #1"]
+    firsts.append("before journal command-ran #1")
     firsts += chance.sample(table.positions[APPLY], KILLS - len(firsts))
     seconds = ["before table #1", "after table #1"]
     seconds += chance.sample(table.positions[ROLLBACK], KILLS - len(seconds))
