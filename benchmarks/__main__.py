@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, datasets, server
+from benchmarks import archiving, cases, datasets, server
 from benchmarks.copying import S3PlanCopy, S5cmdCopy
 from benchmarks.planning import LISTED, REPORTED, RclonePlanning, S3PlanPlanning, publish
 from benchmarks.report import Report
@@ -16,7 +16,7 @@ from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
 
 RESULTS = Path(__file__).parent / "results"
 MEMORY_DISK = Path("/dev/shm")
-CASES = ("small", "large", "copied", "memory", "planned", "reported")
+CASES = ("small", "large", "copied", "archived", "memory", "planned", "reported")
 MEMORY_RUNS = 3
 
 
@@ -72,6 +72,27 @@ def _measure(
         report.speed += series
         if {"s3plan", "s5cmd"} <= names:
             report.goals.append(cases.speed_goal(series, "s5cmd"))
+    if "archived" in options.cases:
+        archiving.make_library(scratch, cases.ARCHIVED)
+        makers = (
+            archiving.S3PlanArchive(),
+            archiving.S5cmdArchive(),
+            archiving.RcloneArchive(),
+        )
+        series = cases.alternate(
+            running,
+            cases.ARCHIVED,
+            [one for one in makers if one.name in names],
+            runs=options.runs,
+            scratch=scratch,
+            say=_say,
+        )
+        report.speed += series
+        report.goals += [
+            cases.speed_goal(series, peer)
+            for peer in ("s5cmd", "rclone")
+            if {"s3plan", peer} <= names
+        ]
     if "memory" in options.cases and "s3plan" in names:
         for dataset in (cases.FEW, cases.MANY):
             _fill(running, dataset)

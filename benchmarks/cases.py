@@ -18,6 +18,7 @@ from benchmarks.tools import Job, Tool, WrongResultError
 SMALL = Dataset("small", 5_000, 16 * KIB)
 LARGE = Dataset("large", 4, 256 * MIB)
 COPIED = Dataset("copied", 5_000, 16 * KIB, " copied within S3")
+ARCHIVED = Dataset("archived", 4, 256 * MIB, " archived from a disk, as a tar each")
 FEW = Dataset("few", 5_000, 1 * KIB)
 MANY = Dataset("many", 50_000, 1 * KIB)
 MEMORY_GOAL = 1.20

@@ -23,12 +23,14 @@ from s3plan.localfs.marker import KnownDestinations, Marker, make_marker, read_m
 from s3plan.localfs.tree import Tree
 from s3plan.model.events import Warned
 from s3plan.model.steps import (
+    Archive,
     Copy,
     Delete,
     DeleteBucket,
     DeleteSource,
     Download,
     Extract,
+    RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
     Verify,
@@ -88,6 +90,11 @@ async def locked(
         if isinstance(
             step.action, Download | Verify | Delete | DeleteBucket | Extract | RemoveExtracted
         )
+    }
+    paths |= {
+        step.action.keep
+        for step in plan.steps
+        if isinstance(step.action, Archive | RemoveArchive) and step.action.keep is not None
     }
     journal = run.journal if run else around.directory / runs.JOURNAL_LINK
     recorded = state.header.destinations if state.header else {}

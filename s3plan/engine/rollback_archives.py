@@ -51,15 +51,16 @@ def extract_drafts(plan: PlanFile, state: RunState, database: Database) -> list[
 
 def archive_drafts(plan: PlanFile, state: RunState, database: Database) -> list[StepDraft]:
     """A step for each bucket that the run may have put archives into."""
-    begun: dict[str, list[tuple[Archive, int]]] = {}
+    begun: dict[tuple[str, str | None], list[tuple[Archive, int]]] = {}
     for step in plan.steps:
         made = (step.id, 0) in state.uploads or step.id in state.archives
         if isinstance(step.action, Archive) and made:
-            begun.setdefault(step.subject, []).append((step.action, step.totals.bytes))
+            place = step.subject, step.action.keep
+            begun.setdefault(place, []).append((step.action, step.totals.bytes))
     drafts: list[StepDraft] = []
-    for bucket, archives in begun.items():
+    for (bucket, keep), archives in begun.items():
         draft = StepDraft(
-            action=RemoveArchive(),
+            action=RemoveArchive(keep),
             subject=bucket,
             reversibility="free",
             undo="archive the files again",

@@ -393,6 +393,7 @@ class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
     An item's ``key`` is the member's name below the top folder ``name``, its ``path`` that of the
     file below ``source``, ``modified`` when the file was last changed. ``tar`` is the bytes of the
     tar. Neither key may be in use, but by what it ``replaces`` in a bucket that keeps versions.
+    With ``keep`` the archive is also written to that directory, under its key.
     """
 
     source: str
@@ -408,6 +409,7 @@ class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
     tags: dict[str, str] = {}
     metadata: dict[str, str] = {}
     replaces: Replaced | None = None
+    keep: str | None = None
 
 
 class PutFiles(Action, frozen=True, tag="put-files", omit_defaults=True):
@@ -437,10 +439,13 @@ class RemovePut(Action, frozen=True, tag="remove-put"):
     put: str
 
 
-class RemoveArchive(Action, frozen=True, tag="remove-archive"):
+class RemoveArchive(Action, frozen=True, tag="remove-archive", omit_defaults=True):
     """Archives of the run that are still as it left them, with their indexes, and whose files are
-    still there; an item's ``key`` is the archive's, its ``path`` the index's.
+    still there; an item's ``key`` is the archive's, its ``path`` the index's. Of those that were
+    also written to ``keep`` the local copy goes too.
     """
+
+    keep: str | None = None
 
 
 class Extract(Action, frozen=True, tag="extract", omit_defaults=True):

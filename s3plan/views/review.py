@@ -331,6 +331,8 @@ def _archive(action: Archive, subject: str) -> Iterator[tuple[str, Text]]:
     yield "to", Text(visible(f"s3://{subject}/{action.key}"))
     yield "", Text(f"{size(action.tar)} as tar{packed}, in {visible(action.storage_class)}")
     yield "index", Text(visible(f"s3://{subject}/{action.index}"))
+    if action.keep is not None:
+        yield "keeps", Text(visible(f"a copy in {action.keep}"))
     if action.tags:
         yield "tags", Text(visible(", ".join(f"{k}={v}" for k, v in sorted(action.tags.items()))))
     if action.replaces is not None:

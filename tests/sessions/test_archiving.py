@@ -18,6 +18,7 @@ import pytest
 
 from s3plan import api
 from s3plan.cli import main
+from s3plan.engine.archiving import keeping
 from s3plan.errors import DestinationError, ProblemsError
 from tests.engine.conftest import moto_scene, scene, versioned
 from tests.engine.scene import Scene
@@ -72,6 +73,42 @@ def plan(scene: Scene, more: str = "", **options: Any) -> api.PlanResult:
         )
     )
     return api.plan([Path("manifest.yaml")], **options)
+
+
+def test_a_copy_is_kept_where_the_manifest_says_so(scene: Scene) -> None:
+    """D25, D48: the same bytes on disk, and gone again with a rollback."""
+    library(scene)
+    assert plan(scene, "archive: {keepLocal: kept}").plan is not None
+    assert scene.apply().exit_code == 0, scene.problems()
+    kept = scene.directory / "kept"
+    for key, stored in scene.objects().items():
+        if key.endswith(".tar"):
+            assert (kept / key).read_bytes() == stored.body
+    assert scene.rollback() is not None
+    assert scene.keys() == []
+    assert [path.name for path in kept.iterdir()] == [".s3plan"]
+
+
+def test_there_must_be_room_for_the_copy(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D48: 1.1 times the tar; without keepLocal nothing is written to disk."""
+    library(scene)
+    plan(scene, "archive: {keepLocal: kept}")
+    monkeypatch.setattr(keeping, "ROOM", 1e15)
+    assert scene.apply().exit_code == 4
+    assert scene.keys() == []
+
+
+def test_a_copy_of_another_archive_is_left_alone(scene: Scene) -> None:
+    library(scene)
+    path = scene.directory / "kept" / "raw/2023/20230110_AAAA0000.tar"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"somebody's")
+    plan(scene, "archive: {keepLocal: kept}")
+    assert scene.apply().exit_code == 0, scene.problems()
+    assert path.read_bytes() == b"somebody's"
+    assert any("was not kept" in str(event) for event in scene.events)
+    scene.rollback()
+    assert path.read_bytes() == b"somebody's"
 
 
 def archived(result: api.PlanResult) -> list[str]:

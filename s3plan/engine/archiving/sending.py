@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -28,6 +28,9 @@ from s3plan.rules.parts import write_parts
 from s3plan.rules.tarlayout import lay_out
 from s3plan.store import ChunkedSource, Part, Upload, part_size
 from s3plan.store.incomplete import StoredPart
+
+Write = Callable[[bytes | memoryview], None]
+"""Takes the next bytes of an archive."""
 
 PART = 16 << 20
 """Bytes of a part of a tar that is not compressed, unless there would be more than 10,000."""
@@ -83,10 +86,12 @@ async def make_archive(
     items: Sequence[Item],
     upload: Upload | None = None,
     stored: Mapping[int, StoredPart] = {},
+    keep: Write | None = None,
 ) -> Made:
     """Make the archive of ``items``, files of ``tree``; send the parts that are not ``stored``.
 
-    Without an upload nothing is sent: it tells what the files would become. Raises Interrupted,
+    Without an upload nothing is sent: it tells what the files would become. ``keep`` is given all
+    bytes in order, in a disk thread. Raises Interrupted,
     SourceChanged, DestinationError and StoreError; no part is under way then. HeldError where it
     needs more memory than is allowed.
     """
@@ -103,7 +108,7 @@ async def make_archive(
         )
     part = raw_part_size(layout.size, action.compression)
     packer = Packer(tree, action.name, layout, items, part, context.check_stop)
-    return await _make(context, packer, action.compression, at_once, upload, stored)
+    return await _make(context, packer, action.compression, at_once, upload, stored, keep)
 
 
 async def _make(
@@ -113,16 +118,17 @@ async def _make(
     at_once: int,
     upload: Upload | None,
     stored: Mapping[int, StoredPart],
+    keep: Write | None,
 ) -> Made:
     making = packer.parts()
     room = asyncio.Semaphore(at_once)
     tasks: list[asyncio.Task[_Done]] = []
     failed: list[asyncio.Task[_Done]] = []
 
-    async def one(raw: RawPart) -> _Done:
+    async def one(raw: RawPart, data: bytes | memoryview) -> _Done:
         try:
             async with context.streams:
-                return await _part(raw, compression, upload, stored.get(raw.number))
+                return await _part(raw, data, upload, stored.get(raw.number))
         finally:
             packer.give_back(raw)
             room.release()
@@ -138,7 +144,11 @@ async def _make(
             raw = await context.in_thread(next, making, None)
             if raw is None:
                 break
-            task = asyncio.create_task(one(raw))
+            # In order, as they are kept; the next is packed while this one is hashed and sent.
+            data = await context.in_thread(_packed, raw, compression)
+            if keep is not None:
+                await context.in_thread(keep, data)
+            task = asyncio.create_task(one(raw, data))
             task.add_done_callback(ended)
             tasks.append(task)
         done = await asyncio.gather(*tasks)
@@ -150,12 +160,14 @@ async def _make(
     return _joined(done, tuple(packer.members), compression)
 
 
+def _packed(raw: RawPart, compression: Compression) -> bytes | memoryview:
+    return pack(compression, raw.data, 0 if raw.is_last else SMALLEST_PART)
+
+
 async def _part(
-    raw: RawPart, compression: Compression, upload: Upload | None, there: StoredPart | None
+    raw: RawPart, data: bytes | memoryview, upload: Upload | None, there: StoredPart | None
 ) -> _Done:
-    """One part, packed, hashed and, with an upload, in S3."""
-    least = 0 if raw.is_last else SMALLEST_PART
-    data = await asyncio.to_thread(pack, compression, raw.data, least)
+    """One part, hashed and, with an upload, in S3."""
     size = len(data)
     signs = upload is not None and upload.signs_content
     md5, checksum, crc, sha256 = await asyncio.to_thread(_digests, data, signs=signs)

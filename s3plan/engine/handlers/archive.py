@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from s3plan.engine.archiving.keeping import LocalCopy
 from s3plan.engine.archiving.packing import SourceChanged, check_source
 from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
@@ -25,9 +26,10 @@ from s3plan.errors import (
     StoreError,
     ThrottledError,
 )
-from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.localfs.tree import Occupied, RootMissingError, Tree
 from s3plan.model.archives import INDEX_FORMAT, IndexHeader
 from s3plan.model.capabilities import CapabilityName
+from s3plan.model.events import Warned
 from s3plan.model.journal import Archived, Outcome, StoredObject, UploadBegan
 from s3plan.model.objects import ObjectAttributes, ObjectHead, Rung
 from s3plan.model.steps import Archive, Item, Step
@@ -58,6 +60,13 @@ class _Archiver:
         self.bucket = context.bucket(step)
         self.state = context.step_state(step)
         self.items = list(context.plan.items(step.id))
+        keep = action.keep
+        self.local = LocalCopy(
+            context.destination(keep).tree if keep is not None else None,
+            action.key,
+            context.state.started.time,
+            context.run.id,
+        )
         # Nothing under the key can be the run's unless an upload was begun.
         known = context.state.archives.get(step.id)
         self.begun = (step.id, 0) in context.state.uploads or (
@@ -74,7 +83,8 @@ class _Archiver:
             return
         self.context.began(self.step, self.items[0].n, self.action.key)
         try:
-            await self._archive()
+            with self.local:
+                await self._archive()
         except SourceChanged as changed:
             self._drifted(changed.item, changed.reason, str(changed))
             await self._abandon()
@@ -105,7 +115,10 @@ class _Archiver:
     async def _make(
         self, upload: Upload | None = None, stored: Mapping[int, StoredPart] = {}
     ) -> Made:
-        return await make_archive(self.context, self.tree, self.action, self.items, upload, stored)
+        copy = await self.context.in_thread(self.local.begin, self.action.tar)
+        return await make_archive(
+            self.context, self.tree, self.action, self.items, upload, stored, copy
+        )
 
     # -- the archive ---------------------------------------------------------------------------
 
@@ -123,6 +136,7 @@ class _Archiver:
         verdict, rung = await compared(self.bucket, there, made)
         if verdict == "mismatched":
             raise _Taken(action.key)
+        await self._keep(made)
         archive = StoredObject(there.etag, there.size, made.checksum, there.version_id, adopted)
         await self._record(archive, rung, None)
         await self._record(archive, rung, await self._put_index(archive, made))
@@ -193,6 +207,17 @@ class _Archiver:
             # What cannot be aborted now a rollback aborts, and `doctor` names.
             with suppress(StoreError):
                 await self.bucket.upload(self.action.key, begun).abort()
+
+    async def _keep(self, made: Made) -> None:
+        """Only what is in S3 is worth a name on disk; what has that name already stays."""
+        try:
+            await self.context.in_thread(
+                self.local.finish, made.checksum, self.action.replaces is not None
+            )
+        except Occupied as error:
+            self.context.observer(
+                Warned(f"the copy of {self.action.key} was not kept: {error.address} is in use")
+            )
 
     # -- the index -----------------------------------------------------------------------------
 

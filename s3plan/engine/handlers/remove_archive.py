@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from s3plan.engine.archiving.keeping import LocalCopy
 from s3plan.engine.archiving.packing import SourceChanged, check_source
 from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
@@ -42,16 +43,18 @@ class _Kept(Exception):
 class _Remover:
     """One remove-archive step."""
 
-    def __init__(self, context: Context, step: Step) -> None:
+    def __init__(self, context: Context, step: Step, action: RemoveArchive) -> None:
         self.context = context
         self.step = step
+        self.keep = action.keep
         self.bucket = context.bucket(step)
         self.made = PlanFile.open(context.run.plan)
         self.before = context.run.state()
         self.archives = {
             made.action.key: made
             for made in self.made.steps
-            if isinstance(made.action, Archive) and made.subject == step.subject
+            if isinstance(made.action, Archive)
+            and (made.subject, made.action.keep) == (step.subject, action.keep)
         }
         singly, self.conditional = deletion_requests(context.capabilities)
         self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
@@ -102,6 +105,14 @@ class _Remover:
             beside = None if adopted else await self._ours(item.path, known.index, before)
         if beside is not None:
             await self._remove(item, beside)
+        if self.keep is not None:
+            await self._remove_copy(item, self.keep)
+
+    async def _remove_copy(self, item: Item, keep: str) -> None:
+        tree = self.context.destination(keep).tree
+        began, run = self.before.started.time, self.context.run.id
+        if not await self.context.in_thread(LocalCopy(tree, item.key, began, run).remove):
+            raise _Kept("not-ours", f"the copy of {item.key} in {keep} was changed since the run")
 
     async def _ours(
         self, key: str, recorded: StoredObject, before: str | None
@@ -195,4 +206,4 @@ class _Remover:
 
 async def remove_archive(context: Context, step: Step, action: RemoveArchive) -> None:
     """Run a remove-archive step."""
-    await _Remover(context, step).run()
+    await _Remover(context, step, action).run()

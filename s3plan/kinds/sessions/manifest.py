@@ -219,6 +219,11 @@ class ArchiveFields(Fields):
     compression: Compression = Field(
         "none", description="none is quickest and lets one file be fetched alone; gzip or zstd."
     )
+    keep_local: Text | None = Field(
+        None,
+        description="A directory that keeps every archive as well, under its key; relative to this"
+        " manifest. Without it there is no local copy.",
+    )
     max_size: Size | None = Field(
         None, description="A session whose tar is larger blocks the plan."
     )
@@ -410,6 +415,13 @@ class ArchiveDocument(Frame):
 
     kind: Literal["SessionArchive"] = Field(description="This kind.")
     spec: ArchiveSpec = Field(description="What shall be true.")
+
+
+def keep_of(spec: ArchiveSpec, directory: Path) -> str | None:
+    """The directory that keeps archives as well; a relative one starts at ``directory``."""
+    if spec.archive.keep_local is None:
+        return None
+    return os.path.normpath(directory.absolute() / spec.archive.keep_local)
 
 
 def library_of(spec: ArchiveSpec, directory: Path) -> Library:

@@ -11,7 +11,13 @@ from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import unserved
 from s3plan.kinds.quantities import format_moment
 from s3plan.kinds.sessions.files import put_steps, watched_files
-from s3plan.kinds.sessions.manifest import ArchiveDocument, ArchiveSpec, TargetFields, library_of
+from s3plan.kinds.sessions.manifest import (
+    ArchiveDocument,
+    ArchiveSpec,
+    TargetFields,
+    keep_of,
+    library_of,
+)
 from s3plan.kinds.sessions.obstacles import archive_obstacles, file_obstacles, name_obstacles
 from s3plan.kinds.sessions.standing import Session, name_sessions, sessions_in
 from s3plan.kinds.sessions.steps import archive_step, bucket_steps
@@ -140,8 +146,9 @@ def _archives(
     observed: Observed,
 ) -> Iterator[StepDraft]:
     library = library_of(spec, manifest.directory)
+    keep = keep_of(spec, manifest.directory)
     for session in chosen:
-        yield archive_step(session, spec, target, library, observed.database, first)
+        yield archive_step(session, spec, target, library, observed.database, first, keep)
 
 
 def _spec(manifest: Manifest) -> ArchiveSpec:

@@ -61,6 +61,7 @@ def archive_step(
     library: Library,
     database: Database,
     needs: Sequence[StepDraft],
+    keep: str | None,
 ) -> StepDraft:
     """One session to one object. Raises PlanningError for names that no tar can hold."""
     members = list(database.rows(_MEMBERS, [library.path, session.name, session.key]))
@@ -90,6 +91,7 @@ def archive_step(
             tags={**spec.tags(), **target.tags},
             metadata={"session": session.name},
             replaces=replaces,
+            keep=keep,
         ),
         target.bucket,
         reversibility="free",
