@@ -145,7 +145,7 @@ def test_a_session_becomes_one_tar_with_an_index_beside_it(scene: Scene, tmp_pat
     assert (scene.directory / "library" / NIGHT / "a.fits").read_bytes() == FILES["a.fits"]
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("compression", ["gzip", pytest.param("zstd", marks=pytest.mark.long)])
 def test_a_compressed_archive_is_ordinary_and_read_frame_by_frame(
     scene: Scene, tmp_path: Path, compression: Compression
 ) -> None:
@@ -173,6 +173,7 @@ def test_a_compressed_archive_is_ordinary_and_read_frame_by_frame(
         assert archive.getnames() == [member.name for member in index.members]
 
 
+@pytest.mark.long
 def test_the_same_files_make_the_same_archive(scene: Scene) -> None:
     """Owner, times, order and the machine are not in it."""
     session(scene, NIGHT, FILES)
@@ -191,7 +192,13 @@ def test_the_same_files_make_the_same_archive(scene: Scene) -> None:
 # -- what is not as planned ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["changed", "touched", "gone", "link"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "changed",
+        *[pytest.param(how, marks=pytest.mark.long) for how in ("touched", "gone", "link")],
+    ],
+)
 def test_a_file_that_is_not_as_planned_stops_its_archive(night: Scene, how: str) -> None:
     """D50, E16: never an archive of what was not planned."""
     path = night.directory / "library" / NIGHT / "z.fits"
@@ -257,6 +264,7 @@ def test_a_key_that_is_in_use_is_left_alone(night: Scene) -> None:
     assert stored(night) == b"somebody's"
 
 
+@pytest.mark.long
 def test_an_index_key_that_is_in_use_is_left_alone(night: Scene) -> None:
     night.put(INDEX, b"somebody's")
     assert night.apply().exit_code == 3
@@ -312,6 +320,7 @@ def test_parts_that_are_there_are_not_sent_again(
     assert index_of(night).header.size == len(stored(night))
 
 
+@pytest.mark.long
 def test_an_upload_that_s3_refuses_is_aborted(
     night: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +330,7 @@ def test_an_upload_that_s3_refuses_is_aborted(
     assert night.keys() == []
 
 
-@pytest.mark.parametrize("arrived", [True, False])
+@pytest.mark.parametrize("arrived", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_lost_answer_is_settled_by_looking(
     night: Scene, monkeypatch: pytest.MonkeyPatch, *, arrived: bool
 ) -> None:
@@ -418,6 +427,7 @@ def test_an_archive_whose_files_are_gone_is_the_last_copy(night: Scene) -> None:
     assert sorted(night.keys()) == [KEY, INDEX]
 
 
+@pytest.mark.long
 def test_an_archive_that_was_changed_is_kept(night: Scene) -> None:
     """Invariant 5."""
     assert night.apply().exit_code == 0

@@ -65,7 +65,7 @@ def test_members_become_files_as_they_were_and_go_again(archived: Scene) -> None
     assert [path.name for path in archived.here.iterdir()] == [".s3plan"]
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("compression", ["zstd", pytest.param("gzip", marks=pytest.mark.long)])
 def test_members_of_a_compressed_archive_are_read_out_of_their_frames(
     scene: Scene, compression: Compression
 ) -> None:
@@ -138,7 +138,13 @@ def test_a_link_in_the_destination_is_not_followed(archived: Scene) -> None:
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["archive", "index", "no index", "no archive"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "archive",
+        *[pytest.param(w, marks=pytest.mark.long) for w in ("index", "no index", "no archive")],
+    ],
+)
 def test_what_is_not_what_was_planned_with_is_not_read(archived: Scene, what: str) -> None:
     """Decision 1: the plan is data."""
     match what:
