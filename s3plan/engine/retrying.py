@@ -9,7 +9,7 @@ from s3plan.engine import runs
 from s3plan.engine.state import ItemState, RunState
 from s3plan.model.steps import AbortUploads, Step
 from s3plan.model.worklist import Entry
-from s3plan.plan.asked import bucket_of_keys
+from s3plan.plan.asked import bucket_of_keys, key_column
 from s3plan.plan.reading import PlanFile
 
 _UNWELL = (ItemState.FAILED, ItemState.DRIFTED, ItemState.MISMATCHED)
@@ -28,8 +28,9 @@ def entries_of_run(journal: Path, *, failed: bool) -> Iterator[Entry]:
     seen: set[tuple[str, str]] = set()
     for steps in _by_worklist(plan):
         bucket = bucket_of_keys(steps[0].action, steps[0].subject)
+        column = key_column(steps[0].action)
         for item in plan.items(steps[0].id):
-            named = bucket, item.key
+            named = bucket, item.path if column == "path" else item.key
             if named not in seen and (not failed or _is_unwell(state, steps, item.n)):
                 seen.add(named)
                 yield Entry(*named)

@@ -21,7 +21,7 @@ from s3plan.engine.itemtimes import ItemTimes
 from s3plan.engine.state import GOOD, WAITING, ItemState, RunState
 from s3plan.model.steps import AbortUploads, Step, Verify, VerifyCopies
 from s3plan.model.worklist import Standing
-from s3plan.plan.asked import bucket_of_keys
+from s3plan.plan.asked import bucket_of_keys, key_column
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import ASKED, Database
 
@@ -111,6 +111,10 @@ class Snapshot:
             if step.worklist not in buckets:
                 buckets[str(step.worklist)] = bucket_of_keys(step.action, step.subject)
                 load_rows(plan.items(step.id), str(step.worklist), self._database)
+                if key_column(step.action) == "path":
+                    self._database.execute(
+                        "UPDATE items SET key = path WHERE step = ?", [step.worklist]
+                    )
         if not n:
             self._database.execute(
                 "INSERT INTO asked (n, bucket, key) SELECT row_number() OVER () - 1, * FROM ("

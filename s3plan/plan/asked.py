@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 
-from s3plan.model.steps import AnyAction, Copy, RemoveCopy, RewriteFile, VerifyCopies
+from s3plan.model.steps import AnyAction, Copy, Purge, RemoveCopy, RewriteFile, VerifyCopies
 from s3plan.model.worklist import SkipReason
 from s3plan.plan.drafts import StepDraft
 from s3plan.rules.counting import counted
@@ -26,6 +27,11 @@ def bucket_of_keys(action: AnyAction, subject: str) -> str:
     return subject
 
 
+def key_column(action: AnyAction) -> Literal["key", "path"]:
+    """Which of an item's two keys is the object's own: what is purged stands beside its object."""
+    return "path" if isinstance(action, Purge) else "key"
+
+
 def note_missing(database: Database, looked_at: Collection[str]) -> None:
     """Note entries that no object of a bucket that was looked at is of. Before planning: planning
     forgets what it does not select.
@@ -41,16 +47,16 @@ def note_missing(database: Database, looked_at: Collection[str]) -> None:
 def settle(drafts: Sequence[StepDraft], database: Database) -> None:
     """Note entries that no step is about, after planning."""
     lists = {
-        draft.worklist: bucket_of_keys(draft.action, draft.subject)
+        draft.worklist: (bucket_of_keys(draft.action, draft.subject), key_column(draft.action))
         for draft in drafts
         if draft.worklist is not None
     }
     database.execute(
-        "UPDATE asked SET reason = 'not-eligible' WHERE reason IS NULL AND NOT EXISTS ("
-        " SELECT 1 FROM items i JOIN (SELECT unnest(?::VARCHAR[]) AS step,"
-        " unnest(?::VARCHAR[]) AS bucket) AS w ON i.step = w.step"
-        " WHERE w.bucket = asked.bucket AND i.key = asked.key)",
-        [list(lists), list(lists.values())],
+        "UPDATE asked SET reason = 'not-eligible' WHERE reason IS NULL AND (bucket, key) NOT IN ("
+        " SELECT (w.bucket, CASE WHEN w.stands_in = 'path' THEN i.path ELSE i.key END)"
+        " FROM items i JOIN (SELECT unnest(?::VARCHAR[]) AS step, unnest(?::VARCHAR[]) AS bucket,"
+        " unnest(?::VARCHAR[]) AS stands_in) AS w ON i.step = w.step)",
+        [list(lists), *([one[place] for one in lists.values()] for place in (0, 1))],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,7 @@ def _define(scene: Scene, code: str) -> None:
 def test_a_command_that_fails_blocks_its_deletion(scene: Scene) -> None:
     """C10, C28: asked for each form; where it fails the form stays, and is asked for again."""
     moved(scene, 2)
+    scene.events.clear()
     (stays,) = [key for key in shadows(scene) if "/old/o/d0" in key]
     _define(
         scene,
@@ -149,7 +151,15 @@ def test_a_command_that_fails_blocks_its_deletion(scene: Scene) -> None:
         "sys.exit(0 if ok or pathlib.Path('ok').exists() else 3)\n",
     )
     plan(scene, ", beforeDelete: unpin")
-    finished = scene.apply()
+    finished = api.apply(
+        Path("plan.json"),
+        approval=api.Approval("tester"),
+        observer=scene.events.append,
+        outlets=api.Outlets(snapshot=Path("snapshot.json")),
+    )
+    told = json.loads(Path("snapshot.json").read_text())
+    standing = [(entry["key"][:4], entry["status"]) for entry in told]
+    assert standing == [("o/d0", "failed"), ("o/d1", "succeeded")], "by object, not by form"
     assert (finished.outcome, finished.failed) == ("incomplete", 1)
     (problem,) = scene.problems()
     assert (problem.key, problem.reason) == (stays, "before-delete")

@@ -9,9 +9,10 @@ import pytest
 
 from s3plan.kinds import load, plan_all
 from s3plan.model.steps import Purge
+from s3plan.model.worklist import Entry
 from s3plan.rules.shadow import Role, Shadow
 from s3plan.tables import LAYOUT_NEEDED, LOCKS, SWAPPED_VERSIONS, UPLOADS, Database
-from tests.kinds.planned import append, manifest, observe
+from tests.kinds.planned import append, manifest, observe, plan
 
 TOKEN = "0" * 16
 NOW = "2026-11-20T12:00:30+00:00"
@@ -218,6 +219,18 @@ def test_uploads_to_shadow_keys_are_stale_and_others_nobodys(tmp_path: Path) -> 
     planned = Planned(tmp_path, [row("a", LATER)], tables=tables)
     assert planned.rows == {"abort-uploads": [(new("a"), "", None)]}
     assert Planned(tmp_path, [row("a")], "what: superseded\n", tables=tables).drafts == {}
+
+
+def test_a_worklist_names_objects(tmp_path: Path) -> None:
+    """C14, C26: entries are objects' own keys; their forms are what goes."""
+    text = "select: {bucket: data}\n"
+    path = manifest(tmp_path, text, "LayoutCleanup")
+    buckets = {"data": {"objects": [*SWAPPED, *NEVER_SWAPPED]}}
+    items = [Entry("data", "a"), Entry("data", "nowhere"), Entry("other", "a")]
+    planned = plan(tmp_path, path, {"buckets": buckets, "now": NOW}, items)
+    assert planned.keys("purge") == [new("a"), old("a")]
+    reasons = [entry.reason for entry in planned.file.asked()]
+    assert reasons == [None, "not-found", "not-eligible"]
 
 
 def test_nothing_to_do_is_no_changes(tmp_path: Path) -> None:

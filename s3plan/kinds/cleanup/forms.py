@@ -20,7 +20,10 @@ _BATCH = 5_000
 _NAMED = 5
 
 NAMES = TableDef("cleanup_names", (Column("key"), Column("role"), Column("object")))
-"""Shadow keys taken apart, those of uploads as well."""
+"""Shadow keys taken apart, those of uploads as well; of a plan for a worklist, of its objects."""
+
+_NOT_ASKED = """
+    DELETE FROM cleanup_names WHERE object NOT IN (SELECT key FROM asked WHERE bucket = ?)"""
 
 # Times are the bucket's own, so they compare: an object that was written after its old form was
 # kept was swapped, or written by somebody; either way the old form is not what readers see.
@@ -51,6 +54,7 @@ _FORMS = """
     )
     SELECT f.*, CASE
             WHEN NOT (starts_with(f.object, $prefix) AND ($key IS NULL OR f.object = $key))
+                OR ($listed AND f.object NOT IN (SELECT key FROM asked WHERE bucket = $bucket))
                 THEN 'other'
             WHEN $what <> 'both' AND coalesce(f.superseded, false) <> ($what = 'superseded')
                 THEN 'other'
@@ -93,11 +97,12 @@ _LEFT = {
 }
 
 
-def find_forms(spec: CleanupSpec, observed: Observed, bucket: str) -> None:
+def find_forms(spec: CleanupSpec, observed: Observed, bucket: str, *, of_worklist: bool) -> None:
     """Fill ``cleanup_forms``: every form beside or beneath an object of the bucket, and its state.
 
     ``goes``; ``young``: not of that age yet; ``needed`` by a run that is not finished; ``last``:
-    there is no object that it is beside; ``locked``; ``other``: nobody asked for it.
+    there is no object that it is beside; ``locked``; ``other``: nobody asked for it. With
+    ``of_worklist`` only objects in ``asked`` are meant.
     """
     database = observed.database
     database.execute("DROP TABLE IF EXISTS cleanup_names")
@@ -121,6 +126,8 @@ def find_forms(spec: CleanupSpec, observed: Observed, bucket: str) -> None:
                 "object": [shadow.key for _, shadow in batch],
             },
         )
+    if of_worklist:
+        database.execute(_NOT_ASKED, [bucket])
     database.execute(
         f"CREATE OR REPLACE TABLE cleanup_forms AS {_FORMS}",
         {
@@ -128,6 +135,7 @@ def find_forms(spec: CleanupSpec, observed: Observed, bucket: str) -> None:
             "prefix": spec.select.prefix,
             "key": spec.select.key,
             "what": spec.what,
+            "listed": of_worklist,
             "before": parse_moment(spec.older_than, observed.now),
         },
     )

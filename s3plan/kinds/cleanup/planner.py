@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import UNSET
 
 from s3plan.errors import PlanningError, ProblemsError
+from s3plan.inventory.selection import matches_any
 from s3plan.kinds.cleanup.forms import find_forms, steps_of
 from s3plan.kinds.cleanup.manifest import CleanupDocument, CleanupSpec
 from s3plan.kinds.kind import Manifest, Observed, Scope
@@ -44,6 +45,10 @@ class Cleanup:
         if spec.what != "superseded":
             yield spec.select.bucket, AbortUploads("")
 
+    def has_items(self, manifest: Manifest, buckets: Collection[str]) -> bool:
+        """Whether one of them is meant; see kind.TakesItems."""
+        return any(matches_any([_spec(manifest).select.bucket], name) for name in buckets)
+
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """What may go of every bucket, in byte order; every problem of every bucket together."""
         spec = _spec(manifest)
@@ -64,7 +69,7 @@ class Cleanup:
             )
         drafts: list[StepDraft] = []
         for bucket in buckets:
-            find_forms(spec, observed, bucket)
+            find_forms(spec, observed, bucket, of_worklist=manifest.filters.items is not None)
             drafts += steps_of(spec, observed, bucket)
         return drafts
 
