@@ -22,6 +22,7 @@ from s3plan.model.steps import (
     DeleteBucket,
     DeleteSource,
     Download,
+    Reencrypt,
     Restore,
     Stage,
     Step,
@@ -102,7 +103,7 @@ def _means_versions(step: Step) -> bool:
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
     match step.action:
-        case Restore() | Download() | Delete() | DeleteSource() | Stage():
+        case Restore() | Download() | Delete() | DeleteSource() | Stage() | Reencrypt():
             yield step.subject, _THERE
         case Verify():
             yield step.subject, _THERE

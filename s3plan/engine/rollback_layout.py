@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from s3plan.engine.state import ItemState, RunState
 from s3plan.engine.undoing import fill_items, kept_if_any
-from s3plan.model.steps import Swap, SwapBack
+from s3plan.model.steps import Reencrypt, Step, Swap, SwapBack
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import Database
@@ -27,6 +27,8 @@ def layout_drafts(plan: PlanFile, state: RunState, database: Database) -> list[S
     drafts: list[StepDraft] = []
     for step in plan.steps:
         action = step.action
+        if isinstance(action, Reencrypt) and action.before is not None:
+            drafts += _key_of_before(plan, state, database, step, action.kms_key, action.before)
         if not isinstance(action, Swap):
             continue
         draft = StepDraft(
@@ -45,3 +47,18 @@ def layout_drafts(plan: PlanFile, state: RunState, database: Database) -> list[S
         fill_items(plan, state, database, step, draft.id, _SWAPPED)
         drafts += kept_if_any(database, draft)
     return drafts
+
+
+def _key_of_before(
+    plan: PlanFile, state: RunState, database: Database, step: Step, now: str, before: str
+) -> list[StepDraft]:
+    """The key that objects had before the run, for those that may have another one now."""
+    draft = StepDraft(
+        action=Reencrypt(kms_key=before, before=now),
+        subject=step.subject,
+        reversibility="free",
+        undo="give them the other key again",
+        reason="the run gave these objects another key",
+    )
+    fill_items(plan, state, database, step, draft.id, _SWAPPED)
+    return kept_if_any(database, draft)

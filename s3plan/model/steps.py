@@ -223,6 +223,15 @@ class DeleteSource(Action, frozen=True, tag="delete-source"):
     terms: SoakTerms
 
 
+class Reencrypt(Action, frozen=True, tag="reencrypt"):
+    """Objects encrypted with the KMS key of the ARN ``kms_key`` from now on, in place; ``before``
+    is the ARN of the key that they had, None where S3 had its own (SSE-S3).
+    """
+
+    kms_key: str
+    before: str | None = None
+
+
 class Stage(Action, frozen=True, tag="stage"):
     """The new form of each object built beside it: an item's ``path`` is its shadow key
     (:mod:`s3plan.rules.shadow`).
@@ -490,6 +499,7 @@ AnyAction = (
     | VerifyCopies
     | RemoveCopy
     | DeleteSource
+    | Reencrypt
     | Stage
     | VerifyStaged
     | Swap

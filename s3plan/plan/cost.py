@@ -28,6 +28,7 @@ from s3plan.model.steps import (
     Extract,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -131,6 +132,8 @@ def cost_of(  # noqa: PLR0912 - one case a verb
                 _each(holdings, bill, partial(_copied, "STANDARD"))
         case VerifyStaged():
             _each(holdings, bill, _compared_twice)
+        case Reencrypt():
+            _each(holdings, bill, _keyed)
         case Swap():
             _each(holdings, bill, partial(_swapped, action))
         case SwapBack():
@@ -280,6 +283,13 @@ def _compared_twice(held: Holding, bill: _Bill) -> None:
     """Two objects looked at, and their tags; bodies only where S3 keeps nothing to compare."""
     for name in (held.storage_class, "STANDARD"):
         bill.once("requests", name, billing.get_requests(bill.prices, name, 2 * held.objects))
+
+
+def _keyed(held: Holding, bill: _Bill) -> None:
+    """A look before, one after, and a request between that is billed as a PUT."""
+    name, prices = held.storage_class, bill.prices
+    bill.once("requests", name, billing.get_requests(prices, name, 2 * held.objects))
+    bill.once("requests", name, billing.put_requests(prices, name, held.objects))
 
 
 def _swapped(action: Swap, held: Holding, bill: _Bill) -> None:

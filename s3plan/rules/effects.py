@@ -19,6 +19,7 @@ from s3plan.model.steps import (
     Extract,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -57,7 +58,7 @@ def effect_of(action: AnyAction) -> Effect:  # noqa: PLR0912 - one case a verb
             return "adds"
         case Stage():
             return "adds"
-        case Configure() | RewriteFile() | RestoreFile() | Swap() | SwapBack():
+        case Configure() | RewriteFile() | RestoreFile() | Swap() | SwapBack() | Reencrypt():
             return "changes"
         case RunCommand():
             return "changes"  # nobody knows: whoever approves classes of steps names it

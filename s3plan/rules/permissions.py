@@ -30,6 +30,7 @@ from s3plan.model.steps import (
     Extract,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -218,6 +219,8 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
             return (*_IN_PARTS, *asked, *old)
         case VerifyStaged():
             return ("s3:GetObject", "s3:GetObjectTagging")
+        case Reencrypt():
+            return ("s3:GetObject", "s3:UpdateObjectEncryption")
         case RemoveFile() | RewriteFile() | Extract() | RemoveExtracted():
             return ("s3:GetObject",)
         case Restore():
@@ -260,6 +263,8 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return (Configure(action.document),)
         case Swap():
             return (SwapBack("", action.staged, action.keeps_old),)
+        case Reencrypt():
+            return (action,) if action.before is not None else ()
         case Stage():
             return ()  # it stays for a LayoutCleanup
         case Purge():

@@ -25,6 +25,7 @@ from s3plan.store import (
     multipart,
     parts,
     ranges,
+    reencrypting,
     restoring,
     versions,
 )
@@ -221,6 +222,12 @@ class Bucket:
     ) -> RestoreAnswer:
         """RestoreObject; ``days`` is None for INTELLIGENT_TIERING. `NoSuchKeyError`."""
         return await restoring.restore(self._sender, self.name, key, version, days=days, tier=tier)
+
+    async def update_encryption(
+        self, key: str, *, kms_key: str, version: str | None = None
+    ) -> None:
+        """Another KMS key in place; see :func:`s3plan.store.reencrypting.update_encryption`."""
+        await reencrypting.update_encryption(self._sender, self.name, key, version, kms_key=kms_key)
 
     async def prove_locks_readable(self, key: str, version: str) -> None:
         """Raise `AccessDeniedError` unless the caller may read retention and legal hold.

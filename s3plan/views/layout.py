@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from s3plan.model.layout import Recipe
-from s3plan.model.steps import Purge, Stage, Swap, SwapBack, VerifyStaged
+from s3plan.model.steps import Purge, Reencrypt, Stage, Swap, SwapBack, VerifyStaged
 from s3plan.views.quantities import size
 from s3plan.views.text import visible
 
 
 def layout_rows(
-    action: Stage | VerifyStaged | Swap | SwapBack | Purge,
+    action: Stage | VerifyStaged | Swap | SwapBack | Purge | Reencrypt,
 ) -> Iterator[tuple[str, Text]]:
     """Labels and text."""
     match action:
@@ -22,6 +22,10 @@ def layout_rows(
             yield "beside", Text("shadow keys, which no listing of s3plan shows")
             if action.keeps_old:
                 yield "keeps", Text("the old forms under shadow keys: there are no versions")
+        case Reencrypt():
+            yield "key", Text(visible(action.kms_key))
+            yield "had", Text(visible(action.before or "S3's own (AES256)"))
+            yield "by", Text("UpdateObjectEncryption: in place, without a copy")
         case VerifyStaged():
             yield "compares", Text("content, headers, metadata, tags and parts of every one")
         case Purge():

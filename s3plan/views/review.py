@@ -33,6 +33,7 @@ from s3plan.model.steps import (
     Item,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -299,7 +300,7 @@ def _place(  # noqa: PLR0912 - one case a verb
             yield from _readings(action)
         case Copy() | VerifyCopies() | RemoveCopy() | DeleteSource():
             yield from _place_in_s3(action, step.subject)
-        case Stage() | VerifyStaged() | Swap() | SwapBack() | Purge():
+        case Stage() | VerifyStaged() | Swap() | SwapBack() | Purge() | Reencrypt():
             yield from layout_rows(action)
         case CreateBucket() | DeleteBucket():
             yield from _bucket_itself(action)

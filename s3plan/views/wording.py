@@ -24,6 +24,7 @@ from s3plan.model.steps import (
     Probe,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -70,6 +71,8 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
             return VerbWords("+", "to copy", "object")
         case Stage():
             return VerbWords("+", "to stage", "object")
+        case Reencrypt():
+            return VerbWords("~", "to re-encrypt", "object")
         case Swap():
             return VerbWords("~", "to swap", "object")
         case SwapBack():
@@ -161,6 +164,7 @@ PAST: Final = {
     "remove-put": "removed",
     "stage": "staged",
     "verify-staged": "verified",
+    "reencrypt": "re-encrypted",
     "swap": "swapped",
     "swap-back": "swapped back",
     "extract": "extracted",

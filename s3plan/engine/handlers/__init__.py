@@ -26,6 +26,7 @@ from s3plan.model.steps import (
     Extract,
     Purge,
     PutFiles,
+    Reencrypt,
     RemoveArchive,
     RemoveCopy,
     RemoveExtracted,
@@ -121,6 +122,10 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.remove_archive import remove_archive
 
             await remove_archive(context, step, step.action)
+        case Reencrypt():
+            from s3plan.engine.handlers.reencrypt import reencrypt
+
+            await reencrypt(context, step, step.action)
         case Stage():
             from s3plan.engine.handlers.stage import stage
 

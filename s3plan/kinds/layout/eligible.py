@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,6 +44,7 @@ LeftOut = Literal[
     "checksum-of-parts",
     "coding-unknown",
     "encrypted",
+    "encryption",
 ]
 """Why an object that is selected is not in the plan."""
 
@@ -58,6 +59,7 @@ WORDS: dict[LeftOut, str] = {
     "key-too-long": f"not eligible, without a shadow key of at most {LONGEST_KEY} bytes",
     "coding-unknown": "not eligible, with a Content-Encoding that is not known here",
     "encrypted": "not eligible, encrypted by their owner: say clientEncryption as well",
+    "encryption": "not eligible, of an encryption that S3 changes in no object in place",
     "checksum-of-parts": "not eligible, in parts, of which there is no SHA checksum of the whole",
 }
 """What is said of them, after their number."""
@@ -98,7 +100,10 @@ class Chooser:
         bucket: str,
         *,
         of_worklist: bool,
+        in_place: bool = False,
     ) -> None:
+        """``in_place``: no new form is built, S3 changes the objects as they are."""
+        self._in_place = in_place
         self._spec = spec
         self._observed = observed
         self._bucket = bucket
@@ -120,6 +125,29 @@ class Chooser:
                 batch.clear()
         self._append(step, batch, found)
         return found
+
+    def fill_by_key(
+        self, step_of: Callable[[str | None], str]
+    ) -> tuple[dict[str | None, Found], Found]:
+        """The same in a worklist for each KMS key that objects have today (None is S3's own), and
+        what was left out.
+        """
+        rest = Found()
+        worklists: dict[str | None, Found] = {}
+        batches: dict[str | None, list[tuple[ListedObject, ObjectHead]]] = {}
+        for listed, asked in self._rows(rest):
+            head = self._chosen(listed, asked, rest)
+            if head is None:
+                continue
+            key = head.attributes.kms_key
+            batch = batches.setdefault(key, [])
+            batch.append((listed, head))
+            if len(batch) >= _BATCH:
+                self._append(step_of(key), batch, worklists.setdefault(key, Found()))
+                batch.clear()
+        for key, batch in batches.items():
+            self._append(step_of(key), batch, worklists.setdefault(key, Found()))
+        return worklists, rest
 
     def _rows(self, found: Found) -> Iterator[tuple[ListedObject, Asked | None]]:
         clauses, values = conditions(self._bucket, self._select)
@@ -173,7 +201,8 @@ class Chooser:
         if not differs:
             found.as_wanted += 1
             return None
-        self._judge_cutover(head, found)
+        if not self._in_place:
+            self._judge_cutover(head, found)
         found.differs.update(differs)
         return head
 
@@ -182,6 +211,10 @@ class Chooser:
     ) -> Iterator[LeftOut]:
         """What keeps the object from being changed, or from knowing whether it has to be."""
         recipe, known = self._recipe, head.attributes
+        if self._in_place:
+            if differs and known.encryption not in ("AES256", "aws:kms"):
+                yield "encryption"
+            return
         by_version = recipe.layout_version or self._spec.select.where.layout_version
         if by_version and layout_version(known.metadata, known.tags) is None:
             yield "version-unreadable"
@@ -228,7 +261,9 @@ class Chooser:
             ITEMS,
             {
                 "n": list(range(found.items, found.items + len(batch))),
-                "path": [self._path(listed, head) for listed, head in batch],
+                "path": [
+                    "" if self._in_place else self._path(listed, head) for listed, head in batch
+                ],
                 "version_id": [head.version_id if self._versioned else None for _, head in batch],
                 **columns,
             },

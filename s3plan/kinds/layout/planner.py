@@ -11,9 +11,9 @@ from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.layout.asking import inquiry_of
 from s3plan.kinds.layout.eligible import Found
 from s3plan.kinds.layout.manifest import LayoutDocument, LayoutSpec
-from s3plan.kinds.layout.steps import actions, steps_of
+from s3plan.kinds.layout.steps import actions, is_key_only, steps_of
 from s3plan.kinds.obstacles import no_such_bucket, unserved
-from s3plan.model.steps import AnyAction
+from s3plan.model.steps import AnyAction, Reencrypt
 from s3plan.plan import StepDraft
 
 NO_SCRATCH = "a scratch in the Connection, where the endpoint's conditional writes can be probed"
@@ -46,6 +46,8 @@ class Layout:
         """Staging, its verification and the swap, as for a bucket with versions and without."""
         spec = _spec(manifest)
         recipe = spec.target.recipe(manifest.directory)
+        if is_key_only(recipe):  # at AWS it is done in place; elsewhere by copies
+            yield spec.select.bucket, Reencrypt(recipe.kms_key or "", recipe.kms_key)
         for keeps_old in (True, False):
             for action in actions(spec, recipe, spec.select.bucket, keeps_old=keeps_old):
                 yield spec.select.bucket, action

@@ -6,7 +6,7 @@ from s3plan.kinds.kind import Observed
 from s3plan.kinds.layout.eligible import WORDS, Chooser, Found
 from s3plan.kinds.layout.manifest import LayoutSpec
 from s3plan.model.layout import Recipe
-from s3plan.model.steps import Need, Stage, Swap, Totals, VerifyStaged
+from s3plan.model.steps import Need, Reencrypt, Stage, Swap, Totals, VerifyStaged
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import transfer_seconds
 from s3plan.rules.endpoints import is_aws
@@ -18,6 +18,10 @@ WINDOW = (
 SAME_ETAG = (
     "A condition compares ETags: a writer who sends the very same bytes at the moment of the swap"
     " is not told from the old form, and what else he changed is not kept."
+)
+NEVER_BACK = (
+    "Not by a rollback: S3's own encryption comes back by a copy alone, so plan an ObjectLayout"
+    " with encryption: AES256."
 )
 ACLS = "Access control lists of single objects are not carried along."
 ANNOTATIONS = "Annotations of objects are not carried along."
@@ -40,6 +44,8 @@ def steps_of(
     spec: LayoutSpec, recipe: Recipe, observed: Observed, bucket: str, *, of_worklist: bool
 ) -> tuple[list[StepDraft], Found]:
     """The steps for one bucket, their worklist in ``items``; none where nothing is to change."""
+    if is_key_only(recipe) and is_aws(observed.target.endpoint):
+        return _in_place(spec, recipe, observed, bucket, of_worklist=of_worklist)
     facts = observed.facts[bucket]
     keeps_old = facts.versioning != "enabled"
     stage, verify, swap = actions(spec, recipe, bucket, keeps_old=keeps_old)
@@ -90,7 +96,40 @@ def steps_of(
     return [staging, verifying, swapping], found
 
 
-def _draft(action: Stage | VerifyStaged, bucket: str) -> StepDraft:
+def is_key_only(recipe: Recipe) -> bool:
+    """Whether nothing but the KMS key is to change, and is named as AWS wants it: by its ARN."""
+    key = recipe.kms_key or ""
+    return key.startswith("arn:") and recipe == Recipe(encryption="aws:kms", kms_key=key)
+
+
+def _in_place(
+    spec: LayoutSpec, recipe: Recipe, observed: Observed, bucket: str, *, of_worklist: bool
+) -> tuple[list[StepDraft], Found]:
+    """A step for each key that objects have today. Archived ones need no restore for it."""
+    wanted = recipe.kms_key or ""
+    chooser = Chooser(spec, recipe, observed, bucket, of_worklist=of_worklist, in_place=True)
+    worklists, rest = chooser.fill_by_key(lambda key: _draft(Reencrypt(wanted, key), bucket).id)
+    warnings = _left_out(rest)
+    drafts: list[StepDraft] = []
+    for before, found in sorted(worklists.items(), key=lambda entry: entry[0] or ""):
+        action = Reencrypt(wanted, before)
+        count = f"{found.items:,} objects have" if found.items > 1 else "1 object has"
+        drafts.append(
+            StepDraft(
+                action,
+                bucket,
+                reversibility="never" if before is None else "free",
+                undo=NEVER_BACK if before is None else "The key that they had is set again.",
+                reason=f"{count} another key.",
+                worklist=_draft(action, bucket).id,
+                seconds=transfer_seconds(Totals(found.items)),
+                warnings=() if drafts else warnings,
+            )
+        )
+    return drafts, Found()
+
+
+def _draft(action: Stage | VerifyStaged | Reencrypt, bucket: str) -> StepDraft:
     return StepDraft(action, bucket, "free", "", "")
 
 
@@ -101,11 +140,16 @@ def _reason(found: Found) -> str:
 
 
 def _warnings(found: Found, ownership: str, observed: Observed) -> tuple[str, ...]:
-    warnings = []
+    warnings: list[str] = []
     if "BucketOwnerEnforced" not in ownership:
         warnings.append(ACLS)
     if is_aws(observed.target.endpoint):
         warnings.append(ANNOTATIONS)
+    return (*warnings, *_left_out(found))
+
+
+def _left_out(found: Found) -> tuple[str, ...]:
+    warnings: list[str] = []
     for why, names in sorted(found.left_out.items()):
         count = found.counts[why]
         more = f", and {count - len(names):,} more" if count > len(names) else ""
