@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
-import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 from msgspec import Struct
 
-from s3plan.engine.offline.report import report_line
+from s3plan.engine.findings import Findings, Observer
 from s3plan.errors import NoSuchKeyError, StoreError, UsageError
 from s3plan.inventory.tablerows import CsvError, RowRead
 from s3plan.inventory.tableurls import Batch, GroupedTable
-from s3plan.localfs.newfile import whole_file
-from s3plan.model.events import AnyEvent, Scanning
+from s3plan.model.events import Scanning
 from s3plan.model.objects import ObjectHead
 from s3plan.model.verification import UrlFault, UrlProblem, UrlsVerified
 from s3plan.rules.classes import ARCHIVED_CLASSES
@@ -30,8 +27,6 @@ from s3plan.rules.grouping.rewriting import GroupedFile
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.rules.restores import ONGOING, restore_of
 from s3plan.store import HashSink, Store
-
-Observer = Callable[[AnyEvent], None]
 
 OK = 200
 
@@ -93,44 +88,33 @@ async def verified_urls(
     read. The result holds the first ``most_problems``. Raises a StoreError where the endpoint does
     not answer, UsageError for a table that cannot be read for sure.
     """
-    began = time.monotonic()
-    first: list[UrlProblem] = []
-    with whole_file(report) if report is not None else nullcontext() as file:
-
-        def tell(problem: UrlProblem) -> None:
-            if len(first) < most_problems:
-                first.append(problem)
-            if file is not None:
-                file.write(report_line(problem))
-            observer(problem)
-
-        work = _Verification(table, store, anonymous=anonymous, download=download, tell=tell)
+    with Findings[UrlProblem](report, most_problems, observer) as found:
+        work = _Verification(table, store, anonymous=anonymous, download=download, tell=found.add)
         while (batch := await asyncio.to_thread(_next, table)) is not None:
             await work.batch(batch)
             observer(Scanning(table.path, work.urls, 0))
         await work.samples()
         observer(Scanning(table.path, work.urls, 0, finished=True))
-        result = UrlsVerified(
-            table=table.path,
-            anonymous=anonymous,
-            rows=work.rows,
-            rows_with_files=work.with_files,
-            rows_complete=work.complete,
-            urls=work.urls,
-            statuses=dict(sorted(work.statuses.items())),
-            faults=dict(sorted(work.faults.items())),
-            downloaded=work.downloaded,
-            download_verified=work.download_verified,
-            download_unverifiable=work.download_unverifiable,
-            downloaded_bytes=work.downloaded_bytes,
-            problem_count=sum(work.faults.values()),
-            problems=tuple(first),
-            seconds=round(time.monotonic() - began, 3),
-            report=str(report) if report is not None else None,
+        return found.end(
+            UrlsVerified(
+                table=table.path,
+                anonymous=anonymous,
+                rows=work.rows,
+                rows_with_files=work.with_files,
+                rows_complete=work.complete,
+                urls=work.urls,
+                statuses=dict(sorted(work.statuses.items())),
+                faults=dict(sorted(work.faults.items())),
+                downloaded=work.downloaded,
+                download_verified=work.download_verified,
+                download_unverifiable=work.download_unverifiable,
+                downloaded_bytes=work.downloaded_bytes,
+                problem_count=found.count,
+                problems=tuple(found.first),
+                seconds=found.seconds,
+                report=found.report,
+            )
         )
-        if file is not None:
-            file.write(report_line(result))
-    return result
 
 
 def _next(table: GroupedTable) -> Batch | None:

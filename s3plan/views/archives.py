@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3plan.model.verification import ArchiveProblem, ArchivesVerified
+from s3plan.views.findings import ending, figures, verdict_of
 from s3plan.views.quantities import counted, elapsed, number, size
 from s3plan.views.text import visible
 
@@ -22,23 +23,14 @@ _FAULTS = {
 def archive_parts(verified: ArchivesVerified) -> Iterator[RenderableType]:
     """Yield the parts of the result, top to bottom; the verdict comes last."""
     yield _figures(verified)
-    if verified.problems:
-        yield Text()
-    for problem in verified.problems:
-        yield from _problem(problem)
-    more = verified.problem_count - len(verified.problems)
-    if more:
-        yield Text(f"... and {number(more)} more")
-    if verified.report:
-        yield Text(f"report: {visible(verified.report)}")
-    yield Text()
-    yield _verdict(verified)
+    looked = f"{counted(verified.archives, 'archive')} in {elapsed(verified.seconds)}"
+    good = "every archive with an index is what it says"
+    verdict = verdict_of(verified.problem_count, good, "Not as it should be", looked)
+    yield from ending(verified, _problem, verdict)
 
 
 def _figures(verified: ArchivesVerified) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
+    table = figures()
     table.add_row(number(verified.sessions), "sessions")
     table.add_row(number(verified.archives), f"archives ({size(verified.bytes)})")
     table.add_row(number(verified.by_checksum), "with the stored checksum that their index names")
@@ -62,15 +54,3 @@ def _problem(problem: ArchiveProblem) -> Iterator[Text]:
     yield line.append(visible(f": {problem.session}: {problem.message}"), style="default")
     yield Text(visible(f"  s3://{problem.bucket}/{problem.key}"))
     yield Text(visible(f"  expected {problem.expected}; found {problem.found}"))
-
-
-def _verdict(verified: ArchivesVerified) -> Text:
-    what = f"{counted(verified.archives, 'archive')} in {elapsed(verified.seconds)}"
-    if verified.passes:
-        return Text("Verified", style="bold green").append(
-            f": every archive with an index is what it says: {what}", style="default"
-        )
-    problems = counted(verified.problem_count, "problem")
-    return Text("Not as it should be", style="bold red").append(
-        f": {problems}; {what}", style="default"
-    )

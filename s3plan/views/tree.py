@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3plan.model.verification import BucketFigures, TreeProblem, TreeVerified
+from s3plan.views.findings import ending, verdict_of
 from s3plan.views.quantities import counted, elapsed, number, size
 from s3plan.views.text import visible
 
@@ -18,17 +19,14 @@ def tree_parts(verified: TreeVerified) -> Iterator[RenderableType]:
     yield _table(verified.buckets)
     for bucket in verified.buckets:
         yield from _remarks(bucket)
-    if verified.problems:
-        yield Text()
-    for problem in verified.problems:
-        yield from _problem(problem)
-    more = verified.problem_count - len(verified.problems)
-    if more:
-        yield Text(f"... and {number(more)} more")
-    if verified.report:
-        yield Text(f"report: {visible(verified.report)}")
-    yield Text()
-    yield _verdict(verified)
+    files = sum(bucket.verified_file_count for bucket in verified.buckets)
+    volume = sum(bucket.total_bytes_verified for bucket in verified.buckets)
+    rate = f" ({size(volume / verified.seconds)}/s)" if verified.seconds >= 1 else ""
+    read = f"{counted(files, 'file')}, {size(volume)} in {elapsed(verified.seconds)}{rate}"
+    good = "every file is as its catalogue says"
+    read = read if verified.passes else f"verified {read}"
+    verdict = verdict_of(verified.problem_count, good, "Not as recorded", read)
+    yield from ending(verified, _problem, verdict)
 
 
 def _table(buckets: tuple[BucketFigures, ...]) -> Table:
@@ -73,18 +71,3 @@ def _problem(problem: TreeProblem) -> Iterator[Text]:
     if problem.key:
         yield Text(visible(f"  object: s3://{problem.bucket}/{problem.key}"))
     yield Text(visible(f"  expected {problem.expected}; found {problem.found}"))
-
-
-def _verdict(verified: TreeVerified) -> Text:
-    files = sum(bucket.verified_file_count for bucket in verified.buckets)
-    volume = sum(bucket.total_bytes_verified for bucket in verified.buckets)
-    rate = f" ({size(volume / verified.seconds)}/s)" if verified.seconds >= 1 else ""
-    read = f"{counted(files, 'file')}, {size(volume)} in {elapsed(verified.seconds)}{rate}"
-    if verified.passes:
-        return Text("Verified", style="bold green").append(
-            f": every file is as its catalogue says: {read}", style="default"
-        )
-    problems = counted(verified.problem_count, "problem")
-    return Text("Not as recorded", style="bold red").append(
-        f": {problems}; verified {read}", style="default"
-    )

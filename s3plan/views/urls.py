@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3plan.model.verification import UrlProblem, UrlsVerified
+from s3plan.views.findings import ending, figures, verdict_of
 from s3plan.views.quantities import counted, elapsed, number, size
 from s3plan.views.text import visible
 
@@ -26,23 +27,14 @@ def url_parts(verified: UrlsVerified) -> Iterator[RenderableType]:
     """Yield the parts of the result, top to bottom; the verdict comes last."""
     yield Text(visible(verified.table), style="bold")
     yield _figures(verified)
-    if verified.problems:
-        yield Text()
-    for problem in verified.problems:
-        yield from _problem(problem)
-    more = verified.problem_count - len(verified.problems)
-    if more:
-        yield Text(f"... and {number(more)} more")
-    if verified.report:
-        yield Text(f"report: {visible(verified.report)}")
-    yield Text()
-    yield _verdict(verified)
+    asked = f"{counted(verified.urls, 'URL')} in {elapsed(verified.seconds)}"
+    good = "every URL answers and is of its row"
+    verdict = verdict_of(verified.problem_count, good, "Not as it should be", asked)
+    yield from ending(verified, _problem, verdict)
 
 
 def _figures(verified: UrlsVerified) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
+    table = figures()
     table.add_row(number(verified.rows), "rows")
     table.add_row(number(verified.rows_with_files), "of them with files")
     complete = verified.rows_complete
@@ -70,15 +62,3 @@ def _problem(problem: UrlProblem) -> Iterator[Text]:
     row = f"row {number(problem.row)} ({problem.row_id}), {problem.column}"
     yield line.append(visible(f": {row}: {problem.message}"), style="default")
     yield Text(visible(f"  {problem.url or problem.key}"))
-
-
-def _verdict(verified: UrlsVerified) -> Text:
-    what = f"{counted(verified.urls, 'URL')} in {elapsed(verified.seconds)}"
-    if verified.passes:
-        return Text("Verified", style="bold green").append(
-            f": every URL answers and is of its row: {what}", style="default"
-        )
-    problems = counted(verified.problem_count, "problem")
-    return Text("Not as it should be", style="bold red").append(
-        f": {problems}; {what}", style="default"
-    )

@@ -6,17 +6,13 @@ A HEAD and the index of each; reading an archive back is for those that are chos
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from s3plan.engine.offline.report import report_line
+from s3plan.engine.findings import Findings, Observer
 from s3plan.errors import ArchivedObjectError, ArchiveIndexError, NoSuchKeyError
 from s3plan.inventory.indexes import read_index
-from s3plan.localfs.newfile import whole_file
 from s3plan.model.archives import Index
-from s3plan.model.events import AnyEvent
 from s3plan.model.objects import ObjectHead
 from s3plan.model.sessions import INDEX_SUFFIX, SeenSession
 from s3plan.model.verification import ArchiveFault, ArchiveProblem, ArchivesVerified
@@ -25,8 +21,6 @@ from s3plan.store import Bucket, HashSink, Store
 
 AT_ONCE = 16
 """Archives that are looked at side by side."""
-
-Observer = Callable[[AnyEvent], None]
 
 
 async def verified_archives(
@@ -43,40 +37,29 @@ async def verified_archives(
     ``download`` archives, spread over all, are read whole. The result holds the first
     ``most_problems``. Raises a StoreError where the endpoint does not answer.
     """
-    began = time.monotonic()
-    first: list[ArchiveProblem] = []
-    with whole_file(report) if report is not None else nullcontext() as file:
-
-        def tell(problem: ArchiveProblem) -> None:
-            if len(first) < most_problems:
-                first.append(problem)
-            if file is not None:
-                file.write(report_line(problem))
-            observer(problem)
-
-        work = _Verification(store, tell)
+    with Findings[ArchiveProblem](report, most_problems, observer) as found:
+        work = _Verification(store, found.add)
         archived = [one for one in sessions if one.is_archived or one.state == "unindexed"]
         every = max(1, len(archived) // max(1, download))
         chosen = {one.key for one in archived[::every][:download]}
         await work.run(archived, chosen)
-        result = ArchivesVerified(
-            sessions=len(sessions),
-            archives=len(archived),
-            bytes=sum(one.size or 0 for one in archived),
-            by_checksum=work.by_checksum,
-            by_etag=work.by_etag,
-            unindexed=work.unindexed,
-            downloaded=work.downloaded,
-            asleep=work.asleep,
-            faults=dict(sorted(work.faults.items())),
-            problem_count=sum(work.faults.values()),
-            problems=tuple(first),
-            seconds=round(time.monotonic() - began, 3),
-            report=str(report) if report is not None else None,
+        return found.end(
+            ArchivesVerified(
+                sessions=len(sessions),
+                archives=len(archived),
+                bytes=sum(one.size or 0 for one in archived),
+                by_checksum=work.by_checksum,
+                by_etag=work.by_etag,
+                unindexed=work.unindexed,
+                downloaded=work.downloaded,
+                asleep=work.asleep,
+                faults=dict(sorted(work.faults.items())),
+                problem_count=found.count,
+                problems=tuple(found.first),
+                seconds=found.seconds,
+                report=found.report,
+            )
         )
-        if file is not None:
-            file.write(report_line(result))
-    return result
 
 
 class _Verification:
