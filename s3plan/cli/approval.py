@@ -68,13 +68,13 @@ def read_classes(value: str) -> frozenset[str]:
 
     Raises click.UsageError for one that no step has.
     """
-    from s3plan.model.steps import VERBS
+    from s3plan.model.steps import APPROVAL_CLASSES
 
     given = [name.strip() for name in value.split(",") if name.strip()]
-    unknown = [name for name in given if name not in VERBS]
+    unknown = [name for name in given if name not in APPROVAL_CLASSES]
     if unknown or not given:
         what = ", ".join(f"`{name}`" for name in unknown) or "nothing"
-        message = f"{what} is no verb; there are {', '.join(sorted(VERBS))}"
+        message = f"{what} is no verb; there are {', '.join(sorted(APPROVAL_CLASSES))}"
         raise click.UsageError(message)
     return frozenset(given)
 

@@ -16,7 +16,7 @@ from s3plan.model.commands import Command
 from s3plan.model.events import GateReached
 from s3plan.model.journal import Approved, Approves, Declined, GateRecord
 from s3plan.model.limits import Limits
-from s3plan.model.steps import Step
+from s3plan.model.steps import Step, approval_class
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.approvals import missing_approvals
 from s3plan.rules.commands import SHORT_EVIDENCE, approve_options, short
@@ -38,8 +38,9 @@ class Approval:
 
     ``digest`` is ``sha256:`` and at least 12 hex digits, or None for the plan as it is named.
     ``deletes`` and ``losses`` hold the evidence approved for a subject, as a gate printed it.
-    ``classes`` are the verbs that were approved, None for all of them. ``granted`` are approvals
-    from elsewhere, such as a pull request's reviews; None where there is no file of them.
+    ``classes`` are those that were approved (``approval_class``), None for all of them. ``granted``
+    are approvals from elsewhere, such as a pull request's reviews; None where there is no file of
+    them.
     """
 
     approver: str
@@ -52,7 +53,7 @@ class Approval:
     def covers(self, step: Step) -> bool:
         """Whether the step's class was approved; what only reads needs no approval."""
         reads = effect_of(step.action) == "reads"
-        return self.classes is None or reads or step.verb in self.classes
+        return self.classes is None or reads or approval_class(step.action) in self.classes
 
     def of(self, what: Approves) -> Mapping[str, str]:
         """The evidence by subject for which this was approved."""

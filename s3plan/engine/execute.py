@@ -63,6 +63,7 @@ from s3plan.model.steps import (
     Step,
     Verify,
     VerifyCopies,
+    approval_class,
 )
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
@@ -372,7 +373,7 @@ def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
 async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     """None if the step may start, else how it ends without starting."""
     if not session.approval.covers(step):
-        return "held", f"{step.verb} is not among the classes that were approved"
+        return "held", f"{approval_class(step.action)} is not among the classes that were approved"
     context = session.context
     if step.gate is None:
         return None

@@ -648,6 +648,22 @@ VERBS = frozenset(str(action.__struct_config__.tag) for action in get_args(AnyAc
 """The name of every verb."""
 
 
+REPLACING = "replace-archive"
+"""The class of an archive step that takes the place of an archive."""
+
+APPROVAL_CLASSES = VERBS | {REPLACING}
+"""What can be approved as a class: all steps of a verb, but for archives that replace others; these
+are a class of their own, so that whoever lets archives be added unattended has not let them be
+changed."""
+
+
+def approval_class(action: Action) -> str:
+    """The class that an approval of this step goes by."""
+    if isinstance(action, Archive) and action.replaces is not None:
+        return REPLACING
+    return verb_of(action)
+
+
 def verb_of(action: Action) -> str:
     """The tag under which an action is stored."""
     tag = action.__struct_config__.tag

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from s3plan import api
 from s3plan.engine.archiving import sending
 from s3plan.errors import AccessDeniedError, EndpointError, OutcomeUnknownError
 from s3plan.model.archives import Compression, Index
@@ -391,6 +392,21 @@ def test_a_changed_session_replaces_its_archive_and_gives_it_back(
     assert stored(versioned) != old[KEY]
     assert rollback(versioned) == 0
     assert {key: stored(versioned, key) for key in (KEY, INDEX)} == old
+
+
+@pytest.mark.parametrize("classes", [{"archive"}, {"archive", "replace-archive"}])
+def test_a_replacement_is_a_class_of_its_own(versioned: Scene, classes: set[str]) -> None:
+    """D26, D37: who lets archives be added unattended has not let them be changed."""
+    session(versioned, NIGHT, {"a.fits": b"old"})
+    plan_archives(versioned, [NIGHT])
+    assert versioned.apply().exit_code == 0
+    session(versioned, NIGHT, {"a.fits": b"new"})
+    plan_archives(versioned, [NIGHT], replaces=replaced(versioned))
+    before = stored(versioned)
+    approval = api.Approval("cron", classes=frozenset(classes))
+    finished = api.apply(Path("plan.json"), approval=approval, observer=versioned.events.append)
+    assert finished.exit_code == (0 if "replace-archive" in classes else 4)
+    assert (stored(versioned) == before) == (finished.exit_code == 4)
 
 
 def test_what_is_not_what_was_to_be_replaced_is_left_alone(versioned: Scene) -> None:
