@@ -15,6 +15,7 @@ class CopyTags:
 
     def __init__(self, action: Copy, date: str) -> None:
         self._literal = action.tags
+        self._dropped = frozenset(action.without_tags or ())
         self._date = date
         self._templates: dict[str, TagTemplate] = {}
         if isinstance(action.tag_templates, UnsetType) or isinstance(action.grouping, UnsetType):
@@ -27,10 +28,16 @@ class CopyTags:
         }
 
     def __bool__(self) -> bool:
-        return bool(self._literal or self._templates)
+        return bool(self._literal or self._templates or self._dropped)
 
-    def of(self, key: str, size: int, label: str | None) -> dict[str, str]:
-        """The tags of the copy of one object."""
+    def over(
+        self, theirs: dict[str, str], key: str, size: int, label: str | None
+    ) -> dict[str, str]:
+        """The tags of the copy of one object that has ``theirs``."""
+        kept = {name: value for name, value in theirs.items() if name not in self._dropped}
+        return kept | self._given(key, size, label)
+
+    def _given(self, key: str, size: int, label: str | None) -> dict[str, str]:
         if not self._templates:
             return self._literal
         rules = self._rules

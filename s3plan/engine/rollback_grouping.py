@@ -7,12 +7,12 @@ are gone stay. They stay too where the table could not be put back: its URLs nam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from os.path import commonprefix
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from s3plan.engine.copied import load_earlier
+from s3plan.engine.copied import earlier_run, load_earlier
 from s3plan.engine.runs import Run
 from s3plan.engine.soak.earlier import cleanups_of
 from s3plan.engine.state import ItemState, RunState
@@ -52,7 +52,7 @@ _BACK = f"""
         AND t.size = i.size AND t.etag = c.etag
     WHERE i.step = '{_DELETED}'
         AND NOT EXISTS (SELECT 1 FROM listing s WHERE s.bucket = $source AND s.key = i.key)
-        AND NOT EXISTS (SELECT 1 FROM items d WHERE d.step = $step AND d.path = i.key)"""  # noqa: S608 - a constant of this module
+        AND NOT EXISTS (SELECT 1 FROM items d WHERE d.step <> '{_DELETED}' AND d.path = i.key)"""  # noqa: S608 - a constant of this module
 
 _BOUNDS = "SELECT min(key), max(key), min(path), max(path) FROM items WHERE step = ?"
 
@@ -150,26 +150,22 @@ async def _copied_back(
 ) -> list[StepDraft]:
     """What this run and later ones deleted of the sources, copied back; what is there is not."""
     own = ((run, plan, step) for step in plan.steps if isinstance(step.action, DeleteSource))
-    back: dict[tuple[str, str], tuple[StepDraft, list[str]]] = {}
+    back: dict[str, tuple[StepDraft, dict[str, None]]] = {}
     for other, theirs, step in [*own, *cleanups_of(run)]:
         action = step.action
         assert isinstance(action, DeleteSource)
-        draft = StepDraft(
-            action=Copy(source=action.copies),
-            subject=step.subject,
-            reversibility="free",
-            undo="delete the sources again",
-            reason="",
-            warnings=("Headers and tags that the copies were given stay on what is copied back.",),
-        )
-        draft, names = back.setdefault((step.subject, action.copies), (draft, []))
-        names.append(other.id)
-        # Of a deletion by another run only what was deleted on the copies of this one.
-        mine = [one for one in action.earlier if run == other or one.run == run.id]
-        _load_deleted(other, theirs, step, mine, database)
-        await _list_both(step.subject, action.copies, store, database)
-        database.execute(_BACK, {"step": draft.id, "copies": action.copies, "source": step.subject})
-        database.execute("DELETE FROM items WHERE step = ?", [_DELETED])
+        # The last run that copied an object made the copy that is there.
+        for one in reversed(action.earlier):
+            if run not in (other, earlier_run(other, one.run)):
+                continue  # of a deletion by another run only what was deleted on our copies
+            draft = _return(other, step.subject, action.copies, one)
+            draft, names = back.setdefault(draft.id, (draft, {}))
+            names[other.id] = None
+            _load_deleted(other, theirs, step, one, database)
+            await _list_both(step.subject, action.copies, store, database)
+            values = {"step": draft.id, "copies": action.copies, "source": step.subject}
+            database.execute(_BACK, values)
+            database.execute("DELETE FROM items WHERE step = ?", [_DELETED])
     drafts: list[StepDraft] = []
     for draft, names in back.values():
         reason = f"run {', '.join(names)} deleted these sources; their verified copies are there"
@@ -177,14 +173,40 @@ async def _copied_back(
     return drafts
 
 
+def _return(other: Run, bucket: str, copies: str, one: EarlierCopy) -> StepDraft:
+    """The step that undoes a copy the other way: without the tags that it gave."""
+    made = PlanFile.open(earlier_run(other, one.run).plan).step(one.step).action
+    assert isinstance(made, Copy)
+    given = (*made.tags, *(made.tag_templates or ()))
+    warnings = []
+    if given:
+        names = ", ".join(sorted(given))
+        warnings.append(f"Tags that sources had under the names {names} are not known any more.")
+    if made.headers:
+        names = ", ".join(sorted(made.headers))
+        warnings.append(f"The headers {names} stay as target.headers made them.")
+    return StepDraft(
+        action=Copy(
+            source=copies,
+            acl="keep" if made.acl == "keep" else None,
+            without_tags=tuple(sorted(given)) or UNSET,
+        ),
+        subject=bucket,
+        reversibility="free",
+        undo="delete the sources again",
+        reason="",
+        warnings=tuple(warnings),
+    )
+
+
 def _load_deleted(
-    other: Run, plan: PlanFile, step: Step, mine: Sequence[EarlierCopy], database: Database
+    other: Run, plan: PlanFile, step: Step, one: EarlierCopy, database: Database
 ) -> None:
     """What a step deleted, or may have, as rows; and in ``copies`` what is known of each copy."""
     fill_items(plan, other.state(), database, step, _DELETED, _LEFT)
     number_items(database, _DELETED)
     database.execute("DELETE FROM copies")
-    load_earlier(other, mine, database, _DELETED)
+    load_earlier(other, [one], database, _DELETED)
 
 
 async def _list_both(source: str, copies: str, store: Store, database: Database) -> None:

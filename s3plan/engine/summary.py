@@ -15,6 +15,7 @@ from s3plan.model.events import RunBegan, RunFinished, StepBegan
 from s3plan.model.journal import RunOutcome, StepOutcome
 from s3plan.model.steps import (
     Archive,
+    Copy,
     Download,
     Extract,
     Step,
@@ -23,6 +24,7 @@ from s3plan.model.steps import (
     Verify,
     VerifyCopies,
 )
+from s3plan.rules.commands import monitor_command
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -156,7 +158,11 @@ def _closing(
         case "done" if context.plan.header.rollback_of:
             return "done", None
         case "done":
-            return f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back", None
+            back = f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back"
+            steps = context.plan.steps
+            if any(isinstance(step.action, Copy) and step.action.soak for step in steps):
+                return f"{back}; `{monitor_command(str(context.run.journal))}` watches it", None
+            return back, None
         case "interrupted":
             restoring = sum(count[code] for code in WAITING)
             goes_on = f"; S3 goes on restoring {restoring:,} objects" if restoring else ""

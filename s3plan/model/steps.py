@@ -162,7 +162,8 @@ class Copy(Action, frozen=True, tag="copy"):
     each object. ``into`` is what every new key starts with. ``grouping`` is how the new keys came
     about. With ``checksums`` sources whose ETag is no MD5 are read, so that their MD5 is known.
     With ``shared`` nothing is written: what is at the new keys, copies of equal objects, is
-    compared. ``soak`` is how long the copies are watched afterwards.
+    compared. ``soak`` is how long the copies are watched afterwards. ``without_tags`` are names
+    that the copies do not get: those that an earlier copy was given.
     """
 
     source: str
@@ -178,6 +179,7 @@ class Copy(Action, frozen=True, tag="copy"):
     tag_templates: dict[str, str] | UnsetType = UNSET
     checksums: Literal["compute"] | UnsetType = UNSET
     shared: Literal[True] | UnsetType = UNSET
+    without_tags: tuple[str, ...] | UnsetType = UNSET
 
 
 class VerifyCopies(Action, frozen=True, tag="verify-copies"):

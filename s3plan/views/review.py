@@ -436,6 +436,8 @@ def _changed(action: Copy) -> Iterator[tuple[str, Text]]:
     for label, pairs in (("headers", action.headers), ("adds tags", action.tags)):
         if pairs:
             yield label, Text(visible(", ".join(f"{k}={v}" for k, v in sorted(pairs.items()))))
+    if action.without_tags:
+        yield "drops tags", Text(visible(", ".join(action.without_tags)))
 
 
 def _samples(

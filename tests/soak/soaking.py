@@ -22,7 +22,7 @@ kind: ObjectGrouping
 metadata: {{name: by-type}}
 spec:
   source: {{bucket: {bucket}, pattern: "{{row_id}}/{{name}}/{{file}}"}}
-  target: {{bucket: {target}, key: "{key}"}}
+  target: {{bucket: {target}, key: "{key}"{given}}}
   sources: {sources}
   monitor: {{days: {days}}}
 {more}"""
@@ -39,6 +39,7 @@ class Soaking:
         self.scene = scene
         self.target = target or scene.bucket
         self.key = key
+        self.given = ""
         self.journal = Path("journal.json")
 
     def declare(self, *, days: int = 0, sources: str = "deleteAfterSoak", more: str = "") -> None:
@@ -51,6 +52,7 @@ class Soaking:
                 bucket=self.scene.bucket,
                 target=self.target,
                 key=self.key,
+                given=self.given,
                 sources=sources,
                 days=days,
                 more=more,

@@ -64,6 +64,34 @@ def test_deleted_sources_come_back_from_their_copies(soaking: Soaking) -> None:
     assert _back(soaking, Path("journal.json")) is None, "a second time does nothing"
 
 
+def test_tags_that_the_copies_were_given_are_no_tags_of_what_comes_back(
+    soaking: Soaking,
+) -> None:
+    """B61: and what nobody knows any more is said."""
+    scene = soaking.scene
+    scene.put("4/Tagged/talk.mp3", b"tagged", Tagging="owner=ann")
+    before = scene.objects()
+    soaking.given = (
+        ', tags: {migrated: "yes", from: "{row_id}"}, headers: {cache-control: no-store}'
+    )
+    soaking.migrate()
+    copied = scene.objects()["audio/4_Tagged_talk.mp3"]
+    assert copied.tags == {"owner": "ann", "migrated": "yes", "from": "4"}
+    soaking.soak()
+    assert soaking.clean().exit_code == 0
+    plan = api.rollback_plan(soaking.journal)
+    assert plan is not None
+    said = " ".join(plan.steps[0].warnings)
+    assert "under the names from, migrated are not known" in said
+    assert "The headers cache-control stay" in said
+    _done(_back(soaking))
+    found = scene.objects()
+    assert found.keys() == before.keys()
+    assert {key: one.tags for key, one in found.items()} == {
+        key: one.tags for key, one in before.items()
+    }
+
+
 def test_the_whole_way_back_after_the_sources_were_deleted(soaking: Soaking) -> None:
     """First copied back, then the copies removed: one command with the journal of the copies."""
     scene = soaking.scene

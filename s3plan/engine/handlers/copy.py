@@ -274,7 +274,7 @@ class _Copier:
         )
 
     def _tagged(self, item: Item, theirs: dict[str, str]) -> dict[str, str]:
-        return theirs | self.tags.of(item.key, item.size, item.label)
+        return self.tags.over(theirs, item.key, item.size, item.label)
 
     async def _keep_tags(self, item: Item) -> None:
         """Look whether a copy that we made has its tags, and put them there if not."""

@@ -189,7 +189,7 @@ async def _compare_headers(
             except NoSuchKeyError:
                 differing.append(path)  # gone since the listing
                 continue
-            theirs_tagged = theirs.tags | tags.of(key, size, label)
+            theirs_tagged = tags.over(theirs.tags, key, size, label)
             wanted = (theirs.headers | copying.headers, theirs.metadata, theirs_tagged)
             if (ours.headers, ours.metadata, ours.tags) != wanted:
                 differing.append(path)

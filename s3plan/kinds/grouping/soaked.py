@@ -123,8 +123,8 @@ def _drafts(
             DeleteSource(spec.target_bucket, copies, terms),
             source,
             reversibility="costs",
-            undo="The sources are copied back from their copies, with what the copies have: headers"
-            " and tags that target.headers and target.tags gave them stay.",
+            undo="The sources are copied back from their copies, without the tags that target.tags"
+            " gave them; headers of target.headers stay.",
             reason=f"{_counted(totals.items)} in the old layout whose copies were watched for"
             f" {terms.days:,} days.",
             needs=(Need(name),),
