@@ -41,7 +41,8 @@ def load_copied(
     taken back; these runs, oldest first. Raises as :func:`finished_runs`.
     """
     found: list[EarlierRun] = []
-    for run, plan, state, soak in finished_runs(directory):
+    # By time: the ids of runs of one second are in no order.
+    for run, plan, state, soak in sorted(finished_runs(directory), key=lambda one: one[3].began):
         if plan.header.target != target:
             continue
         for step in grouping_steps(plan):
@@ -157,7 +158,7 @@ def cleanups_of(run: Run) -> list[tuple[Run, PlanFile, Step]]:
     """
     found: list[tuple[Run, PlanFile, Step]] = []
     for other in runs.runs_in(run.folder.parents[2]):
-        if other.id <= run.id or other.taken_back("sources"):
+        if other.id == run.id or other.taken_back("sources"):
             continue
         plan = PlanFile.open(other.plan)
         found += (
