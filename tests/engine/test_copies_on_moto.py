@@ -66,6 +66,41 @@ def test_a_copy_has_the_acl_that_the_manifest_asks_for(
         assert _readers(scene, "audio/1_Ann_closed.mp3") == set()
 
 
+@pytest.mark.parametrize(
+    ("target", "encryption", "storage_class"),
+    [
+        ("storageClass: GLACIER_IR, encryption: AES256", "AES256", "GLACIER_IR"),
+        ("encryption: keep", "aws:kms", "STANDARD_IA"),
+        ('encryption: "aws:kms"', "aws:kms", "STANDARD_IA"),
+    ],
+)
+def test_a_copy_has_the_class_and_the_encryption_that_the_manifest_asks_for(
+    moto_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    encryption: str,
+    storage_class: str,
+) -> None:
+    """B20, B21: kept where nothing is said, and planning again says No changes although what KMS
+    encrypted has an ETag of its own.
+    """
+    with open_scene(moto_server, tmp_path) as scene:
+        enter(scene, monkeypatch)
+        scene.put("1/Ann/a.mp3", b"a", StorageClass="STANDARD_IA", ServerSideEncryption="aws:kms")
+        server = scene.server
+        (scene.directory / "manifest.yaml").write_text(
+            MANIFEST.format(
+                endpoint=server.endpoint, region=server.region, bucket=scene.bucket, target=target
+            )
+        )
+        assert api.plan([Path("manifest.yaml")]).plan is not None
+        assert scene.apply().exit_code == 0, scene.problems()
+        head = scene.s3.head_object(Bucket=scene.bucket, Key="audio/1_Ann_a.mp3")
+        assert (head["ServerSideEncryption"], head["StorageClass"]) == (encryption, storage_class)
+        assert api.plan([Path("manifest.yaml")]).plan is None
+
+
 def test_copies_go_to_a_bucket_of_another_region(
     moto_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

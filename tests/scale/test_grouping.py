@@ -105,7 +105,7 @@ def _people(scene: Scene) -> None:
 
 
 def test_two_thousand_people_killed_on_the_way(scene: Scene) -> None:
-    """B9-B20, B33, B37, B44, B53, B54: s5cmd's listing agrees with every report, also where the
+    """B9-B19, B33, B37, B44, B53, B54: s5cmd's listing agrees with every report, also where the
     run was killed twice, and the rollback leaves what was there.
     """
     _people(scene)
