@@ -42,7 +42,9 @@ from s3plan.api.running import (
     status,
 )
 from s3plan.api.sessions import (
+    archive_bill,
     has_sessions,
+    list_extras,
     list_sessions,
     sessions,
     sessions_by_year,
@@ -65,6 +67,7 @@ __all__ = [
     "abandon_run",
     "apply",
     "approvals_from",
+    "archive_bill",
     "break_lock",
     "compare",
     "doctor",
@@ -77,6 +80,7 @@ __all__ = [
     "journal_rebuild",
     "journal_reset",
     "list_buckets",
+    "list_extras",
     "list_policies",
     "list_runs",
     "list_sessions",

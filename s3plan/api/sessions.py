@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as replace_scope
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from s3plan.api.looking import globs_of, looked_at
-from s3plan.api.places import Observer, ignore
+from s3plan.api.places import Observer, ignore, price_list
 from s3plan.engine import runs
-from s3plan.errors import NoSuchKeyError
+from s3plan.errors import NoSuchKeyError, UsageError
 from s3plan.model.sessions import SeenSession
 from s3plan.model.tabular import Report, Section
 from s3plan.model.verification import ArchivesVerified
@@ -68,6 +69,32 @@ def list_sessions(
 
     found = sessions(manifest, variables=variables, years=years, observer=observer)
     return session_list(one for one in found if not (not_archived and one.is_archived))
+
+
+def list_extras(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    observer: Observer = ignore,
+) -> Section:
+    """A row for each version of each extra that the bucket holds, in the order of the keys.
+
+    Raises UsageError and what :func:`sessions` raises.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.sessions import seeing
+    from s3plan.kinds.sessions.files import extras_listed
+    from s3plan.rules.pricelist import shipped
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    archiving = seeing.archiving(loaded.manifests, str(manifest))
+
+    async def look() -> Section:
+        scopes = [replace_scope(scope, library=None) for scope in kinds.scopes(loaded)]
+        async with looked_at(loaded, scopes, observer, shipped()) as (_, observed):
+            return extras_listed(archiving, observed)
+
+    return asyncio.run(look())
 
 
 def sessions_by_year(
@@ -152,6 +179,41 @@ def verify_archives(
             )
 
     return asyncio.run(verify())
+
+
+def archive_bill(
+    manifest: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    months: int = 12,
+    region: str | None = None,
+    prices: Path | None = None,
+    observer: Observer = ignore,
+) -> Report:
+    """What the archives of a SessionArchive cost month by month, as if all were uploaded today.
+
+    ``region`` is whose prices count where the endpoint's are not known, ``prices`` a list of the
+    user's. Raises UsageError where there are no prices, and what :func:`sessions` raises.
+    """
+    from s3plan import kinds
+    from s3plan.kinds.sessions import seeing
+    from s3plan.kinds.sessions.billing import bill_of
+
+    loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
+    archiving = seeing.archiving(loaded.manifests, str(manifest))
+    connection = loaded.connection
+    known = price_list(prices)
+    endpoint = connection.endpoint or "https://s3.amazonaws.com"
+    found = known.regions.get(region) if region else known.region(endpoint, connection.region or "")
+    if found is None:
+        raise UsageError(
+            "there are no prices for this endpoint and region",
+            expected="one of " + ", ".join(sorted(known.regions)),
+            found=region or f"{endpoint}, {connection.region or 'no region'}",
+            next_step="name another with --region, or give its prices with --prices FILE",
+        )
+    seen = sessions(manifest, variables=variables, observer=observer)
+    return bill_of(archiving, seen, found, months)
 
 
 async def _sessions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3plan.cli.mounted import mounted
 from s3plan.cli.program import main, script
 
-__all__ = ["main", "script"]
+__all__ = ["main", "mounted", "script"]

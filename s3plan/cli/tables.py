@@ -19,6 +19,9 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".md": "markdown"}
 """What the name of a file says about its format."""
 
+MANIFESTS = (".yaml", ".yml")
+"""How the names of manifests end; those of plans and journals do not."""
+
 
 def table_options(command: Decorated) -> Decorated:
     """Add ``--from``, ``--format``, ``--out`` and ``--redact``."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from s3plan.cli import main
 from s3plan.errors import ProblemsError
 from s3plan.model.steps import PutFiles
 from tests.engine.conftest import scene, versioned
@@ -65,7 +66,9 @@ def test_a_changed_note_needs_versions(scene: Scene) -> None:
     assert problem.found == "notes/2023/20230110_AAAA0000.md"
 
 
-def test_extras_have_a_key_for_each_version(scene: Scene) -> None:
+def test_extras_have_a_key_for_each_version(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
     """D51: a database is kept in all its versions, and listed by the key of each."""
     library(scene)
     path = beside(scene, "db/cat.sqlite", b"one")
@@ -79,6 +82,9 @@ def test_extras_have_a_key_for_each_version(scene: Scene) -> None:
     assert sorted(kept.values()) == [b"one", b"two"]
     assert all(key.startswith("db/cat_") and key.endswith(".sqlite") for key in kept)
     assert plan(scene, EXTRAS).plan is None
+    capsys.readouterr()
+    assert main(["list", "extras", "manifest.yaml", "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
     # Only what the last run made goes, and only while its file is there as it was.
     path.write_bytes(b"three, meanwhile")
     finished = scene.rollback()

@@ -8,6 +8,8 @@ import click
 
 from s3plan.cli.command import Command
 from s3plan.cli.settings import settings
+from s3plan.cli.tables import MANIFESTS, chosen_format, put_out
+from s3plan.cli.variables import read_variables, variable_options
 
 
 @click.command(
@@ -17,7 +19,7 @@ from s3plan.cli.settings import settings
     exits=(0, 1),
 )
 @click.argument(
-    "plan", metavar="[PLAN]", type=click.Path(path_type=Path), default=Path("plan.json")
+    "plan", metavar="[PLAN|MANIFEST]", type=click.Path(path_type=Path), default=Path("plan.json")
 )
 @click.option(
     "--months",
@@ -30,24 +32,48 @@ from s3plan.cli.settings import settings
 @click.option(
     "--region",
     metavar="NAME",
-    default="us-east-1",
-    show_default=True,
-    help="Whose prices --classes shows.",
+    help="Whose prices --classes shows (us-east-1), or count for a manifest.",
 )
 @click.option(
     "--prices",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A price list of your own, for --classes.",
+    help="A price list of your own, for --classes and for a manifest.",
 )
-def command(*, plan: Path, months: int, classes: bool, region: str, prices: Path | None) -> int:
+@variable_options
+def command(
+    *,
+    plan: Path,
+    months: int,
+    classes: bool,
+    region: str | None,
+    prices: Path | None,
+    var: tuple[str, ...],
+    var_file: tuple[Path, ...],
+) -> int:
     """Show what a plan file (plan.json unless named) is estimated to cost.
 
     Estimates were made when the plan was: `s3plan plan --prices FILE` makes them with other prices.
+    Of a manifest with a SessionArchive: what its archives cost, and what having them back costs.
     """
     from s3plan import api
 
     view = settings().view()
+    if plan.suffix in MANIFESTS and not classes:
+        from s3plan.views.tabular import report_lines
+
+        with view.look() as watch:
+            bill = api.archive_bill(
+                plan,
+                variables=read_variables(var, var_file),
+                months=months,
+                region=region,
+                prices=prices,
+                observer=watch,
+            )
+        put_out(report_lines(bill, chosen_format(None, None), most_rows=None), None)
+        return 0
     if classes:
+        region = region or "us-east-1"
         view.class_prices(region, api.region_prices(region, prices=prices))
         return 0
     if prices is not None:

@@ -71,6 +71,29 @@ def sessions(
     return 0
 
 
+@command.command(cls=Command, name="extras", exits=(0, 1))
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "json", "markdown"]),
+    help="How to write it; text unless said.",
+)
+@variable_options
+def extras(
+    *, manifest: Path, form: str | None, var: tuple[str, ...], var_file: tuple[Path, ...]
+) -> int:
+    """List the versions that the bucket keeps of the extras of a SessionArchive."""
+    from s3plan import api
+    from s3plan.views.tabular import TABLE_LINES
+
+    view = settings().view()
+    with view.look() as watch:
+        found = api.list_extras(manifest, variables=read_variables(var, var_file), observer=watch)
+    put_out(TABLE_LINES[chosen_format(form, None)](found.columns, found.rows), None)
+    return 0
+
+
 @command.command(cls=Command, name="policies", exits=(0, 1))
 @_MANIFEST
 @click.option(

@@ -8,11 +8,8 @@ import click
 
 from s3plan.cli.command import Command
 from s3plan.cli.settings import settings
-from s3plan.cli.tables import chosen_format, put_out
+from s3plan.cli.tables import MANIFESTS, chosen_format, put_out
 from s3plan.cli.variables import read_variables, variable_options
-
-MANIFESTS = (".yaml", ".yml")
-"""How the names of manifests end; a journal's does not."""
 
 
 @click.command(

@@ -137,6 +137,8 @@ class _Archiver:
         if verdict == "mismatched":
             raise _Taken(action.key)
         await self._keep(made)
+        if not adopted:
+            await self._keep_tags(there)
         archive = StoredObject(there.etag, there.size, made.checksum, there.version_id, adopted)
         await self._record(archive, rung, None)
         await self._record(archive, rung, await self._put_index(archive, made))
@@ -176,6 +178,15 @@ class _Archiver:
             if _etag(await self._head(self.action.key)) == _etag(there):
                 raise
         return made, await self.bucket.head(self.action.key)
+
+    async def _keep_tags(self, there: ObjectHead) -> None:
+        """Tag the archive where the endpoint did not: lifecycle rules go by its tags.
+
+        Ceph's RGW 16 takes the tags of a multipart upload, and forgets them. Where the count is not
+        told nobody knows, and putting the same tags once more does no harm.
+        """
+        if self.action.tags and there.tag_count != len(self.action.tags):
+            await self.bucket.put_tags(self.action.key, self.action.tags)
 
     async def _begun(self) -> tuple[Upload, dict[int, StoredPart]]:
         """The upload that an earlier session began, with its parts; or a new one."""

@@ -17,10 +17,16 @@ from s3plan.errors import PlanningError
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.kinds.kind import Manifest, Observed
 from s3plan.kinds.obstacles import found
-from s3plan.kinds.sessions.manifest import ArchiveSpec, ExtraFields, NotesFields
+from s3plan.kinds.sessions.manifest import (
+    ArchiveDocument,
+    ArchiveSpec,
+    ExtraFields,
+    NotesFields,
+)
 from s3plan.kinds.sources import files_of
 from s3plan.model.sessions import EXTRA_PARTS
 from s3plan.model.steps import Need, PutFiles
+from s3plan.model.tabular import Column, Section
 from s3plan.plan import StepDraft
 from s3plan.rules.braces import pieces_of
 from s3plan.rules.sessions.names import year_of
@@ -222,3 +228,27 @@ def _notes(notes: NotesFields | None, directory: Path) -> Iterator[tuple[str, di
 
 def _extras(extra: ExtraFields, directory: Path) -> list[str]:
     return [str(path) for path in files_of(extra.source, directory.absolute()) if path.is_file()]
+
+
+def extras_listed(manifest: Manifest, observed: Observed) -> Section:
+    """Every version of every extra, from the listing."""
+    assert isinstance(manifest.document, ArchiveDocument)
+    spec = manifest.document.spec
+    rows: list[tuple[object, ...]] = []
+    for extra in spec.extras:
+        pattern = "".join(
+            ".+" if name else re.escape(literal) for name, literal in pieces_of(extra.key)
+        )
+        rows += observed.database.rows(
+            "SELECT key, size, modified, storage_class, etag FROM listing"
+            " WHERE bucket = ? AND history IS NULL AND regexp_full_match(key, ?) ORDER BY key",
+            [spec.target.bucket, pattern],
+        )
+    columns = (
+        Column("key"),
+        Column("bytes", "bytes"),
+        Column("put"),
+        Column("class"),
+        Column("etag"),
+    )
+    return Section("extras", "Extras", columns, list(dict.fromkeys(rows)))
