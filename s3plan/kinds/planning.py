@@ -46,6 +46,7 @@ def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
     problems: list[S3PlanError] = [
         *_claimed_twice(loaded, observed),
         *_shared_directories(loaded, observed),
+        *_shared_libraries(loaded),
     ]
     missing = list(missing_commands(loaded.manifests, observed.commands))
     if missing:
@@ -156,6 +157,23 @@ def _claimed_twice(loaded: Loaded, observed: Observed) -> list[PlanningError]:
                     )
                 )
     return problems
+
+
+def _shared_libraries(loaded: Loaded) -> Iterator[PlanningError]:
+    """The files of a library are looked at once, and are sessions in one way."""
+    owners: dict[str, str] = {}
+    for manifest, scope in zip(loaded.manifests, scopes(loaded), strict=True):
+        if scope.library is None:
+            continue
+        name = f"{manifest.kind} {manifest.name}"
+        other = owners.setdefault(scope.library.path, name)
+        if other != name:
+            yield PlanningError(
+                "two manifests archive the same library",
+                address=manifest.address,
+                found=f"{other} and {name}: {scope.library.path}",
+                next_step="plan and apply one after the other; replica: names a second bucket",
+            )
 
 
 def _shared_directories(loaded: Loaded, observed: Observed) -> Iterator[PlanningError]:

@@ -405,6 +405,7 @@ class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
     file below ``source``, ``modified`` when the file was last changed. ``tar`` is the bytes of the
     tar. Neither key may be in use, but by what it ``replaces`` in a bucket that keeps versions.
     With ``keep`` the archive is also written to that directory, under its key.
+    It is begun only within ``window``, hours of the clock on the wall such as 22:00-07:00.
     """
 
     source: str
@@ -421,6 +422,7 @@ class Archive(Action, frozen=True, tag="archive", omit_defaults=True):
     metadata: dict[str, str] = {}
     replaces: Replaced | None = None
     keep: str | None = None
+    window: str | None = None
 
 
 class PutFiles(Action, frozen=True, tag="put-files", omit_defaults=True):

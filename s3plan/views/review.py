@@ -65,6 +65,11 @@ SAMPLED = 100_000
 """Steps with more items show only their first key: the others would need reading them all."""
 
 
+SPELLED_OUT = 3
+"""Archives in a row that are shown whole; of the others, of which there may be hundreds, each is a
+line, unless it replaces something or has a warning. ``show --step`` shows any of them."""
+
+
 class PlanDocument(Protocol):
     """What a review needs of a plan file (``s3plan.plan.reading.PlanFile`` has it)."""
 
@@ -96,9 +101,15 @@ def review(plan: PlanDocument, name: str | None, columns: int) -> Iterator[Rende
     yield _grid(_heading(plan, name))
     yield Text()
     yield from _conditions(plan.steps)
+    alike = 0
     for line, step in zip(_headlines(plan.steps, columns), plan.steps, strict=True):
         yield line
+        alike = alike + 1 if _is_plain_archive(step) else 0
+        if alike > SPELLED_OUT:
+            continue
         yield Padding(_grid(_details(step, plan, name, columns)), (0, 0, 0, 6))
+        yield Text()
+    if alike > SPELLED_OUT:
         yield Text()
     for note in plan.header.notes:
         yield Text(f"note: {visible(note)}")
@@ -195,12 +206,24 @@ def _conditions(steps: Sequence[Step]) -> Iterator[RenderableType]:
         yield Text()
 
 
+def _is_plain_archive(step: Step) -> bool:
+    """Whether the step is as the one before it, but for its files."""
+    action = step.action
+    return isinstance(action, Archive) and action.replaces is None and not step.warnings
+
+
+def _title(step: Step) -> str:
+    """Verb and subject; of an archive the session, too, since a bucket has many."""
+    named = f": {step.action.name}" if isinstance(step.action, Archive) else ""
+    return f"{step.verb} {step.subject}{named}"
+
+
 def _headlines(steps: Sequence[Step], columns: int) -> Iterator[Text]:
     """One line a step, its figures in columns that line up over all steps."""
     figures = [_figures(step) for step in steps]
     widths = [max((len(row[i]) for row in figures), default=0) for i in range(3)]
     room = columns - sum(widths) - 2 * sum(1 for width in widths if width) - 2
-    names = [shorten(f"{step.verb} {step.subject}", room - 2) for step in steps]
+    names = [shorten(_title(step), room - 2) for step in steps]
     left = max((cell_len(name) for name in names), default=0)
     for step, name, row in zip(steps, names, figures, strict=True):
         symbol = words_of(step.action).symbol
@@ -336,6 +359,8 @@ def _archive(action: Archive, subject: str) -> Iterator[tuple[str, Text]]:
         yield "keeps", Text(visible(f"a copy in {action.keep}"))
     if action.tags:
         yield "tags", Text(visible(", ".join(f"{k}={v}" for k, v in sorted(action.tags.items()))))
+    if action.window is not None:
+        yield "hours", Text(visible(action.window))
     if action.replaces is not None:
         old = f"{size(action.replaces.size)}, ETag {action.replaces.etag}"
         yield "replaces", Text(visible(old), style="yellow")

@@ -334,6 +334,18 @@ def test_a_session_without_a_year_cannot_have_one_in_its_key(scene: Scene) -> No
     assert found == {"1 sessions cannot have a key": "M31 has no {year}"}
 
 
+def test_a_library_is_of_one_manifest(scene: Scene) -> None:
+    """Two that archive the same files are planned one after the other."""
+    library(scene)
+    plan(scene)
+    text = (scene.directory / "manifest.yaml").read_text()
+    again = text.partition("---\n")[2].replace("{name: raw}", "{name: again}")
+    (scene.directory / "manifest.yaml").write_text(f"{text}---\n{again}")
+    with pytest.raises(ProblemsError) as refused:
+        api.plan([Path("manifest.yaml")])
+    assert "two manifests archive the same library" in {one.what for one in refused.value.problems}
+
+
 def test_what_is_not_enabled_does_nothing(scene: Scene) -> None:
     result = plan(scene, "enabled: false")
     assert result.plan is None

@@ -16,6 +16,7 @@ from s3plan.engine.archiving.packing import SourceChanged, check_source
 from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
 from s3plan.engine.context import Context
+from s3plan.engine.hours import wait_for_hours
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     DestinationError,
@@ -329,6 +330,7 @@ class _Archiver:
 
 async def archive(context: Context, step: Step, action: Archive) -> None:
     """Run an archive step."""
+    await wait_for_hours(context, action.window)
     try:
         tree = Tree.open(Path(action.source), create=False)
     except RootMissingError as error:

@@ -23,6 +23,7 @@ from s3plan.rules.sessions import GROUP_KEYS, zone_named
 from s3plan.rules.sessions.names import SessionKey, SessionPattern
 from s3plan.rules.sessions.policies import POLICIES, ArchivePolicy
 from s3plan.rules.systemfiles import SYSTEM_FILES
+from s3plan.rules.windows import Window
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 MOST_TAGS = 10
@@ -49,6 +50,14 @@ def _zone_checked(name: str) -> str:
             "timezone", "site, UTC or a zone such as Europe/Berlin: {why}", {"why": str(error)}
         ) from error
     return name
+
+
+def _window_checked(text: str) -> str:
+    try:
+        Window.parse(text)
+    except ValueError as error:
+        raise PydanticCustomError(CONTRADICTION, "{why}", {"why": str(error)}) from error
+    return text
 
 
 TagName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -330,6 +339,11 @@ class ArchiveSpec(Fields):
     )
     order: Literal["oldest", "newest"] = Field(
         "oldest", description="In which order sessions are archived."
+    )
+    window: Annotated[str, AfterValidator(_window_checked)] | None = Field(
+        None,
+        description="Hours of the clock on the wall in which an archive may be begun, such as"
+        " 22:00-07:00; apply waits for them.",
     )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."

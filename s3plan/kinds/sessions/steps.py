@@ -92,6 +92,7 @@ def archive_step(
             metadata={"session": session.name},
             replaces=replaces,
             keep=keep,
+            window=spec.window,
         ),
         target.bucket,
         reversibility="free",
