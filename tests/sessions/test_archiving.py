@@ -247,6 +247,7 @@ def test_what_is_not_whole_blocks(scene: Scene) -> None:
     assert "1 file of no session, not archived: stray.fits" in " ".join(result.notes)
 
 
+@pytest.mark.long
 def test_files_that_an_archive_holds_and_the_disk_does_not(versioned: Scene) -> None:
     """D50: a session that lost a file is not archived over the archive that has it."""
     library(versioned)
@@ -315,6 +316,7 @@ def test_nights_and_rigs(scene: Scene) -> None:
     assert plan(scene, "sessions: {by: header, groupKeys: [OBJECT], timezone: UTC}").plan is None
 
 
+@pytest.mark.long
 def test_a_list_of_sessions(scene: Scene) -> None:
     """Any set of files can be a session; files that the list names must be there (D45)."""
     write(scene, "db/catalogue.sqlite", b"x")

@@ -102,6 +102,7 @@ def test_the_status_of_a_manifest(moto_scene: Scene, capsys: pytest.CaptureFixtu
     assert "20230110_AAAA0000" in run(capsys, "status", "manifest.yaml")
 
 
+@pytest.mark.long
 def test_what_is_gone_from_disk_is_retained(scene: Scene) -> None:
     library(scene)
     apply(scene, plan(scene))

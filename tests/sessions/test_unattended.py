@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.engine.conftest import scene
 from tests.engine.scene import Scene
 from tests.sessions.test_archiving import LONG_AGO, library, plan, write
@@ -29,6 +31,7 @@ def run(scene: Scene) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_script_adds_and_only_adds(scene: Scene) -> None:
     """D37: unattended runs archive what is new, say No changes, and leave what changed."""
     library(scene)

@@ -81,6 +81,7 @@ def test_every_run_is_in_the_history(moto_scene: Scene, capsys: pytest.CaptureFi
     assert "delete" in {one["operation_type"] for one in rows("s3_backup_log")}
 
 
+@pytest.mark.long
 def test_names_can_be_tokens(scene: Scene) -> None:
     """A report that is given away names no bucket, key or session."""
     library(scene)
