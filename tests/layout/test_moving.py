@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from s3plan.engine.handlers.swap import Swapper
 from s3plan.engine.layout.exchange import Exchange
 from s3plan.engine.layout.facts import Found
 from s3plan.errors import OutcomeUnknownError, ProblemsError
@@ -226,6 +227,32 @@ def test_what_was_staged_is_looked_at_again_before_it_is_swapped(
     now = look(scene).objects
     changed_keys = {key for key in before if now[key] != before[key]}
     assert len(changed_keys) == 1
+
+
+def test_the_way_back_is_looked_at_before_there_is_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 5: the old form that is kept must be the verified one, not one as long."""
+    fill(scene, 3)
+    before = look(scene).objects
+    knows(scene, "put-if-match")
+    made = plan(scene).plan
+    assert made is not None
+    paths = [item.path.replace("/new/", "/old/") for item in made.items(made.steps[0].id)]
+    check = Swapper._check_old
+
+    async def checking(self: Any, item: Any) -> None:
+        if item.n == 0:
+            scene.delete(paths[0])
+        if item.n == 1:
+            scene.put(paths[1], b"x" * item.size)
+        await check(self, item)
+
+    monkeypatch.setattr(Swapper, "_check_old", checking)
+    assert scene.apply().exit_code == 3
+    assert set(reasons(scene).values()) == {"staged-differs"}
+    now = look(scene).objects
+    assert len([key for key in before if now[key] != before[key]]) == 1
 
 
 def test_a_lost_answer_is_settled_by_looking(

@@ -24,15 +24,20 @@ from s3plan.store import Bucket
 from s3plan.tables import Database
 
 
-class _Swapper:
+class Swapper:
     """One swap step."""
 
-    def __init__(self, context: Context, step: Step, action: Swap, database: Database) -> None:
+    def __init__(
+        self, context: Context, step: Step, action: Swap, database: Database, kept: Database
+    ) -> None:
+        """The databases are for what the journal says of new forms and of old ones."""
         self.context = context
         self.step = step
         self.action = action
         self.bucket = context.bucket(step)
         self.found = Found(context, action.verified)
+        self.kept = Found(context, action.staged)
+        self.kept_database = kept
         self.exchange = Exchange(context, step, action)
         self.database = database
 
@@ -82,12 +87,16 @@ class _Swapper:
         return False
 
     async def _check_old(self, item: Item) -> None:
+        """The only way back: it must be the very object that the verification compared."""
+        facts = await self.kept.take(item.n, self.kept_database)
+        if facts is None:
+            raise Differs("the journal does not say which old form was verified")
         try:
             kept = await self.bucket.head(old_key(item))
         except NoSuchKeyError as error:
             raise Differs("the old form that was kept is gone") from error
-        if kept.size != item.size:
-            raise Differs("the old form that was kept was changed")
+        if (kept.size, kept.etag) != (item.size, facts.etag):
+            raise Differs("the old form that was kept was changed since it was verified")
 
     async def _abandon(self, item: Item) -> None:
         begun = self.context.state.uploads.pop((self.step.id, item.n), None)
@@ -122,6 +131,6 @@ def facts_of(item: Item, head: ObjectHead) -> CopyFacts:
 
 async def swap(context: Context, step: Step, action: Swap) -> None:
     """Run a swap step."""
-    with context.tables() as database:
-        swapper = _Swapper(context, step, action, database)
+    with context.tables() as database, context.tables() as kept:
+        swapper = Swapper(context, step, action, database, kept)
         await Worklist(context, step, writes=True).run(swapper.one)

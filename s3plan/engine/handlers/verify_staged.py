@@ -12,7 +12,7 @@ import asyncio
 from s3plan.engine.comparing import Compared, compare_heads
 from s3plan.engine.context import Context
 from s3plan.engine.layout.coding import Coder, coded
-from s3plan.engine.layout.facts import Found, told
+from s3plan.engine.layout.facts import Found
 from s3plan.engine.layout.failing import Differs
 from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
@@ -34,6 +34,7 @@ class _Verifier:
         self.action = action
         self.bucket = context.bucket(step)
         self.found = Found(context, step.id)
+        self.kept = Found(context, action.staged)
         self.coder = Coder(context, step, self.bucket, action.recipe)
 
     async def one(self, item: Item) -> None:
@@ -65,7 +66,7 @@ class _Verifier:
             old = await self._kept(old_key(item))
             kept = await compare_heads(self.bucket, form.head, self.bucket, old)
             _check_content(kept, "the old form that is kept")
-            told(self.context, self.action.staged, _facts(item, kept))
+            self.kept.note(_facts(item, kept))
         return compared
 
     async def _coded(self, form: Form, staged: Form) -> Compared:
