@@ -25,6 +25,7 @@ from s3plan.model.steps import (
     VerifyCopies,
 )
 from s3plan.rules.commands import monitor_command
+from s3plan.rules.effects import effect_of
 
 NAMES = 100
 """Failed names in the closing summary."""
@@ -150,6 +151,12 @@ def _outcome(context: Context, walk: Walk, failed: int, drifted: int, kept: int)
     return "done"
 
 
+def _is_for_good(context: Context) -> bool:
+    """Whether nothing that the plan did can be undone."""
+    doing = [step for step in context.plan.steps if effect_of(step.action) != "reads"]
+    return bool(doing) and all(step.reversibility == "never" for step in doing)
+
+
 def _closing(
     context: Context, walk: Walk, outcome: RunOutcome, count: dict[ItemState, int]
 ) -> tuple[str, str | None]:
@@ -157,6 +164,8 @@ def _closing(
     match outcome:
         case "done" if context.plan.header.rollback_of:
             return "done", None
+        case "done" if _is_for_good(context):
+            return "done; it cannot be taken back", None
         case "done":
             back = f"done; `s3plan rollback {runs.JOURNAL_LINK}` takes it back"
             steps = context.plan.steps

@@ -65,6 +65,7 @@ def test_only_the_objects_are_left(scene: Scene) -> None:
     assert [(step.verb, step.totals.items) for step in made.steps] == [("purge", 8)]
     finished = scene.apply()
     assert (finished.exit_code, finished.verbs["purge"].items) == (0, 8)
+    assert finished.message == "done; it cannot be taken back"
     assert look(scene).objects == objects
     assert set(scene.keys()) == {*objects, "not-ours/.s3plan/notes.txt"}
     assert plan(scene).plan is None

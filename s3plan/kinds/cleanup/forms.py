@@ -155,7 +155,7 @@ def _purge(spec: CleanupSpec, observed: Observed, bucket: str) -> list[StepDraft
         action,
         bucket,
         reversibility="never",
-        undo="Cannot be undone; a swap whose old form is gone cannot be taken back either.",
+        undo="It is for good: a swap whose old form is gone cannot be taken back either.",
         reason="",
     )
     database.execute(_ITEMS, {"step": draft.id, "limit": spec.limit})
@@ -177,7 +177,7 @@ def _purge(spec: CleanupSpec, observed: Observed, bucket: str) -> list[StepDraft
         )
     )
     reason = (
-        f"{counted(items, 'form')} of before {before}: {counts.get(True, 0):,} superseded,"
+        f"{counted(items, 'form')} from before {before}: {counts.get(True, 0):,} superseded,"
         f" {counts.get(False, 0):,} stale."
     )
     if items < all_of_them:
