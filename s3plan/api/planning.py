@@ -16,7 +16,7 @@ from s3plan import __version__
 from s3plan.api.fitting import check_fits
 from s3plan.api.looking import globs_of, listed_totals, looked_at, surveyed
 from s3plan.api.places import Observer, ignore, price_list, project_file, state_home
-from s3plan.engine import session
+from s3plan.engine.beforehand import unfinished_runs
 from s3plan.engine.runs import timestamp
 from s3plan.errors import DestinationError, ProblemsError, UsageError
 from s3plan.inventory.worklist import Worklist
@@ -122,7 +122,7 @@ def plan(
     for scope in kinds.scopes(loaded):
         if scope.destination is not None:
             known.check(Path(scope.destination))
-    found = next(session.unfinished_runs(Path()), None)
+    found = next(unfinished_runs(Path()), None)
     project = project_file()
     made, notes = asyncio.run(
         _plan(

@@ -17,7 +17,7 @@ from s3plan.api.places import (
     load_connection,
     open_store,
 )
-from s3plan.engine import lockstatus, roster, runs, session
+from s3plan.engine import lockstatus, roster, runs, session, takingback
 from s3plan.engine import mirror as mirrors
 from s3plan.engine.approval import Approval, Ask
 from s3plan.engine.holding import holder_for
@@ -86,7 +86,7 @@ def rollback_plan(journal: Path, *, only: Stage | None = None) -> PlanFile | Non
     ``only`` is one stage of a grouping. Raises JournalError where there is no journal, and
     StaleError for another host, account or endpoint.
     """
-    return asyncio.run(session.preview_rollback(journal, around_here(ignore, None), only=only))
+    return asyncio.run(takingback.preview_rollback(journal, around_here(ignore, None), only=only))
 
 
 def rollback(
@@ -109,7 +109,7 @@ def rollback(
     """
     around = around_here(observer, log)
     return asyncio.run(
-        session.rollback(journal, approval, around, commands=commands(observer), only=only)
+        takingback.rollback(journal, approval, around, commands=commands(observer), only=only)
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from s3plan import api
-from s3plan.engine.session import unfinished_runs
+from s3plan.engine.beforehand import unfinished_runs
 from s3plan.errors import EndpointError, StaleError
 from s3plan.model.events import RunFinished
 from s3plan.store import Bucket

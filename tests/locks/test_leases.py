@@ -51,7 +51,7 @@ def filled(scene: Scene, scratch: str, monkeypatch: pytest.MonkeyPatch) -> Scene
         return UNPROBED
 
     # What the endpoint honours is probed in the scratch as well; that takes its time.
-    monkeypatch.setattr("s3plan.engine.session.capabilities_for", unprobed)
+    monkeypatch.setattr("s3plan.engine.walk.capabilities_for", unprobed)
     scene.fill(COUNT)
     with_scratch(scene, OBJECTS_ONLY, scratch)
     return scene

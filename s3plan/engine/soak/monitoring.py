@@ -16,12 +16,12 @@ from datetime import datetime
 from pathlib import Path
 
 from s3plan.engine import runs
+from s3plan.engine.beforehand import check_target
 from s3plan.engine.copied import load_copies
 from s3plan.engine.gate import load_rows
 from s3plan.engine.holding import holder_for
 from s3plan.engine.pairs import SHOWN, compare_content, findings, list_both, place, sentence
 from s3plan.engine.runs import Run, timestamp
-from s3plan.engine.session import check_target
 from s3plan.engine.soak.earlier import (
     cleaned_items,
     finished_runs,
