@@ -77,7 +77,7 @@ def write_manifest(
     )
 
 
-def knows(scene: Scene, *held: CapabilityName) -> None:
+def knows(scene: Scene, *held: CapabilityName, place: str = f"s3://{SCRATCH}/place") -> None:
     """Let it be remembered that the endpoint honours these, and that they held in every race.
 
     The other conditions were seen to be lost by races. So a test chooses the verb of the swap, and
@@ -91,7 +91,7 @@ def knows(scene: Scene, *held: CapabilityName) -> None:
             CAPABILITIES_FORMAT,
             scene.server.endpoint,
             scene.server.region,
-            f"s3://{SCRATCH}/place",
+            place,
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "0",
             tuple(

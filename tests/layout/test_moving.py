@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s3plan import api
 from s3plan.engine.handlers.swap import Swapper
 from s3plan.engine.layout.exchange import Exchange
 from s3plan.engine.layout.facts import Found
@@ -13,6 +15,8 @@ from s3plan.errors import OutcomeUnknownError, ProblemsError
 from s3plan.model.capabilities import CapabilityName
 from tests.engine.scene import Scene, Stored
 from tests.layout.moving import fill, knows, look, plan
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "plans" / "object-layout.yaml"
 
 MIB = 1024**2
 PARTS = (b"a" * (5 * MIB), b"b" * (6 * MIB + 1), b"c" * 1024)
@@ -380,6 +384,25 @@ def test_a_run_that_failed_goes_on_with_what_was_verified(
         assert scene.apply().exit_code == 3
     apply(scene)
     assert look(scene).objects == moved(before.objects)
+
+
+def test_the_example_is_planned_and_applied_as_it_stands(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What examples/plans shows."""
+    names = {bucket["Name"] for bucket in scene.s3.list_buckets()["Buckets"]}
+    for name in {"data", "data-scratch"} - names:
+        scene.s3.create_bucket(Bucket=name)
+    scene.s3.put_object(Bucket="data", Key="o/a.fits", Body=b"SIMPLE")
+    monkeypatch.setenv("ENDPOINT", scene.server.endpoint)
+    monkeypatch.setenv("REGION", scene.server.region)
+    knows(scene, "put-if-match", place="s3://data-scratch/s3plan")
+    assert api.plan([EXAMPLE]).plan is not None
+    apply(scene)
+    head = scene.s3.head_object(Bucket="data", Key="o/a.fits")
+    assert head["Metadata"]["layout-version"] == "2"
+    assert head["StorageClass"] == "STANDARD_IA"
+    assert api.plan([EXAMPLE]).plan is None
 
 
 @pytest.mark.rgw
