@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from s3plan import api
-from s3plan.engine import mirror, session
+from s3plan.engine import mirror, walk
 from s3plan.errors import (
     DestinationError,
     EndpointError,
@@ -244,7 +244,7 @@ def test_a_mirror_that_another_machine_writes_meanwhile_stops_the_run(
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "open_mirror", forked)
+        patch.setattr(walk, "open_mirror", forked)
         with pytest.raises(IncompleteError, match="written by another machine"):
             _apply(filled, None, evidence)
     assert len(filled.keys()) == COUNT, "nothing was deleted"
