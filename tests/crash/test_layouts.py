@@ -117,6 +117,7 @@ def test_killed_swaps_end_as_if_nobody_had_disturbed_them(killed: _Layouts) -> N
         killed.cycle(first, second)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_cutover_can_be_taken_back_instead(killed: _Layouts) -> None:
     """New forms without a record are recognised by what was staged."""

@@ -147,7 +147,10 @@ def race(scene: Scene, count: int, verb: Verb, seed: int) -> tuple[list[str], in
     return lost(scene, written), len(scene.problems())
 
 
-@pytest.mark.parametrize("verb", get_args(Verb))
+@pytest.mark.parametrize(
+    "verb",
+    ["put", *(pytest.param(verb, marks=pytest.mark.long) for verb in ("copy", "complete"))],
+)
 def test_no_write_is_lost(between: Between, verb: Verb) -> None:
     """C8, C33, E43: tens of races here, thousands in ``make test-load``."""
     between.proxy.play(Rule("lock", one_at_a_time()))
