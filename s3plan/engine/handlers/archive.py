@@ -17,11 +17,11 @@ from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
 from s3plan.engine.context import Context
 from s3plan.engine.hours import wait_for_hours
+from s3plan.engine.removal import head_of
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     DestinationError,
     EndpointError,
-    NoSuchKeyError,
     OutcomeUnknownError,
     PreconditionFailedError,
     StoreError,
@@ -125,7 +125,7 @@ class _Archiver:
 
     async def _archive(self) -> None:
         action = self.action
-        there = await self._head(action.key)
+        there = await head_of(self.bucket, action.key)
         if there is None or self._is_replaced(there):
             made, there = await self._upload(there)
             adopted = False
@@ -153,7 +153,7 @@ class _Archiver:
 
     async def _upload(self, there: ObjectHead | None) -> tuple[Made, ObjectHead]:
         """Make the object in the place of nothing, or of ``there``; it, as S3 has it then."""
-        index = await self._head(self.action.index)
+        index = await head_of(self.bucket, self.action.index)
         if index is not None and not self._is_old_index(index):
             raise _Taken(self.action.index)
         await self._intend()
@@ -161,7 +161,9 @@ class _Archiver:
         made = await self._make(upload, stored)
         known = self.context.capabilities
         condition: CapabilityName = "complete-if-match" if there else "complete-if-none-match"
-        if not known.holds(condition) and _etag(await self._head(self.action.key)) != _etag(there):
+        if not known.holds(condition) and _etag(
+            await head_of(self.bucket, self.action.key)
+        ) != _etag(there):
             # Hours may have passed since the key was looked at.
             raise _Taken(self.action.key)
         sends = known.get(condition).standing != "refused"
@@ -176,7 +178,7 @@ class _Archiver:
             raise _Taken(self.action.key) from None
         except OutcomeUnknownError:
             # Looking tells: what is there now is compared with what was sent.
-            if _etag(await self._head(self.action.key)) == _etag(there):
+            if _etag(await head_of(self.bucket, self.action.key)) == _etag(there):
                 raise
         return made, await self.bucket.head(self.action.key)
 
@@ -239,7 +241,7 @@ class _Archiver:
         data = self._index(archive, made)
         md5 = digest("MD5", data)
         checksum = digest(FALLBACK[0], data)
-        there = await self._head(action.index)
+        there = await head_of(self.bucket, action.index)
         if there is not None and not self._is_old_index(there):
             _, found = await self.bucket.get(action.index, if_match=there.etag)
             if not same_index(found, data):
@@ -285,12 +287,6 @@ class _Archiver:
         return write_index(header, made.members, made.frames)
 
     # -- looking and telling -------------------------------------------------------------------
-
-    async def _head(self, key: str) -> ObjectHead | None:
-        try:
-            return await self.bucket.head(key)
-        except NoSuchKeyError:
-            return None
 
     def _is_replaced(self, there: ObjectHead) -> bool:
         """Whether it is the archive that this one takes the place of."""

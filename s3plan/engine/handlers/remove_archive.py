@@ -14,14 +14,9 @@ from s3plan.engine.archiving.packing import SourceChanged, check_source
 from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
 from s3plan.engine.context import Context
-from s3plan.engine.probe import deletion_requests
-from s3plan.engine.state import SETTLED
+from s3plan.engine.removal import Kept, Removal, head_of
 from s3plan.errors import (
-    DestinationError,
     NoSuchKeyError,
-    OutcomeUnknownError,
-    PreconditionFailedError,
-    StoreError,
 )
 from s3plan.localfs.tree import Tree
 from s3plan.model.journal import StoredObject
@@ -29,15 +24,6 @@ from s3plan.model.objects import ObjectHead
 from s3plan.model.steps import Archive, Item, RemoveArchive, Step
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.archiveindex import BadIndex, read_index
-from s3plan.store import DeleteTarget
-
-
-class _Kept(Exception):
-    """An archive that stays; the code is for tools, the message for the person."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{message}; it was kept")
-        self.code = code
 
 
 class _Remover:
@@ -56,31 +42,13 @@ class _Remover:
             if isinstance(made.action, Archive)
             and (made.subject, made.action.keep) == (step.subject, action.keep)
         }
-        singly, self.conditional = deletion_requests(context.capabilities)
-        self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
+        self._removal = Removal(context, step)
 
     async def run(self) -> None:
-        state = self.context.step_state(self.step)
-        for item in self.context.plan.items(self.step.id):
-            self.context.check_stop()
-            if state.of(item.n) in SETTLED:
-                continue
-            self.context.began(self.step, item.n, item.key)
-            try:
-                await self._one(item, self.archives[item.key])
-            except _Kept as kept:
-                self.context.problem(
-                    self.step, item.n, item.key, item.path, "kept", kept.code, str(kept),
-                    "look at it yourself; s3plan will not touch it",
-                )  # fmt: skip
-            except (StoreError, DestinationError) as error:
-                self.context.problem(
-                    self.step, item.n, item.key, item.path, "failed", error.code, str(error)
-                )
-            else:
-                self.context.receive(self.step, "done", [item.n], item.size, [item.key])
+        await self._removal.each(self._one)
 
-    async def _one(self, item: Item, made: Step) -> None:
+    async def _one(self, item: Item) -> None:
+        made = self.archives[item.key]
         assert isinstance(made.action, Archive)
         begun = self.before.uploads.get((made.id, 0))
         if begun is not None:
@@ -89,14 +57,14 @@ class _Remover:
         if known is None:
             if (there := await self._unrecorded(made, made.action)) is not None:
                 await self._check_files(made, made.action)
-                await self._remove(item, there)
+                await self._removal.remove(item, there)
             return
         old = made.action.replaces
         if not known.archive.adopted and (
             there := await self._ours(item.key, known.archive, old.etag if old else None)
         ):
             await self._check_files(made, made.action)
-            await self._remove(item, there)
+            await self._removal.remove(item, there)
         if known.index is None:
             beside = await self._unrecorded_index(item, known.archive)
         else:
@@ -104,7 +72,7 @@ class _Remover:
             adopted = known.index.adopted
             beside = None if adopted else await self._ours(item.path, known.index, before)
         if beside is not None:
-            await self._remove(item, beside)
+            await self._removal.remove(item, beside)
         if self.keep is not None:
             await self._remove_copy(item, self.keep)
 
@@ -112,20 +80,20 @@ class _Remover:
         tree = self.context.destination(keep).tree
         began, run = self.before.started.time, self.context.run.id
         if not await self.context.in_thread(LocalCopy(tree, item.key, began, run).remove):
-            raise _Kept("not-ours", f"the copy of {item.key} in {keep} was changed since the run")
+            raise Kept("not-ours", f"the copy of {item.key} in {keep} was changed since the run")
 
     async def _ours(
         self, key: str, recorded: StoredObject, before: str | None
     ) -> ObjectHead | None:
-        """What is under the key, as the run left it. Raises _Kept.
+        """What is under the key, as the run left it. Raises Kept.
 
         None where nothing is, or again what was there ``before``, by its ETag.
         """
-        there = await self._head(key)
+        there = await head_of(self.bucket, key)
         if there is not None and there.version_id != recorded.version_id and there.etag == before:
             return None
         if there is not None and there.etag != recorded.etag:
-            raise _Kept("not-ours", f"{key} was changed since the run")
+            raise Kept("not-ours", f"{key} was changed since the run")
         return there
 
     async def _unrecorded(self, made: Step, action: Archive) -> ObjectHead | None:
@@ -133,7 +101,7 @@ class _Remover:
 
         It is told from a stranger's by its content. None where there is none.
         """
-        there = await self._head(action.key)
+        there = await head_of(self.bucket, action.key)
         old = action.replaces
         if there is None or (
             old is not None
@@ -144,9 +112,9 @@ class _Remover:
         try:
             verdict, _ = await compared(self.bucket, there, await self._made_again(made, action))
         except SourceChanged as changed:
-            raise _Kept("last-copy", f"{changed}, so nothing tells whose {there.key} is") from None
+            raise Kept("last-copy", f"{changed}, so nothing tells whose {there.key} is") from None
         if verdict != "verified":
-            raise _Kept("not-ours", f"{there.key} is not what the run would have made")
+            raise Kept("not-ours", f"{there.key} is not what the run would have made")
         return there
 
     async def _unrecorded_index(self, item: Item, archive: StoredObject) -> ObjectHead | None:
@@ -167,7 +135,7 @@ class _Remover:
             return await make_archive(self.context, tree, action, items)
 
     async def _check_files(self, made: Step, action: Archive) -> None:
-        """Raise _Kept unless every file that is in the archive is there, as it was."""
+        """Raise Kept unless every file that is in the archive is there, as it was."""
 
         def check() -> None:
             with Tree.open(Path(action.source), create=False) as tree:
@@ -177,31 +145,9 @@ class _Remover:
         try:
             await self.context.in_thread(check)
         except SourceChanged as changed:
-            raise _Kept(
+            raise Kept(
                 "last-copy", f"{changed}, so {action.key} may be the last copy of it"
             ) from None
-
-    async def _remove(self, item: Item, there: ObjectHead) -> None:
-        """Delete exactly what was looked at."""
-        await self.context.intend(self.step, item.n, item.n)
-        # A version is named by its id alone, and what it replaced is current again.
-        version = there.version_id
-        guard = there.etag if self.conditional and version is None else None
-        (result,) = await self._delete([DeleteTarget(there.key, guard, version)])
-        if isinstance(result.error, PreconditionFailedError):
-            raise _Kept("not-ours", f"{there.key} was changed meanwhile")
-        if isinstance(result.error, OutcomeUnknownError):
-            left = await self._head(there.key)
-            if left is None or (left.etag, left.version_id) != (there.etag, version):
-                return
-        if result.error is not None:
-            raise result.error
-
-    async def _head(self, key: str) -> ObjectHead | None:
-        try:
-            return await self.bucket.head(key)
-        except NoSuchKeyError:
-            return None
 
 
 async def remove_archive(context: Context, step: Step, action: RemoveArchive) -> None:

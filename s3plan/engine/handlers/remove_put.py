@@ -12,31 +12,14 @@ from pathlib import Path
 from s3plan.engine.archiving.packing import SourceChanged, check_source
 from s3plan.engine.context import Context
 from s3plan.engine.handlers.putting import content_verdict
-from s3plan.engine.probe import deletion_requests
-from s3plan.engine.state import SETTLED
-from s3plan.errors import (
-    DestinationError,
-    NoSuchKeyError,
-    OutcomeUnknownError,
-    PreconditionFailedError,
-    StoreError,
-)
+from s3plan.engine.removal import Kept, Removal, head_of
 from s3plan.localfs.digests import digests_of_file
 from s3plan.localfs.tree import RootMissingError, Tree
 from s3plan.model.journal import StoredObject
-from s3plan.model.objects import Checksum, ObjectHead
+from s3plan.model.objects import Checksum
 from s3plan.model.steps import Item, RemovePut, Step
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.integrity import FALLBACK
-from s3plan.store import DeleteTarget
-
-
-class _Kept(Exception):
-    """An object that stays; the code is for tools, the message for the person."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{message}; it was kept")
-        self.code = code
 
 
 class _Remover:
@@ -57,82 +40,42 @@ class _Remover:
             for key, n in numbers.items()
             if (action.put, n) in before.puts
         }
-        singly, self.conditional = deletion_requests(context.capabilities)
-        self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
+        self._removal = Removal(context, step)
 
     async def run(self) -> None:
-        state = self.context.step_state(self.step)
-        for item in self.context.plan.items(self.step.id):
-            self.context.check_stop()
-            if state.of(item.n) in SETTLED:
-                continue
-            self.context.began(self.step, item.n, item.key)
-            try:
-                await self._one(item)
-            except _Kept as kept:
-                self.context.problem(
-                    self.step, item.n, item.key, item.path, "kept", kept.code, str(kept),
-                    "look at it yourself; s3plan will not touch it",
-                )  # fmt: skip
-            except (StoreError, DestinationError) as error:
-                self.context.problem(
-                    self.step, item.n, item.key, item.path, "failed", error.code, str(error)
-                )
-            else:
-                self.context.receive(self.step, "done", [item.n], item.size, [item.key])
+        await self._removal.each(self._one)
 
     async def _one(self, item: Item) -> None:
         begun = self.uploads.get(self.numbers[item.key])
         if begun is not None:
             await self.bucket.upload(item.key, begun).abort()
-        there = await self._head(item.key)
+        there = await head_of(self.bucket, item.key)
         known = self.stored.get(item.key)
         if there is None or (known is not None and known.adopted):
             return
         if item.etag and there.etag == item.etag:
             return  # what it was to replace is there still
         if known is not None and (there.etag, there.version_id) != (known.etag, known.version_id):
-            raise _Kept("not-ours", f"{item.key} was changed since the run")
+            raise Kept("not-ours", f"{item.key} was changed since the run")
         whole, md5 = await self.context.in_thread(self._file, item)
         if known is None:
             # Killed between sending and saying so: it is told from a stranger's by its content.
             verdict = await content_verdict(self.bucket, item.key, item.size, whole, md5)
             if verdict != "verified":
-                raise _Kept("not-ours", f"{item.key} is not what the run would have put there")
-        await self._remove(item, there)
+                raise Kept("not-ours", f"{item.key} is not what the run would have put there")
+        await self._removal.remove(item, there)
 
     def _file(self, item: Item) -> tuple[Checksum, Checksum]:
-        """Digests of the file. Raises _Kept unless it is there as it was."""
+        """Digests of the file. Raises Kept unless it is there as it was."""
         try:
             with Tree.open(Path(self.action.source), create=False) as tree:
                 check_source(tree, item)
                 (whole, md5), _ = digests_of_file(tree, item.path, [FALLBACK, ("MD5", "")])
                 return whole, md5
         except (SourceChanged, RootMissingError) as error:
-            raise _Kept(
+            raise Kept(
                 "last-copy", f"{item.path} is not as it was, so {item.key} may be its last copy"
             ) from error
-
-    async def _remove(self, item: Item, there: ObjectHead) -> None:
-        """Delete exactly what was looked at."""
-        await self.context.intend(self.step, item.n, item.n)
-        version = there.version_id
-        guard = there.etag if self.conditional and version is None else None
-        (result,) = await self._delete([DeleteTarget(there.key, guard, version)])
-        if isinstance(result.error, PreconditionFailedError):
-            raise _Kept("not-ours", f"{there.key} was changed meanwhile")
-        if isinstance(result.error, OutcomeUnknownError):
-            left = await self._head(there.key)
-            if left is None or (left.etag, left.version_id) != (there.etag, version):
-                return
-        if result.error is not None:
-            raise result.error
-
-    async def _head(self, key: str) -> ObjectHead | None:
-        try:
-            return await self.bucket.head(key)
-        except NoSuchKeyError:
-            return None
 
 
 async def remove_put(context: Context, step: Step, action: RemovePut) -> None:
