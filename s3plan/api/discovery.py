@@ -137,7 +137,12 @@ async def _doctor(
             store,
             Memory(state_home() / "capabilities"),
             buckets={name for scope in scopes for name in scope.literals},
-            destinations={scope.destination for scope in scopes if scope.destination is not None},
+            destinations={
+                path
+                for scope in scopes
+                for path in (scope.destination, scope.keeps)
+                if path is not None
+            },
             directory=Path(),
             now=datetime.now(UTC),
             tool=__version__,

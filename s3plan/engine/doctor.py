@@ -20,8 +20,10 @@ from s3plan.engine.runs import timestamp
 from s3plan.errors import AccessDeniedError, S3PlanError
 from s3plan.inventory.caller import observe_caller
 from s3plan.localfs.health import VOLATILE, Place, look_at
+from s3plan.localfs.tree import Tree
 from s3plan.model.capabilities import UNPROBED, Capabilities, CapabilityName
 from s3plan.model.diagnosis import Diagnosis, Finding
+from s3plan.rules.counting import counted
 from s3plan.store import Store
 from s3plan.store.bucketprobe import BUCKET_CAPABILITIES, probe_bucket
 
@@ -164,7 +166,24 @@ def _destination(path: Path) -> Sequence[Finding]:
         )
     if place.filesystem in VOLATILE:
         findings.append(_volatile(subject, place.filesystem, "copies"))
+    if place.exists:
+        findings += _leftovers(subject, path)
     return findings
+
+
+def _leftovers(subject: str, path: Path) -> Sequence[Finding]:
+    """What killed runs left below a destination or a directory that keeps archives."""
+    try:
+        with Tree.open(path, create=False) as tree:
+            left = tree.leftovers()
+    except S3PlanError as error:
+        return [_problem(subject, error)]
+    if not left.files:
+        return []
+    found = (
+        f"{counted(left.files, 'unfinished file')} of runs that were killed, {left.bytes:,} bytes"
+    )
+    return [Finding(subject, "warning", found, "the next `s3plan apply` there removes them")]
 
 
 def _journal(directory: Path) -> Sequence[Finding]:

@@ -118,10 +118,9 @@ class Scope:
     in that. ``files`` are absolute paths of files of the user's that are read. ``reports`` are S3
     Inventory reports, by the addresses of their manifests, in the place of listings. With
     ``earlier`` it is asked what runs of this directory copied between these buckets, with
-    ``layouts`` what of changes of layout they still need. ``inquiry`` is
-    what has to be asked of single objects.
-    ``library`` is where sessions lie on disk; the indexes of their archives are read with it, and
-    with ``indexes``.
+    ``layouts`` what of changes of layout they still need. ``inquiry`` is what has to be asked of
+    single objects. ``library`` is where sessions lie on disk; the indexes of their archives are
+    read with it, and with ``indexes``. ``keeps`` is a directory that is written besides.
     """
 
     include: tuple[str, ...]
@@ -142,6 +141,7 @@ class Scope:
     parallel: int | None = None
     files: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
+    keeps: str | None = None
     earlier: bool = False
     layouts: bool = False
     inquiry: Inquiry | None = None

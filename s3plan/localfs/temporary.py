@@ -6,6 +6,8 @@ import fcntl
 import itertools
 import os
 import secrets
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from s3plan.localfs.confinement import Confinement
 from s3plan.rules.naming import RESERVED
@@ -57,26 +59,49 @@ class Temporary:
             os.close(self.directory)
 
 
+class Leftovers(NamedTuple):
+    """Files that were never finished, of processes that are gone, and their bytes."""
+
+    files: int
+    bytes: int
+
+
+def leftovers(confinement: Confinement) -> Leftovers:
+    """What :func:`clean` would remove. Raises OSError."""
+    sizes = [
+        os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+        for directory, _, _ in _dead(confinement)
+        for name in _unfinished(directory)
+    ]
+    return Leftovers(len(sizes), sum(sizes))
+
+
 def clean(confinement: Confinement) -> int:
     """Remove the files of processes that are gone; the count of these files. Raises OSError."""
+    removed = 0
+    for directory, place, name in _dead(confinement):
+        removed += _empty(directory)
+        os.rmdir(name, dir_fd=place)
+    return removed
+
+
+def _dead(confinement: Confinement) -> Iterator[tuple[int, int, str]]:
+    """The directories of processes that are gone: each open, with its parent and its name."""
     try:
         place = confinement.open(PLACE, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        return 0
+        return
     try:
-        removed = 0
         for name in os.listdir(place):
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             directory = os.open(name, flags, dir_fd=place)
             try:
                 if _is_dead(directory):
-                    removed += _empty(directory)
-                    os.rmdir(name, dir_fd=place)
+                    yield directory, place, name
             finally:
                 os.close(directory)
     finally:
         os.close(place)
-    return removed
 
 
 def _is_dead(directory: int) -> bool:
@@ -93,8 +118,12 @@ def _is_dead(directory: int) -> bool:
     return True
 
 
+def _unfinished(directory: int) -> list[str]:
+    return [name for name in os.listdir(directory) if name != _LOCK.decode()]
+
+
 def _empty(directory: int) -> int:
-    names = os.listdir(directory)
-    for name in names:
+    names = _unfinished(directory)
+    for name in os.listdir(directory):
         os.unlink(name, dir_fd=directory)
-    return len(set(names) - {_LOCK.decode()})
+    return len(names)

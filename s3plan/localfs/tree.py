@@ -298,6 +298,13 @@ class Tree:
         self._written(path)
         return aside
 
+    def leftovers(self) -> temporary.Leftovers:
+        """Unfinished files of processes that are gone; only looks."""
+        try:
+            return temporary.leftovers(self.confinement)
+        except OSError as error:
+            raise refusal(error, temporary.PLACE, "look at temporary files") from error
+
     def clean_temporary(self) -> int:
         """Remove unfinished files of processes that are gone; how many there were.
 

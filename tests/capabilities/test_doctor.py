@@ -50,6 +50,39 @@ def test_every_problem_is_told_at_once(scene: Scene, server: str) -> None:
     assert scene.s3plan("doctor", "manifest.yaml").code == 1
 
 
+_SESSIONS = """\
+---
+apiVersion: s3plan/v1
+kind: SessionArchive
+metadata: {{name: raw}}
+spec:
+  source: {{path: library}}
+  sessions: {{by: directory, pattern: "{{session}}"}}
+  target: {{bucket: {bucket}, key: "raw/{{session}}.tar"}}
+  archive: {{keepLocal: kept}}
+"""
+
+
+def test_what_killed_runs_left_is_told_and_left_there(scene: Scene, server: str) -> None:
+    """D48: in a destination, and in a directory that keeps archives."""
+    manifest = scene.manifest(COPY_ONLY)
+    sessions = _SESSIONS.format(bucket=scene.bucket)
+    manifest.with_name("sessions.yaml").write_text(
+        manifest.read_text().partition("---")[0] + sessions
+    )
+    kept = scene.directory / "kept"
+    for root in (scene.here, kept):
+        dead = root / ".s3plan" / "tmp" / "4711-0123abcd"
+        dead.mkdir(parents=True)
+        (dead / "lock").touch()
+        (dead / "0").write_bytes(b"half of it")
+    for name, root in (("manifest.yaml", scene.here), ("sessions.yaml", kept)):
+        told = _findings(api.doctor([scene.directory / name]))
+        found = "1 unfinished file of runs that were killed, 10 bytes"
+        assert f"destination {root}: {found}" in told["warning"]
+        assert (root / ".s3plan" / "tmp" / "4711-0123abcd" / "0").exists()
+
+
 @pytest.mark.parametrize("filesystem", ["tmpfs", "overlay"])
 def test_a_journal_that_would_not_outlive_the_machine_is_warned_of(
     scene: Scene, server: str, filesystem: str, monkeypatch: pytest.MonkeyPatch

@@ -48,6 +48,7 @@ class Sessions:
             documents=("lifecycle",),
             filters=manifest.filters,
             library=library_of(spec, manifest.directory),
+            keeps=keep_of(spec, manifest.directory),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
