@@ -7,6 +7,8 @@ ones: random groups, variable length arrays, compressed images, broken sums.
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -176,6 +178,34 @@ def test_sums_are_those_of_astropy(tmp_path: Path) -> None:
         verdict, faults = checksum_faults(Bytes(bytes(bad)), read_structure(Bytes(bytes(bad))))
         assert verdict == "wrong"
         assert faults
+
+
+def test_fitscheck_agrees(tmp_path: Path) -> None:
+    """The program writes sums into real files; on them, and on each with a bit changed, it says
+    what is said here.
+    """
+    copies = []
+    for name in ("test0.fits", "tb.fits", "ascii.fits", "table.fits"):
+        path = next(one for one in shipped() if one.name == name)
+        copies.append(tmp_path / name)
+        copies[-1].write_bytes(path.read_bytes())
+    assert _fitscheck("--write", "--ignore-missing", *copies).returncode == 0
+    assert _fitscheck(*copies).returncode == 0
+    for path in copies:
+        data = bytearray(path.read_bytes())
+        assert checksum_faults(Bytes(bytes(data)), read_structure(Bytes(bytes(data))))[0] == "right"
+        data[-BLOCK] ^= 1
+        path.write_bytes(data)
+        assert checksum_faults(Bytes(bytes(data)), read_structure(Bytes(bytes(data))))[0] == "wrong"
+    told = _fitscheck(*copies).stderr
+    assert [path for path in copies if f"BAD '{path}'" in told] == copies
+
+
+def _fitscheck(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("fitscheck")
+    return subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
 
 
 @given(st.binary(max_size=400), st.integers(0, 2**32 - 1))
