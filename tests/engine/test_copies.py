@@ -17,7 +17,7 @@ from tests.engine.scene import Scene, Stored
 COUNT = 8
 
 
-@pytest.fixture(params=["scene", "moto_scene"])
+@pytest.fixture(params=["scene", pytest.param("moto_scene", marks=pytest.mark.long)])
 def any_scene(request: pytest.FixtureRequest) -> Scene:
     """A server that honours conditional copies, and one that ignores them."""
     scene = request.getfixturevalue(request.param)

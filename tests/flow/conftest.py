@@ -11,7 +11,7 @@ from tests.engine.scene import Scene, open_scene
 from tests.servers import Server
 
 
-@pytest.fixture(params=["seaweed", "moto_server"])
+@pytest.fixture(params=["seaweed", pytest.param("moto_server", marks=pytest.mark.long)])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """A bucket and an empty working directory, on SeaweedFS and on moto."""
     server: Server = request.getfixturevalue(request.param)

@@ -23,7 +23,7 @@ PARTS = (b"a" * (5 * MIB), b"b" * (6 * MIB + 1), b"c" * 1024)
 """An object in uneven parts."""
 
 
-@pytest.fixture(params=["scene", "versioned"])
+@pytest.fixture(params=["scene", pytest.param("versioned", marks=pytest.mark.long)])
 def any_scene(request: pytest.FixtureRequest) -> Scene:
     """A bucket that keeps no versions, and one that does."""
     scene = request.getfixturevalue(request.param)
