@@ -71,8 +71,14 @@ class _Layouts:
         assert look(self.scene).objects == self.before, f"{last}\n{self.said()}"
 
     def _check_uploads(self) -> None:
-        left = self.scene.s3.list_multipart_uploads(Bucket=self.scene.bucket).get("Uploads", [])
-        assert left == []
+        """None is left with parts. One that was begun, and whose beginning was not written down by
+        then, is nobody's and holds nothing.
+        """
+        s3, bucket = self.scene.s3, self.scene.bucket
+        for left in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            where = {"Bucket": bucket, "Key": left["Key"], "UploadId": left["UploadId"]}
+            assert not s3.list_parts(**where).get("Parts")
+        self.scene.abort_uploads()
 
     def _run(self, command: tuple[str, ...], last: str) -> Ended:
         ended = self.executioner.run(self.scene, *command, last=last)

@@ -215,7 +215,8 @@ def _location(run: Run, history: History) -> str:
             if step.id in other.state().archives:
                 place = "the archive" if history.redacted else f"s3://{step.subject}/{action.key}"
                 return f"Archived, with all files of these runs, at {place}."
-    return f"Below {run.folder.parent} on the host of the run; not archived."
+    place = "the folder of runs" if history.redacted else str(run.folder.parent)
+    return f"Below {place} on the host of the run; not archived."
 
 
 def _words(check: Checked) -> str:
