@@ -29,7 +29,7 @@ demo: $(READY) ## see it work: plan, review, apply, gates, status and rollback o
 
 .PHONY: test
 test: $(READY) ## run the tests (about five minutes on two cores; a file's tests stay together)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-long
 test-long: $(READY) ## variations and whole ways that take seconds each (three minutes; CI runs them too)

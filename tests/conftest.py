@@ -21,6 +21,8 @@ __all__ = ["no_secret_is_written_down"]  # a fixture of every session
 
 _WHERE_NAMED = ("rgw", "browser", "load", "long")
 
+_LONGEST = ("crash", "demo", "flow", "restore", "locks", "soak", "faults")
+
 _MARKS = {"moto_server": "moto", "seaweed": "seaweedfs", "rgw": "rgw"}
 
 
@@ -85,6 +87,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not any(map(item.get_closest_marker, unnamed))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
+    # A file's tests stay on one worker: what takes longest comes first, so that none is left with
+    # it in the end.
+    items.sort(key=lambda item: item.path.parent.name not in _LONGEST)
 
 
 def _is_text(value: object) -> bool:

@@ -45,11 +45,13 @@ def _exposed(positions: Sequence[str]) -> list[int]:
     return weights
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_a_power_cut_took_is_found_and_made_again(cycle: Cycle) -> None:
     _powerless(cycle, LOSSES, random.Random(1))
 
 
+@pytest.mark.long
 def test_files_that_lost_their_bytes_are_set_aside_and_fetched_again(cycle: Cycle) -> None:
     """Receipts of the journal say that they are done; no sync point says that they are there."""
     cycle.plan()

@@ -133,6 +133,7 @@ def test_killed_deletions_and_returns_of_sources_end_as_if_nobody_had_disturbed_
         )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_deletion_can_be_taken_back_instead(soaked: _Soaked) -> None:
     """Some sources are gone, and the journal may not know which."""

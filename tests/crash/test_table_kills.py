@@ -119,6 +119,7 @@ def table(seaweed: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield _Table(scene, made)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_killed_rewrite_and_its_undo_end_as_if_nobody_had_disturbed_them(table: _Table) -> None:
     """B46, B49, invariant 4: the table is whole at every instant."""

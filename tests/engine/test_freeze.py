@@ -83,6 +83,7 @@ def test_writers_are_kept_off_from_the_listing_to_the_deletion(owned: Scene) -> 
     assert not _is_frozen(owned)
 
 
+@pytest.mark.long
 def test_a_bucket_that_stays_is_thawed_after_its_objects(owned: Scene) -> None:
     evidence = owned.apply_to_gate(OBJECTS_ONLY + FREEZE)
     assert owned.apply(delete=evidence).exit_code == 0
@@ -100,6 +101,7 @@ def _rollback_steps(scene: Scene) -> Any:
     return api.show(scene.run().rollback_plan).steps
 
 
+@pytest.mark.long
 def test_a_declined_deletion_thaws_and_the_same_command_freezes_again(owned: Scene) -> None:
     owned.plan(WHOLE + FREEZE)
     finished = owned.apply(ask=lambda _: False)
@@ -120,6 +122,7 @@ def test_a_declined_deletion_thaws_and_the_same_command_freezes_again(owned: Sce
     assert not owned.bucket_exists()
 
 
+@pytest.mark.long
 def test_a_deletion_that_fails_thaws(owned: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = owned.apply_to_gate(WHOLE + FREEZE)
 
@@ -143,6 +146,7 @@ def test_a_verification_that_does_not_pass_thaws(owned: Scene) -> None:
     assert not _is_frozen(owned)
 
 
+@pytest.mark.long
 def test_a_rollback_before_the_deletion_thaws(owned: Scene) -> None:
     owned.apply_to_gate(WHOLE + FREEZE)
     undone = owned.rollback()

@@ -136,6 +136,7 @@ def test_a_configuration_that_changes_after_the_gate_holds_the_deletion(moto_sce
     assert same("cors", _saved(moto_scene).documents["cors"], EXAMPLES["cors"])
 
 
+@pytest.mark.long
 def test_a_configuration_that_changes_during_the_deletion_keeps_the_bucket(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_configuration_that_changes_during_the_deletion_keeps_the_bucket(
     assert moto_scene.bucket_exists()
 
 
+@pytest.mark.long
 def test_the_same_documents_in_another_order_are_the_same_evidence(moto_scene: Scene) -> None:
     plane = control_of(moto_scene.server)
     plane.put_document(moto_scene.bucket, "tagging", EXAMPLES["tagging"])
@@ -164,6 +166,7 @@ def test_the_same_documents_in_another_order_are_the_same_evidence(moto_scene: S
     assert moto_scene.apply(delete=evidence).exit_code == 0
 
 
+@pytest.mark.long
 def test_policies_come_after_the_objects_and_after_the_block(moto_scene: Scene) -> None:
     plane = control_of(moto_scene.server)
     for name in ("policy", "public-access-block", "ownership"):
@@ -186,6 +189,7 @@ def test_policies_come_after_the_objects_and_after_the_block(moto_scene: Scene) 
     ]
 
 
+@pytest.mark.long
 def test_a_bucket_that_s3_still_deletes_is_waited_for(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +255,7 @@ def test_a_name_that_a_stranger_took_is_said(
     assert moto_scene.files() == {"a": b"data"}, "the only copy stays"
 
 
+@pytest.mark.long
 def test_a_bucket_that_somebody_made_meanwhile_keeps_its_own_documents(
     moto_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

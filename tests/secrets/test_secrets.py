@@ -87,7 +87,10 @@ def test_every_command_with_debug_keeps_its_secrets(scene: Scene) -> None:
         {"AWS_SECRET_ACCESS_KEY": SECRET_KEY + "\n", "AWS_SESSION_TOKEN": ""},
         {"AWS_ACCESS_KEY_ID": ACCESS_KEY + "\n"},
         {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": ""},
-        {"HTTP_PROXY": f"http://user:{SECRET_KEY.replace('/', '%2F')}@127.0.0.1:1"},
+        pytest.param(
+            {"HTTP_PROXY": f"http://user:{SECRET_KEY.replace('/', '%2F')}@127.0.0.1:1"},
+            marks=pytest.mark.long,
+        ),
     ],
     ids="-".join,
 )

@@ -12,6 +12,7 @@ from tests.kinds.planned import plan as planned
 from tests.kinds.planned import read
 
 
+@pytest.mark.long
 def test_many_archives_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (case,) = [one for one in CASES if one.name == "sessions"]
     inventory = read(case / "inventory.json")

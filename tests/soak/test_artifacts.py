@@ -7,6 +7,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from s3plan import api
 from s3plan.cli import main
 from tests.engine.conftest import scene
@@ -16,6 +18,7 @@ from tests.soak.soaking import Soaking
 __all__ = ["scene"]
 
 
+@pytest.mark.long
 def test_logs_and_reports_are_archived_by_the_last_plan(scene: Scene) -> None:
     """B59, B64: verified, journaled, and the final report says where."""
     place = f"{scene.bucket}-logs"
