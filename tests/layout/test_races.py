@@ -176,7 +176,7 @@ def test_no_write_of_a_thousand_is_lost(
 @pytest.mark.load
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("verb", get_args(Verb))
-@pytest.mark.parametrize("server", ["seaweed", pytest.param("rgw", marks=pytest.mark.rgw)])
+@pytest.mark.parametrize("server", ["seaweed"])
 def test_bare_servers_lose_writes(
     request: pytest.FixtureRequest,
     tmp_path: Path,
