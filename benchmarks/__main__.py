@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
 RESULTS = Path(__file__).parent / "results"
 MEMORY_DISK = Path("/dev/shm")
 CASES = ("small", "large", "copied", "archived", "memory", "planned", "reported")
+SCRATCH = "s3plan-bench-"
 MEMORY_RUNS = 3
 
 
@@ -26,9 +29,9 @@ def main() -> int:
     ours = S3Plan()
     tools: list[Tool] = [tool for tool in (ours, S5cmd(), Rclone()) if tool.name in options.tools]
     on_memory = MEMORY_DISK.is_dir()
-    with tempfile.TemporaryDirectory(
-        prefix="s3plan-bench-", dir=MEMORY_DISK if on_memory else None
-    ) as directory:
+    place = MEMORY_DISK if on_memory else Path(tempfile.gettempdir())
+    _sweep(place)
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", dir=place) as directory:
         scratch = Path(directory)
         _say("starting SeaweedFS")
         try:
@@ -44,6 +47,13 @@ def main() -> int:
     print(report.markdown())
     report.write(RESULTS)
     return 0 if all(goal.met for goal in report.goals) else 1
+
+
+def _sweep(place: Path) -> None:
+    """Remove what killed benchmarks left there: gigabytes, of memory where it is a memory disk."""
+    for left in place.glob(f"{SCRATCH}*"):
+        if not Path("/proc", left.name.removeprefix(SCRATCH).partition("-")[0]).exists():
+            shutil.rmtree(left)
 
 
 def _measure(

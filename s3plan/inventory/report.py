@@ -93,9 +93,8 @@ async def observe_report(
         async with slots:
             path = directory / f"{number}.{report.form}{'.gz' if file.key.endswith('.gz') else ''}"
             await _fetch(holder, file, path)
-            await asyncio.to_thread(_load, report, path, database, prefix)
+            totals = await asyncio.to_thread(_load, report, path, database, prefix)
             path.unlink()
-            totals = _totals(database, report.bucket)
             observer(Scanning(report.bucket, totals.items, totals.bytes))
 
     try:
@@ -195,8 +194,8 @@ _CSV = """read_csv($path, header = false, auto_detect = false, delim = ',', quot
     escape = '"', nullstr = '', compression = 'auto', columns = {columns})"""
 
 
-def _load(report: Report, path: Path, database: Database, prefix: str) -> None:
-    """The rows of one file that are objects now, each a row of ``listing``."""
+def _load(report: Report, path: Path, database: Database, prefix: str) -> Totals:
+    """The rows of one file that are objects now, each a row of ``listing``; what is in it then."""
     known = {"checksum_algorithm": "checksum_algorithm", **_EXPRESSIONS[report.form]}
     # Nothing of the report's own becomes SQL: its columns have names of ours, or numbers.
     expressions = {
@@ -208,6 +207,7 @@ def _load(report: Report, path: Path, database: Database, prefix: str) -> None:
         _INTO.format(source=source, **expressions),
         {"bucket": report.bucket, "prefix": prefix, "path": str(path)},
     )
+    return _totals(database, report.bucket)
 
 
 _ROWS = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM listing WHERE bucket = ?"

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s3plan.rules.grouping.csvrows import BOM, CsvError, Row, rows, spelled, value
@@ -37,14 +37,16 @@ def _split(data: bytes) -> list[bytes]:
     return io.BytesIO(data).readlines()
 
 
-@given(
-    _values, st.sampled_from(["\n", "\r\n"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
-)
+@given(_values, st.sampled_from(["\n", "\r\n"]), st.sampled_from(_QUOTING))
+@example([["\r"]], "\r\n", csv.QUOTE_MINIMAL)
+@example([["\r"]], "\n", csv.QUOTE_ALL)
 def test_rows_joined_again_are_the_file(table: list[list[str]], end: str, quoting: int) -> None:
     """B43: and the values are those that Python's csv wrote."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
-    cleaned = [[cell.replace("\x00", "") for cell in line] for line in table]
+    # csv quotes a CR where lines end in LF since Python 3.13 only: bare, it is part of the ending.
+    bare = "\x00\r" if (end, quoting) == ("\n", csv.QUOTE_MINIMAL) else "\x00"
+    cleaned = [["".join(c for c in cell if c not in bare) for cell in line] for line in table]
     writer.writerows(cleaned)
     data = text.getvalue().encode()
     found = list(rows(_split(data), b","))

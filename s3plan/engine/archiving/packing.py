@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
-from s3plan.localfs.tree import Missing, Tree
+from s3plan.errors import DestinationError
+from s3plan.localfs.tree import Missing, RootMissingError, Tree
 from s3plan.model.archives import IndexMember
 from s3plan.model.local import FileStat
 from s3plan.model.steps import Item
@@ -44,6 +46,20 @@ class RawPart(Struct, frozen=True):
     def data(self) -> memoryview:
         """The bytes; not to be used after the buffer was given back."""
         return memoryview(self.buffer)[: self.size]
+
+
+def open_source(path: Path) -> Tree:
+    """The directory whose files go to S3. Raises DestinationError where it is not there."""
+    try:
+        return Tree.open(path, create=False)
+    except RootMissingError as error:
+        raise DestinationError(
+            "the directory of the files is not there",
+            address=str(path),
+            expected="a directory",
+            found="nothing",
+            next_step="mount its disk, then run the same command again",
+        ) from error
 
 
 def check_source(tree: Tree, item: Item) -> FileStat:

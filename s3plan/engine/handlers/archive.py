@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from s3plan.engine.archiving.keeping import LocalCopy
-from s3plan.engine.archiving.packing import SourceChanged, check_source
+from s3plan.engine.archiving.packing import SourceChanged, check_source, open_source
 from s3plan.engine.archiving.proof import compared
 from s3plan.engine.archiving.sending import Made, make_archive
 from s3plan.engine.context import Context
@@ -27,7 +27,7 @@ from s3plan.errors import (
     StoreError,
     ThrottledError,
 )
-from s3plan.localfs.tree import Occupied, RootMissingError, Tree
+from s3plan.localfs.tree import Occupied, Tree
 from s3plan.model.archives import INDEX_FORMAT, IndexHeader
 from s3plan.model.capabilities import CapabilityName
 from s3plan.model.events import Warned
@@ -327,17 +327,7 @@ class _Archiver:
 async def archive(context: Context, step: Step, action: Archive) -> None:
     """Run an archive step."""
     await wait_for_hours(context, action.window)
-    try:
-        tree = Tree.open(Path(action.source), create=False)
-    except RootMissingError as error:
-        raise DestinationError(
-            "the directory that is to be archived is not there",
-            address=action.source,
-            expected="a directory",
-            found="nothing",
-            next_step="mount its disk, then run the same command again",
-        ) from error
-    with tree:
+    with open_source(Path(action.source)) as tree:
         await _Archiver(context, step, action, tree).run()
     context.check_stop()
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-from s3plan.engine.archiving.packing import SourceChanged, check_source
+from s3plan.engine.archiving.packing import SourceChanged, check_source, open_source
 from s3plan.engine.context import Context
 from s3plan.engine.handlers import sending
 from s3plan.engine.handlers.putting import SMALL, content_verdict
@@ -25,7 +25,7 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.localfs.digests import digests_of_file
-from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.localfs.tree import Tree
 from s3plan.model.journal import Outcome, PutDone, StoredObject
 from s3plan.model.objects import Checksum, ObjectAttributes
 from s3plan.model.steps import Item, PutFiles, Step
@@ -169,16 +169,6 @@ class _Putter:
 
 async def put_files(context: Context, step: Step, action: PutFiles) -> None:
     """Run a put-files step."""
-    try:
-        tree = Tree.open(Path(action.source), create=False)
-    except RootMissingError as error:
-        raise DestinationError(
-            "the directory of the files is not there",
-            address=action.source,
-            expected="a directory",
-            found="nothing",
-            next_step="mount its disk, then run the same command again",
-        ) from error
-    with tree:
+    with open_source(Path(action.source)) as tree:
         await _Putter(context, step, action, tree).run()
     context.check_stop()

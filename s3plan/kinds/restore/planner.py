@@ -28,7 +28,7 @@ from s3plan.rules.counting import counted
 _FLAT = "{key}"
 """The whole destination belongs to the manifest's archives."""
 
-_TODO = """
+_MISSING = """
     SELECT a.key, a.etag, a.size, a.digest, a.cold, count(*), CAST(sum(m.size) AS BIGINT)
     FROM restore_archives a JOIN restore_members m ON m.archive = a.key AND m.state = 'missing'
     GROUP BY ALL ORDER BY a.key"""
@@ -87,9 +87,9 @@ class ArchiveRestore:
         readable: list[StepDraft] = []
         asleep: list[StepDraft] = []
         limits = observed.connection.limits
-        todo = list(wanted.rows(_TODO))
-        first = list(_restore(spec, wanted, todo, observed, problems))
-        for key, etag, size, digest, cold, items, total in todo:
+        missing_rows = list(wanted.rows(_MISSING))
+        first = list(_restore(spec, wanted, missing_rows, observed, problems))
+        for key, etag, size, digest, cold, items, total in missing_rows:
             draft = StepDraft(
                 Extract(destination, key, etag, size, key + INDEX_SUFFIX, digest),
                 bucket,
@@ -165,7 +165,7 @@ def _archive_problems(
 def _restore(
     spec: ArchiveRestoreSpec,
     wanted: Wanted,
-    todo: list[tuple[str, str, int, str, str | None, int, int]],
+    missing_rows: list[tuple[str, str, int, str, str | None, int, int]],
     observed: Observed,
     problems: list[PlanningError],
 ) -> Iterator[StepDraft]:
@@ -177,7 +177,7 @@ def _restore(
     draft = restore_draft(bucket, spec.restore, cold)
     draft = replace(draft, worklist=draft.id)
     observed.database.execute(COLD_ITEMS, {"step": draft.id})
-    missing = Totals(sum(row[5] for row in todo), sum(row[6] for row in todo))
+    missing = Totals(sum(row[5] for row in missing_rows), sum(row[6] for row in missing_rows))
     problems += restore_obstacles(bucket, spec.restore, cold, missing, observed)
     problems += cost_obstacles(bucket, spec.restore, draft, observed)
     yield draft

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
 
-from s3plan.rules.braces import pieces_of
+from s3plan.rules.braces import Pieces, check_parts, names_of, pieces_of, regex_of
 from s3plan.rules.grouping.filetypes import extension_of, stem_of
 
 _PARTS = {"row_id": "[0-9]+", "path": ".+"}
-_PART = "[^/]+"
 
 TYPE = "type"
 DERIVED = ("ext", "stem")
@@ -37,18 +35,17 @@ SANITIZE = _UNSAFE
 
 
 class KeyPattern(Struct, frozen=True):
-    """A source key below the prefix, taken apart. ``pieces`` are (part, literal), one empty."""
+    """A source key below the prefix, taken apart."""
 
     text: str
-    pieces: tuple[tuple[str, str], ...]
+    pieces: Pieces
 
     @classmethod
     def parse(cls, text: str) -> KeyPattern:
         """Raises ValueError with what is wrong with it."""
         pieces = pieces_of(text)
-        names = [name for name, _ in pieces if name]
-        if len(set(names)) != len(names):
-            raise ValueError("a part is there twice")
+        check_parts(pieces)
+        names = names_of(pieces)
         if not names or names[-1] not in ("file", "path"):
             raise ValueError("a pattern ends in {file} or {path}")
         if pieces[-1][1]:
@@ -58,15 +55,12 @@ class KeyPattern(Struct, frozen=True):
                 "{type}, {ext}, {stem}, {sha256} and {uuid} follow from the object, and are no"
                 " parts"
             )
-        for (one, _), (other, _) in pairwise(pieces):
-            if one and other:
-                raise ValueError(f"something must stand between {{{one}}} and {{{other}}}")
         return cls(text, pieces)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The parts in their order."""
-        return tuple(name for name, _ in self.pieces if name)
+        return names_of(self.pieces)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -76,10 +70,7 @@ class KeyPattern(Struct, frozen=True):
     @property
     def regex(self) -> str:
         """A regular expression (of RE2 and of Python) with one group a part, for whole keys."""
-        return "".join(
-            f"({_PARTS.get(name, _PART)})" if name else re.escape(literal)
-            for name, literal in self.pieces
-        )
+        return regex_of(self.pieces, _PARTS)
 
     def parts(self, key: str) -> dict[str, str] | None:
         """The parts of ``key``, None where it is not of this pattern.
@@ -103,7 +94,7 @@ class KeyTemplate(Struct, frozen=True):
     """
 
     text: str
-    pieces: tuple[tuple[str, str], ...]
+    pieces: Pieces
 
     @classmethod
     def parse(cls, text: str, known: Iterable[str]) -> KeyTemplate:
@@ -115,7 +106,7 @@ class KeyTemplate(Struct, frozen=True):
                 raise ValueError(f"there is no part {{{name}}}; there are {', '.join(allowed)}")
         if text.startswith("/") or text.endswith("/") or "//" in text:
             raise ValueError("a key neither begins nor ends with / and has none of them twice")
-        if not {name for name, _ in pieces} & {"file", "path", "stem", *IDENTITIES}:
+        if not {*names_of(pieces)} & {"file", "path", "stem", *IDENTITIES}:
             raise ValueError(
                 "a key without {file}, {path}, {stem}, {sha256} or {uuid} would be that of many"
                 " objects"
@@ -136,7 +127,7 @@ class KeyTemplate(Struct, frozen=True):
     @property
     def names(self) -> frozenset[str]:
         """The parts that it is made of."""
-        return frozenset(name for name, _ in self.pieces if name)
+        return frozenset(names_of(self.pieces))
 
     def regex(self, types: Iterable[str]) -> str:
         """A regular expression that every key of these ``types`` matches, and little else. Its one

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 
 from msgspec import Struct
 
-from s3plan.rules.braces import Pieces, pieces_of
+from s3plan.rules.braces import Pieces, check_parts, names_of, pieces_of, regex_of
 
 _PARTS = {"year": r"(?:19|20)\d\d"}
-_PART = "[^/]+"
 _YEAR = re.compile(r"(?:19|20)\d\d(?=\D|$|[01]\d[0-3]\d(?!\d))")
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-?([01]\d)-?([0-3]\d)(?!\d)")
 
@@ -30,31 +28,22 @@ class SessionPattern(Struct, frozen=True):
     def parse(cls, text: str) -> SessionPattern:
         """Raises ValueError with what is wrong with it."""
         pieces = pieces_of(text.removesuffix("/"))
-        names = [name for name, _ in pieces if name]
-        if len(set(names)) != len(names):
-            raise ValueError("a part is there twice")
-        if "session" not in names:
+        check_parts(pieces)
+        if "session" not in names_of(pieces):
             raise ValueError("one part is {session}")
         if text.startswith("/") or "//" in text:
             raise ValueError("it is a path below source.path, and begins with no /")
-        for (one, _), (other, _) in pairwise(pieces):
-            if one and other:
-                raise ValueError(f"something must stand between {{{one}}} and {{{other}}}")
         return cls(text, pieces)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The parts in their order."""
-        return tuple(name for name, _ in self.pieces if name)
+        return names_of(self.pieces)
 
     @property
     def regex(self) -> str:
         """A regular expression for paths of files, with a group a part and one for the rest."""
-        directory = "".join(
-            f"({_PARTS.get(name, _PART)})" if name else re.escape(literal)
-            for name, literal in self.pieces
-        )
-        return f"{directory}/(.+)"
+        return f"{regex_of(self.pieces, _PARTS)}/(.+)"
 
 
 class SessionKey(Struct, frozen=True):
@@ -71,7 +60,7 @@ class SessionKey(Struct, frozen=True):
         for name, _ in pieces:
             if name and name not in allowed:
                 raise ValueError(f"there is no part {{{name}}}; there are {', '.join(allowed)}")
-        if "session" not in {name for name, _ in pieces}:
+        if "session" not in names_of(pieces):
             raise ValueError("a key without {session} would be that of many sessions")
         if text.startswith("/") or text.endswith("/") or "//" in text:
             raise ValueError("a key neither begins nor ends with / and has none of them twice")
@@ -86,7 +75,7 @@ class SessionKey(Struct, frozen=True):
     @property
     def names(self) -> frozenset[str]:
         """The parts that it is made of."""
-        return frozenset(name for name, _ in self.pieces if name)
+        return frozenset(names_of(self.pieces))
 
     def key(self, parts: Mapping[str, str]) -> str:
         """The key of a session with these parts. Raises KeyError for one that it does not have."""
