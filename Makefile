@@ -65,6 +65,10 @@ fuzz: $(READY) ## search the readers of manifests, plans, journals and catalogue
 	  $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[fuzz]'
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+.PHONY: test-search
+test-search: $(READY) ## look for new examples against the properties (some minutes)
+	@$(BIN)/python -m pytest -n 4 -m hypothesis --hypothesis-profile=search --timeout=600 $(ARGS)
+
 .PHONY: check
 check: $(READY) ## formatting, lint, types, layers, generated files
 	$(BIN)/ruff format --check .

@@ -14,7 +14,9 @@ from tests.secrets.watching import look_at_report, no_secret_is_written_down
 from tests.servers import Server, find_program, moto, reset_moto, seaweedfs
 
 # How long one example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("s3plan", deadline=None)
+settings.register_profile("search", deadline=None, max_examples=1_000, print_blob=True)
+# The same examples every time, so red is what was changed; `make test-search` looks for others.
+settings.register_profile("s3plan", deadline=None, derandomize=True)
 settings.load_profile("s3plan")
 
 __all__ = ["no_secret_is_written_down"]  # a fixture of every session
