@@ -57,7 +57,13 @@ def house() -> House:
     if not os.path.lexists(PROJECT_FILE):
         return House()
     project = project_file()
-    return House(project.limits, project.required_approvals, project.approvers, project.commands)
+    return House(
+        project.limits,
+        project.required_approvals,
+        project.approvers,
+        project.commands,
+        project.runners,
+    )
 
 
 def commands(observer: Observer) -> Mapping[str, Command]:

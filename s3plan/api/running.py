@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from s3plan.localfs.locks import holder_of
 from s3plan.model.connection import Connection
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import Stage
+from s3plan.model.runners import RunnerChoice, RunnerName
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.plan.reading import PlanFile
 
@@ -44,18 +46,23 @@ def apply(
     log: Path | None = None,
     mirror: str | None = None,
     outlets: Outlets | None = None,
+    runner: RunnerName | None = None,
 ) -> RunFinished:
     """Run exactly the plan, or go on with its run. The result's ``exit_code`` says how it ended.
 
     ``ask`` is called at a delete gate that nobody has approved; without it the run ends held.
     ``log`` gets JSON Lines of every item. ``mirror`` is ``s3://bucket/prefix``: the run's folder is
-    copied there at gates. ``outlets`` are files that are kept up to date meanwhile. Raises
+    copied there at gates. ``outlets`` are files that are kept up to date meanwhile. ``runner``
+    sends the requests of every step that it carries; None is whom the project file names. Raises
     StaleError and LockedError before the first request, IncompleteError when the journal, the disk
     or a lock is lost in the middle.
     """
     _check_outlets(outlets)
     around = around_here(observer, log, outlets)
-    return asyncio.run(session.apply(plan, approval, ask, around, house=house(), mirror=mirror))
+    rules = house()
+    if runner is not None:
+        rules = replace(rules, runners=RunnerChoice(every=runner))
+    return asyncio.run(session.apply(plan, approval, ask, around, house=rules, mirror=mirror))
 
 
 def _check_outlets(outlets: Outlets | None) -> None:

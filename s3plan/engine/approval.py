@@ -16,6 +16,7 @@ from s3plan.model.commands import Command
 from s3plan.model.events import GateReached
 from s3plan.model.journal import Approved, Approves, Declined, GateRecord
 from s3plan.model.limits import Limits
+from s3plan.model.runners import RunnerChoice
 from s3plan.model.steps import Step, approval_class
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.approvals import missing_approvals
@@ -62,14 +63,15 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the project file asks of every apply, limits, and how many approve, and who counts; and
-    the commands that it defines.
+    """What the project file asks of every apply, limits, and how many approve, and who counts; the
+    commands that it defines, and who sends the requests.
     """
 
     limits: Limits | None = None
     required: int = 0
     approvers: tuple[str, ...] = ()
     commands: Mapping[str, Command] = field(default_factory=dict)
+    runners: RunnerChoice = field(default_factory=RunnerChoice)
 
 
 def check_people(approval: Approval, digest: str, house: House) -> tuple[str, ...]:

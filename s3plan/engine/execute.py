@@ -21,10 +21,11 @@ from s3plan.engine.evidence import check_evidence
 from s3plan.engine.freezing import thaw
 from s3plan.engine.gate import look
 from s3plan.engine.guides import write_guides
-from s3plan.engine.handlers import run_step, still_copied, waits_for
+from s3plan.engine.handlers import still_copied, waits_for
 from s3plan.engine.handlers.verify import still_there
 from s3plan.engine.lanes import Floor, lanes
 from s3plan.engine.notifying import notify
+from s3plan.engine.runners.opening import Runners
 from s3plan.engine.saving import is_as_saved
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
@@ -69,7 +70,9 @@ from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
 
-async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunFinished:
+async def execute(
+    context: Context, runners: Runners, approval: Approval, ask: Ask | None
+) -> RunFinished:
     """Run every step that may run, and end the session with a record and a summary."""
     began = time.monotonic()
     before = moved_bytes(context)
@@ -77,7 +80,7 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     context.observer(run_began(context))
     try:
         await context.in_thread(write_guides, context.run, context.plan, context.state)
-        await _walk(context, walk, approval, ask)
+        await _walk(context, runners, walk, approval, ask)
         await context.in_thread(write_guides, context.run, context.plan, context.state)
         await thaw(context, walk)
         context.check_held()  # a lease that is lost stops the walk as a signal does
@@ -117,9 +120,11 @@ async def execute(context: Context, approval: Approval, ask: Ask | None) -> RunF
     return finished
 
 
-async def _walk(context: Context, walk: Walk, approval: Approval, ask: Ask | None) -> None:
+async def _walk(
+    context: Context, runners: Runners, walk: Walk, approval: Approval, ask: Ask | None
+) -> None:
     signals = Signals(lambda number: _stop(context, number))
-    session = Session(context, walk, approval, _interruptible(context, signals, ask))
+    session = Session(context, runners, walk, approval, _interruptible(context, signals, ask))
     with signals.handled():
         syncing = asyncio.create_task(context.sync_regularly())
         # The first gate needs tables; until then the loop mostly waits for S3.
@@ -140,8 +145,11 @@ async def _walk(context: Context, walk: Walk, approval: Approval, ask: Ask | Non
 class Session:
     """What every step of a walk is given."""
 
-    def __init__(self, context: Context, walk: Walk, approval: Approval, ask: Ask | None) -> None:
+    def __init__(
+        self, context: Context, runners: Runners, walk: Walk, approval: Approval, ask: Ask | None
+    ) -> None:
         self.context = context
+        self.runners = runners
         self.walk = walk
         self.approval = approval
         self.ask = ask
@@ -290,7 +298,7 @@ async def _step(session: Session, lane: Sequence[Step], step: Step) -> None:
         else:
             await context.journal.commit(StepStarted(step=step.id, time=context.now()))
             context.state.step(step.id).ended = None
-            await run_step(context, step)
+            await session.runners.run(context, step)
             outcome, reason = _judge(context, step)
     except Interrupted:
         await _end_step(context, step, walk, "incomplete", "interrupted", began)
@@ -381,7 +389,7 @@ async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     waits = await waits_for(context, step)
     if waits:
         return "held", "; ".join(waits)
-    gate = await _fresh_gate(context, step)
+    gate = await _fresh_gate(session, step)
     if not gate.passes:
         return "held", "the verification did not pass"
     asked = False
@@ -404,7 +412,7 @@ async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     if not asked:
         return None
     # The prompt may have been open for hours: what was verified must still be so now.
-    after = await _fresh_gate(context, step)
+    after = await _fresh_gate(session, step)
     if not after.passes:
         return "held", "the verification did not pass when it was repeated before the deletion"
     if after.evidence != gate.evidence:
@@ -412,13 +420,14 @@ async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
     return None
 
 
-async def _fresh_gate(context: Context, step: Step) -> GateRecord:
+async def _fresh_gate(session: Session, step: Step) -> GateRecord:
     """The gate's record, made anew unless everything is still as it was verified.
 
     Once the deletion has begun its own doing would look like a difference; from then on each
     batch is looked at by itself.
     """
     assert step.gate is not None
+    context = session.context
     gate = context.state.gates[step.gate.evidence]
     if _begun(context, gate.subject):
         if not _evidence_there(context, gate):
@@ -434,7 +443,7 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
             context, verifying, verifying.action
         ):
             return gate
-        await run_step(context, verifying)
+        await session.runners.run(context, verifying)
         return context.state.gates[verifying.id]
     assert isinstance(verifying.action, Verify)
     if _evidence_there(context, gate):
@@ -446,7 +455,7 @@ async def _fresh_gate(context: Context, step: Step) -> GateRecord:
             and await is_as_saved(context, gate)
         ):
             return gate
-    await run_step(context, verifying)
+    await session.runners.run(context, verifying)
     return context.state.gates[verifying.id]
 
 

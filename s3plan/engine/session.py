@@ -110,7 +110,7 @@ async def apply(
                 await open_record(journal, state, run, plan, approval, around, held)
                 return await walk(
                     run, stored, state, journal, store, approval, ask, around, held, mirrored,
-                    house.commands, named=path,
+                    house.commands, named=path, runners=house.runners,
                 )  # fmt: skip
 
 

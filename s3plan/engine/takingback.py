@@ -35,6 +35,7 @@ from s3plan.model.journal import (
     RunOutcome,
 )
 from s3plan.model.plan import Stage
+from s3plan.model.runners import RunnerChoice
 from s3plan.model.steps import (
     BackupFile,
     Download,
@@ -95,7 +96,7 @@ async def rollback(
                     await open_record(journal, state, run, plan, approval, around, held)
                     finished = await walk(
                         run, plan, state, journal, store, approval, None, around, held, mirrored,
-                        commands or {},
+                        commands or {}, runners=RunnerChoice(),
                     )  # fmt: skip
         if finished.outcome in ("done", "kept"):
             _mark_rolled_back(run, original, only, finished.outcome, around)

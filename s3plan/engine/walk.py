@@ -24,6 +24,7 @@ from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror, open_mirror
 from s3plan.engine.outlets import telling
 from s3plan.engine.probe import Memory, capabilities_for
+from s3plan.engine.runners.opening import opened
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
@@ -36,6 +37,7 @@ from s3plan.model.journal import (
     Resumed,
     RunStarted,
 )
+from s3plan.model.runners import RunnerChoice
 from s3plan.model.steps import (
     Download,
     Extract,
@@ -117,6 +119,7 @@ async def walk(
     commands: Mapping[str, Command],
     *,
     named: Path | None = None,
+    runners: RunnerChoice,
 ) -> RunFinished:
     log = (
         ItemLog(around.item_log, lambda sentence: around.observer(Warned(sentence)))
@@ -150,8 +153,11 @@ async def walk(
                 around.tool,
                 lambda sentence: around.observer(Warned(sentence)),
             )
-            async with telling(context, around.outlets) as told:
-                told.finished = await execute(context, approval, ask)
+            async with (
+                opened(context, runners) as crew,
+                telling(context, around.outlets) as told,
+            ):
+                told.finished = await execute(context, crew, approval, ask)
                 return told.finished
         finally:
             await asyncio.to_thread(context.close)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Struct
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from s3plan.errors import ManifestError, ProblemsError
 from s3plan.kinds.commands import CommandFields, command
@@ -16,8 +16,19 @@ from s3plan.kinds.problems import problems_of
 from s3plan.kinds.variables import Variables
 from s3plan.model.commands import Command
 from s3plan.model.limits import Limits
+from s3plan.model.runners import RunnerChoice, RunnerName
+from s3plan.model.steps import VERBS
 
 FILE = "s3plan.yaml"
+
+
+def _verb(name: str) -> str:
+    if name not in VERBS:
+        raise ValueError(f"there is no verb {name}; `s3plan show` names those of a plan")
+    return name
+
+
+Verb = Annotated[str, Field(json_schema_extra={"enum": sorted(VERBS)}), AfterValidator(_verb)]
 
 
 class ApprovalFields(Fields):
@@ -44,6 +55,10 @@ class ProjectSpec(Fields):
     commands: dict[CommandName, CommandFields] = Field(
         default_factory=dict, description="Commands that manifests may name; only these ever run."
     )
+    runners: dict[Verb, RunnerName] = Field(
+        default_factory=dict,
+        description="Who sends the requests of steps, by verb; `s3plan apply --runner` overrides.",
+    )
 
 
 class ProjectDocument(Fields):
@@ -62,6 +77,7 @@ class Project(Struct, frozen=True):
     approvers: tuple[str, ...] = ()
     prices: Path | None = None
     commands: dict[str, Command] = {}
+    runners: RunnerChoice = RunnerChoice()
 
 
 def read_project(directory: Path) -> Project:
@@ -104,4 +120,5 @@ def _project(spec: ProjectSpec, path: Path) -> Project:
         commands={
             name: command(name, fields, path.parent) for name, fields in spec.commands.items()
         },
+        runners=RunnerChoice(by_verb=spec.runners),
     )

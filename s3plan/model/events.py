@@ -34,6 +34,17 @@ class RunBegan(Event, frozen=True, tag="run-began"):
     done: Totals
 
 
+class RunnerReady(Event, frozen=True, tag="runner-ready"):
+    """A runner other than this process is there: the ``verbs`` whose steps it carries, and why
+    those of other verbs run ``here``. ``address`` is where it can be watched, if anywhere.
+    """
+
+    runner: str
+    verbs: tuple[str, ...]
+    here: dict[str, str] = {}
+    address: str = ""
+
+
 class StepBegan(Event, frozen=True, tag="step-began"):
     """A step starts; ``done`` of ``totals`` is behind it."""
 
@@ -165,6 +176,7 @@ class RunFinished(Event, frozen=True, tag="run-finished"):
 AnyEvent = (
     Scanning
     | RunBegan
+    | RunnerReady
     | StepBegan
     | ItemBegan
     | Progressed

@@ -24,6 +24,7 @@ from s3plan.model.events import (
     Progressed,
     RunBegan,
     RunFinished,
+    RunnerReady,
     Scanning,
     StepBegan,
     StepFinished,
@@ -139,6 +140,8 @@ class Watch:
                 self._gate(event)
             case CommandEnded():
                 self._command(event)
+            case RunnerReady():
+                self._runner(event)
             case Warned():
                 self._say(f"warning: {event.message}", "yellow")
             case Stopping():
@@ -162,6 +165,14 @@ class Watch:
         words = f"{event.verb} {event.subject}: {event.outcome} in {elapsed(event.seconds)}"
         reason = f" ({event.reason})" if event.reason else ""
         self._screen.say(Text(mark, style=style).append(f" {visible(words + reason)}", "default"))
+
+    def _runner(self, event: RunnerReady) -> None:
+        where = f" ({event.address})" if event.address else ""
+        self._say(
+            f"runner {event.runner}{where}: {', '.join(event.verbs) or 'no step of this plan'}"
+        )
+        for verb, why in event.here.items():
+            self._say(f"  {verb} runs here: {why}")
 
     def _command(self, event: CommandEnded) -> None:
         """How a command ended; what it wrote last, where it did not end well."""

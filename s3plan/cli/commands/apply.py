@@ -25,9 +25,11 @@ from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
 from s3plan.errors import HeldError
+from s3plan.model.runners import RUNNERS
 
 if TYPE_CHECKING:
     from s3plan.api import Approval, Outlets
+    from s3plan.model.runners import RunnerName
     from s3plan.views.view import View
 
 _MIRROR = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/\S*)?")
@@ -95,6 +97,12 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep a file of metrics for Prometheus (docs/worklists.md).",
 )
+@click.option(
+    "--runner",
+    type=click.Choice(RUNNERS),
+    help="Who sends the requests of the steps it carries (docs/scale.md); else whom s3plan.yaml "
+    "names, or this process.",
+)
 def command(
     plan: str | None,
     approve: str | None,
@@ -106,6 +114,7 @@ def command(
     snapshot: Path | None,
     snapshot_interval: str,
     metrics_file: Path | None,
+    runner: RunnerName | None,
 ) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
 
@@ -140,7 +149,7 @@ def command(
             granted=None if approvals is None else api.read_approvals(approvals),
         )
         outlets = api.Outlets(snapshot, _seconds(snapshot_interval), metrics_file)
-        return _run(view, path, approval, mirror, outlets)
+        return _run(view, path, approval, mirror, outlets, runner)
 
 
 def _shown(view: View, path: Path, name: str) -> int:
@@ -181,7 +190,14 @@ def _seconds(text: str) -> float:
         raise click.UsageError(f"--snapshot-interval {text}: {error}") from error
 
 
-def _run(view: View, path: Path, approval: Approval, mirror: str | None, outlets: Outlets) -> int:
+def _run(
+    view: View,
+    path: Path,
+    approval: Approval,
+    mirror: str | None,
+    outlets: Outlets,
+    runner: RunnerName | None,
+) -> int:
     from s3plan import api
 
     with view.watch() as watch:
@@ -193,6 +209,7 @@ def _run(view: View, path: Path, approval: Approval, mirror: str | None, outlets
             log=settings().log_file,
             mirror=mirror,
             outlets=outlets,
+            runner=runner,
         )
     view.finished(finished)
     return finished.exit_code

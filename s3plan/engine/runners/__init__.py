@@ -1,0 +1,1 @@
+"""Who sends the requests of a step; plan, digest, gates and journal know nothing of it."""

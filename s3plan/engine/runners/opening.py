@@ -1,0 +1,70 @@
+"""The runners of one session: opened before its first step, asked step by step, closed after it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import assert_never
+
+from s3plan.engine.context import Context
+from s3plan.engine.runners.local import Local
+from s3plan.engine.runners.port import Runner
+from s3plan.model.events import RunnerReady
+from s3plan.model.runners import RunnerChoice, RunnerName
+from s3plan.model.steps import Step
+
+LOCAL = Local()
+
+
+class Runners:
+    """Which runner each step goes to."""
+
+    def __init__(self, choice: RunnerChoice, opened: Mapping[RunnerName, Runner]) -> None:
+        self._choice = choice
+        self._opened = opened
+
+    def of(self, context: Context, step: Step) -> Runner:
+        """The runner that was chosen for the step's verb; this process, where that declines it."""
+        chosen = self._opened[self._choice.of(step.verb)]
+        return chosen if chosen.declines(context, step) is None else LOCAL
+
+    async def run(self, context: Context, step: Step) -> None:
+        """Run a step, as its runner's port promises."""
+        await self.of(context, step).run(context, step)
+
+
+@asynccontextmanager
+async def opened(context: Context, choice: RunnerChoice) -> AsyncIterator[Runners]:
+    """The runners that the plan's steps need. Says of each but this process what it carries.
+
+    Raises what opening one raises, before anything is sent.
+    """
+    async with AsyncExitStack() as stack:
+        steps: dict[RunnerName, list[Step]] = {}
+        for step in context.plan.steps:
+            steps.setdefault(choice.of(step.verb), []).append(step)
+        runners = {name: await _open(name, stack) for name in steps}
+        for name, runner in runners.items():
+            if runner is not LOCAL:
+                context.observer(_told(context, runner, steps[name]))
+        yield Runners(choice, runners)
+
+
+async def _open(name: RunnerName, stack: AsyncExitStack) -> Runner:
+    match name:
+        case "local":
+            return LOCAL
+        case _:
+            assert_never(name)
+
+
+def _told(context: Context, runner: Runner, steps: list[Step]) -> RunnerReady:
+    carried: list[str] = []
+    here: dict[str, str] = {}
+    for step in steps:
+        why = runner.declines(context, step)
+        if why is None:
+            carried.append(step.verb)
+        else:
+            here.setdefault(step.verb, why)
+    return RunnerReady(runner.name, tuple(dict.fromkeys(carried)), here)
