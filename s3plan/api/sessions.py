@@ -147,18 +147,21 @@ def verify_archives(
     variables: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     download: int = 0,
+    adopted: bool = False,
     most_problems: int = 10,
     report: Path | None = None,
     observer: Observer = ignore,
 ) -> ArchivesVerified:
     """Hold every archive of a SessionArchive against its index, and its class against the rules.
 
-    ``only`` are ``session=GLOB``; ``download`` archives are read whole. Each problem is told to
-    ``observer`` and written to ``report``, as JSON Lines. Only reads. Raises UsageError and what
+    ``only`` are ``session=GLOB``; ``download`` archives are read whole. With ``adopted`` so are
+    those without an index, and held against themselves and the files on disk. Each problem is told
+    to ``observer`` and written to ``report``, as JSON Lines. Only reads. Raises UsageError and what
     :func:`sessions` raises.
     """
     from s3plan import kinds
-    from s3plan.engine.archiving.checking import verified_archives
+    from s3plan.engine.archiving.checking import Adopted, verified_archives
+    from s3plan.engine.archiving.examining import LocalMember
     from s3plan.kinds.sessions import seeing
     from s3plan.rules.pricelist import shipped
 
@@ -169,9 +172,15 @@ def verify_archives(
         scopes = kinds.scopes(loaded)
         async with looked_at(loaded, scopes, observer, shipped()) as (store, observed):
             one = seeing.archiving(loaded.manifests, str(manifest))
+
+            def files(session: SeenSession) -> Sequence[LocalMember]:
+                found = seeing.files_of(one, observed, session)
+                return [LocalMember(*entry) for entry in found]
+
             return await verified_archives(
                 tuple(seeing.seen_sessions(one, observed)),
                 store,
+                adopted=Adopted(seeing.library_path(one), files) if adopted else None,
                 download=download,
                 most_problems=most_problems,
                 report=report,

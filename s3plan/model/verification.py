@@ -131,9 +131,11 @@ class UrlsVerified(Struct, frozen=True, tag_field="type", tag="urls-verified"):
         return not self.problem_count
 
 
-ArchiveFault = Literal["missing", "changed", "wrong-class"]
+ArchiveFault = Literal["missing", "changed", "damaged", "differs", "wrong-class"]
 """``missing``: the archive, or its index, is not there; ``changed``: it is not what its index says,
-or the index is damaged; ``wrong-class``: its age and the lifecycle rules make another of it."""
+or the index is damaged; ``wrong-class``: its age and the lifecycle rules make another of it. Of an
+archive without an index: ``damaged`` is no whole tar, or not what S3 or its own list of digests
+says; ``differs`` does not hold a file as it is on disk."""
 
 
 class ArchiveProblem(Struct, frozen=True, tag_field="type", tag="archive-problem"):
@@ -153,7 +155,8 @@ class ArchivesVerified(Struct, frozen=True, tag_field="type", tag="archives-veri
 
     Of ``archives`` (``bytes`` in all) ``by_checksum`` have the checksum of the whole that their
     index names, ``by_etag`` its ETag and size, as the endpoint stores no such checksum.
-    ``unindexed`` were adopted: nothing tells what they hold. ``downloaded`` were read whole;
+    ``unindexed`` were adopted: no index tells what they hold; ``examined`` of them were read whole,
+    are whole, and hold every file of their session that is on disk. ``downloaded`` were read whole;
     ``asleep`` should have been, and must be restored first. ``faults`` counts all problems, of
     which ``problems`` are the first.
     """
@@ -171,8 +174,9 @@ class ArchivesVerified(Struct, frozen=True, tag_field="type", tag="archives-veri
     problems: tuple[ArchiveProblem, ...]
     seconds: float
     report: str | None = None
+    examined: int = 0
 
     @property
     def passes(self) -> bool:
-        """Whether nothing is wrong with any archive that has an index."""
+        """Whether nothing is wrong with any archive that was looked at."""
         return not self.problem_count

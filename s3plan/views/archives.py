@@ -16,6 +16,8 @@ from s3plan.views.text import visible
 _FAULTS = {
     "missing": "archives or indexes missing",
     "changed": "not what was archived",
+    "damaged": "without an index, and no whole tar",
+    "differs": "files that an archive without an index does not hold as they are on disk",
     "wrong-class": "in another storage class than expected",
 }
 
@@ -24,7 +26,7 @@ def archive_parts(verified: ArchivesVerified) -> Iterator[RenderableType]:
     """Yield the parts of the result, top to bottom; the verdict comes last."""
     yield _figures(verified)
     looked = f"{counted(verified.archives, 'archive')} in {elapsed(verified.seconds)}"
-    good = "every archive with an index is what it says"
+    good = "every archive that was looked at is what it should be"
     verdict = verdict_of(verified.problem_count, good, "Not as it should be", looked)
     yield from ending(verified, _problem, verdict)
 
@@ -36,7 +38,8 @@ def _figures(verified: ArchivesVerified) -> Table:
     table.add_row(number(verified.by_checksum), "with the stored checksum that their index names")
     rows = (
         (verified.by_etag, "with the ETag that their index names; S3 stores no checksum of them"),
-        (verified.unindexed, "adopted, unverified: no index says what they hold"),
+        (verified.examined, "adopted: whole, and all that is on disk is in them"),
+        (verified.unindexed - verified.examined, "adopted, unverified: --adopted reads them"),
         (verified.downloaded, "read whole"),
         (verified.asleep, "not read: they must be restored first"),
     )

@@ -58,6 +58,11 @@ from s3plan.cli.variables import read_variables, variable_options
     help="With --urls, or of archives: read N objects whole, and compare their checksums.",
 )
 @click.option(
+    "--adopted",
+    is_flag=True,
+    help="Of archives: read each that has no index, and compare it with itself and with the disk.",
+)
+@click.option(
     "--anonymous",
     is_flag=True,
     help="With --urls: ask for the objects as somebody without credentials does.",
@@ -72,6 +77,7 @@ def command(
     report: Path | None,
     urls: bool,
     download: int,
+    adopted: bool,
     anonymous: bool,
     var: tuple[str, ...],
     var_file: tuple[Path, ...],
@@ -84,7 +90,8 @@ def command(
 
     Of a SessionArchive it looks at the archives in S3: each is there, is what its index says (by
     the checksum that S3 stores), and in the class that its age and the rules make of it. Ends with
-    3 where one is missing, changed, or in another class.
+    3 where one is missing, changed, or in another class. With --adopted also where one that has
+    no index is no whole tar, or does not hold what is on disk.
 
     With --urls it reads the table of an ObjectGrouping, sends a signed HEAD for each URL, and looks
     at each row: every file of it is reachable and named, every key holds its parts. Ends with 3
@@ -97,6 +104,9 @@ def command(
     archives = not urls and api.has_sessions(target, variables=variables)
     if not urls and (anonymous or (download and not archives)):
         message = "--download and --anonymous are about URLs: they need --urls"
+        raise click.UsageError(message)
+    if adopted and not archives:
+        message = "--adopted is about archives: name the manifest of a SessionArchive"
         raise click.UsageError(message)
     if archives and exclude:
         message = "--exclude chooses buckets of a tree: name archives with --only session=GLOB"
@@ -124,6 +134,7 @@ def command(
                 variables=variables,
                 only=only,
                 download=download,
+                adopted=adopted,
                 most_problems=max_errors,
                 report=report,
                 observer=watch,

@@ -1,6 +1,7 @@
 """Archives as they are in S3 now against their indexes, and against the class they should be in.
 
-A HEAD and the index of each; reading an archive back is for those that are chosen. Only reads.
+A HEAD and the index of each; reading an archive back is for those that are chosen, and for those
+that have no index, where that is wanted. Only reads.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from s3plan.engine.archiving.examining import Disagreement, LocalMember, examine, unlike_files
+from s3plan.engine.archiving.packing import open_source
 from s3plan.engine.findings import Findings, Observer
 from s3plan.errors import ArchivedObjectError, ArchiveIndexError, NoSuchKeyError
 from s3plan.inventory.indexes import read_index
@@ -22,6 +26,16 @@ from s3plan.store import Bucket, HashSink, Store
 AT_ONCE = 16
 """Archives that are looked at side by side."""
 
+NAMED = 10
+"""Files of one archive that are told one by one; what differs by more is another archive."""
+
+
+class Adopted(NamedTuple):
+    """What archives without an index are held against: the library, and each session's files."""
+
+    library: Path
+    files: Callable[[SeenSession], Sequence[LocalMember]]
+
 
 async def verified_archives(
     sessions: Sequence[SeenSession],
@@ -31,14 +45,16 @@ async def verified_archives(
     most_problems: int,
     report: Path | None,
     observer: Observer,
+    adopted: Adopted | None = None,
 ) -> ArchivesVerified:
     """Verify what is archived, tell ``observer`` each problem, and write them to ``report``.
 
-    ``download`` archives, spread over all, are read whole. The result holds the first
-    ``most_problems``. Raises a StoreError where the endpoint does not answer.
+    ``download`` archives, spread over all, are read whole; so are, with ``adopted``, those without
+    an index. The result holds the first ``most_problems``. Raises a StoreError where the endpoint
+    does not answer, DestinationError where the library is not there.
     """
     with Findings[ArchiveProblem](report, most_problems, observer) as found:
-        work = _Verification(store, found.add)
+        work = _Verification(store, found.add, adopted)
         archived = [one for one in sessions if one.is_archived or one.state == "unindexed"]
         every = max(1, len(archived) // max(1, download))
         chosen = {one.key for one in archived[::every][:download]}
@@ -58,6 +74,7 @@ async def verified_archives(
                 problems=tuple(found.first),
                 seconds=found.seconds,
                 report=found.report,
+                examined=work.examined,
             )
         )
 
@@ -65,9 +82,13 @@ async def verified_archives(
 class _Verification:
     """One look at all archives."""
 
-    def __init__(self, store: Store, tell: Callable[[ArchiveProblem], None]) -> None:
+    def __init__(
+        self, store: Store, tell: Callable[[ArchiveProblem], None], adopted: Adopted | None
+    ) -> None:
         self._store = store
         self._tell = tell
+        self._adopted = adopted
+        self.examined = 0
         self.faults: dict[ArchiveFault, int] = {}
         self.by_checksum = self.by_etag = self.unindexed = self.downloaded = self.asleep = 0
 
@@ -93,6 +114,8 @@ class _Verification:
         elif index is None:
             # Adopted: what is in it nobody has written down.
             self.unindexed += 1
+            if self._adopted is not None:
+                await self._examine(bucket, session, head, self._adopted)
         else:
             self._compare(session, head, index)
             if read:
@@ -151,6 +174,34 @@ class _Verification:
                 session, "changed", "what was read of the archive is not what was archived",
                 index.header.checksum.value, found.value,
             )  # fmt: skip
+
+    async def _examine(
+        self, bucket: Bucket, session: SeenSession, head: ObjectHead, adopted: Adopted
+    ) -> None:
+        """Read an archive without an index, and hold it against itself and against the disk."""
+        try:
+            found = await examine(bucket, head)
+        except ArchivedObjectError:
+            self.asleep += 1
+            return
+        except Disagreement as error:
+            self._note(session, "damaged", "the archive is damaged", "a whole tar", str(error))
+            return
+        files = adopted.files(session)
+
+        def compared() -> list[str]:
+            with open_source(adopted.library) as tree:
+                return [text for _, text in unlike_files(tree, files, found.tar, lambda: None)]
+
+        differing = await asyncio.to_thread(compared)
+        for text in differing[:NAMED]:
+            message = "the archive does not hold what is on disk"
+            self._note(session, "differs", message, "the same file in both", text)
+        if len(differing) > NAMED:
+            more = f"{len(differing) - NAMED:,} more files that differ, or are in one of both"
+            message = "the archive does not hold what is on disk"
+            self._note(session, "differs", message, "the same files in both", more)
+        self.examined += not differing
 
     def _note(
         self, session: SeenSession, fault: ArchiveFault, message: str, expected: str, found: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from s3plan.errors import ProblemsError, UsageError
@@ -65,6 +66,20 @@ def seen_sessions(manifest: Manifest, observed: Observed) -> Iterator[SeenSessio
                 **_archive(session, spec, target, observed.now),
             )
         yield from _retained(spec, target, library, observed)
+
+
+def library_path(manifest: Manifest) -> Path:
+    """The directory of the sessions' files."""
+    assert isinstance(manifest.document, ArchiveDocument)
+    return Path(library_of(manifest.document.spec, manifest.directory).path)
+
+
+def files_of(
+    manifest: Manifest, observed: Observed, session: SeenSession
+) -> list[tuple[str, str, int]]:
+    """Member, path in the library and bytes of each file of a session that is on disk."""
+    library = str(library_path(manifest))
+    return list(observed.database.rows(_FILES, [library, session.session, session.key]))
 
 
 def _archive(
@@ -133,6 +148,11 @@ def _retained(
             **_moves(modified, spec, target, observed.now),
         )
 
+
+_FILES = """
+    SELECT f.member, f.path, f.size FROM session_files f JOIN sessions s
+        ON s.destination = f.destination AND s.session = f.session AND s.parts = f.parts
+    WHERE f.destination = ? AND f.session = ? AND s.key = ? ORDER BY f.member"""
 
 _RIGS = """
     WITH told AS (

@@ -1,0 +1,86 @@
+"""Archives that another program made: read on request, and held against what is on disk."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3plan import api
+from s3plan.cli import main
+from s3plan.model.verification import ArchivesVerified
+from tests.engine.conftest import scene
+from tests.engine.scene import Scene
+from tests.sessions.test_archiving import library, plan, write
+
+__all__ = ["scene"]  # a fixture
+
+NIGHT = "2023/20230110_AAAA0000"
+KEY = f"raw/{NIGHT}.tar"
+
+
+def foreign(scene: Scene, night: str, *, mode: Any = "w", **changed: bytes) -> bytes:
+    """What ``tar`` makes of a session as it is on disk, but for files that ``changed``."""
+    folder = scene.directory / "library" / night
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                info = tar.gettarinfo(path, f"{folder.name}/{path.relative_to(folder)}")
+                data = changed.get(path.stem, path.read_bytes())
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def verify(**options: Any) -> ArchivesVerified:
+    return api.verify_archives(Path("manifest.yaml"), adopted=True, **options)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_an_adopted_archive_is_verified_on_request(
+    scene: Scene, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D49, E11: a plain tar of the replaced tool, against itself and against the disk."""
+    library(scene)
+    scene.put(KEY, foreign(scene, NIGHT, mode=mode))
+    plan(scene)
+    found = verify()
+    assert (found.passes, found.unindexed, found.examined) == (True, 1, 1)
+    assert main(["verify", "manifest.yaml", "--adopted"]) == 0
+    assert "all that is on disk is in them" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_an_adopted_archive_is_said(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D42: no whole tar, or a file that it does not hold as it is on disk."""
+    library(scene)
+    scene.put(KEY, foreign(scene, NIGHT)[:-11_000])
+    other = "2024/20240211_AAAA0000"
+    scene.put(f"raw/{other}.tar", foreign(scene, other, a=b"x" * 100))
+    third = "2024/20240315_AAAA0000"
+    scene.put(f"raw/{third}.tar", foreign(scene, third))
+    write(scene, f"{third}/lights/late.fits", b"came after the archive")
+    plan(scene)
+    found = verify()
+    assert (found.examined, found.faults) == (0, {"damaged": 1, "differs": 2})
+    texts = {problem.key: problem.found for problem in found.problems}
+    assert "no whole tar: it ends" in texts[KEY]
+    assert "lights/a.fits has 5,760 bytes, in the archive 100" in texts[f"raw/{other}.tar"]
+    assert "late.fits is on disk and not in the archive" in texts[f"raw/{third}.tar"]
+    assert main(["verify", "manifest.yaml", "--adopted"]) == 3
+    assert "no whole tar" in capsys.readouterr().out
+    assert main(["verify", str(scene.directory), "--adopted"]) == 64
+
+
+def test_files_that_are_gone_from_disk_say_nothing_against_an_archive(scene: Scene) -> None:
+    """The archive may be all that is left of them."""
+    library(scene)
+    scene.put(KEY, foreign(scene, NIGHT))
+    (scene.directory / "library" / NIGHT / "lights/b.fits").unlink()
+    plan(scene)
+    assert verify().examined == 1
