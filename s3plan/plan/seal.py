@@ -7,8 +7,10 @@ that ten million of them never become Python objects.
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,14 +32,8 @@ from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
 
-_SHORT_ESCAPES = {
-    "\b": "\\b",
-    "\t": "\\t",
-    "\n": "\\n",
-    "\f": "\\f",
-    "\r": "\\r",
-    '"': '\\"',
-}
+_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
+"""One escape of a JSON text. They are read in order: the second of two backslashes begins none."""
 
 
 def seal(
@@ -97,18 +93,17 @@ def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database
         lines += 1
         if isinstance(record, Step):
             digest.step(msgspec.to_builtins(record))
-    for step in steps:
-        if step.worklist == step.id:
-            for batch in _item_lines(step.id, database):
-                text = ("\n".join(batch) + "\n").encode()
-                digest.items(text)
-                stream.write(text)
-                lines += len(batch)
-    for batch in database.lines(_ASKED_LINES):
-        text = ("\n".join(batch) + "\n").encode()
-        digest.items(text)
-        stream.write(text)
-        lines += len(batch)
+    (asked,) = database.row("SELECT count(*) FROM asked")
+    worklists = [
+        database.texts(_ITEM_LINES, step.totals.items, {"step": step.id, "text": _json(step.id)})
+        for step in steps
+        if step.worklist == step.id
+    ]
+    for text in chain(*worklists, database.texts(_ASKED_LINES, asked, {})):
+        block = _as_msgspec(text).encode()
+        digest.items(block)
+        stream.write(block)
+    lines += asked + sum(step.totals.items for step in steps if step.worklist == step.id)
     stream.write(msgspec.json.encode(PlanEnd(lines + 1, digest.value())) + b"\n")
 
 
@@ -163,71 +158,44 @@ def _plan_cost(
     return PlanCost(total(costs.values()), costs, target.region, known.date, known.source)
 
 
-def _quoted(column: str) -> str:
-    """SQL for ``column`` as a JSON string, exactly as msgspec writes it.
-
-    DuckDB's own to_json differs: it writes control characters with upper-case hex digits.
-    """
-    escaped = f"replace({column}, '\\', '\\\\')"
-    for code in (*range(0x20), ord('"')):
-        escape = _SHORT_ESCAPES.get(chr(code), f"\\u{code:04x}")
-        escaped = f"replace({escaped}, chr({code}), '{escape}')"
-    return f"""'"' || CASE WHEN {_plain(column)} THEN {column} ELSE {escaped} END || '"'"""
-
-
-def _plain(text: str) -> str:
-    """SQL for whether a JSON string can hold ``text`` as it is."""
-    return f"regexp_full_match({text}, '[^\\x00-\\x1f\"\\\\]*')"
-
-
-def _item_line(text: Callable[[str], str]) -> str:
-    """SQL for an item's line; ``text`` makes JSON strings of the four columns that every item has.
-
-    The step's id is ``$text``, a JSON string already.
-    """
-    # One concat and not a chain of ||, each of which would write all the text before it again.
-    return f"""concat(
-        '{{"type":"item","step":', $text, ',"n":', n,
-        ',"key":', {text("key")}, ',"path":', {text("path")}, ',"size":', size,
-        ',"etag":', {text("etag")}, ',"modified":', {text("modified")},
+# One concat and not a chain of ||, each of which would write all the text before it again.
+_ITEM_LINES = """
+    SELECT string_agg(concat(
+        '{"type":"item","step":', $text, ',"n":', n,
+        ',"key":', to_json(key), ',"path":', to_json(path), ',"size":', size,
+        ',"etag":', to_json(etag), ',"modified":', to_json(modified),
         CASE WHEN storage_class = 'STANDARD' THEN ''
-            ELSE ',"storage_class":' || {_quoted("storage_class")} END,
-        CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || {_quoted("checksum")} END,
-        CASE WHEN version_id IS NULL THEN '' ELSE ',"version_id":' || {_quoted("version_id")} END,
+            ELSE ',"storage_class":' || to_json(storage_class) END,
+        CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || to_json(checksum) END,
+        CASE WHEN version_id IS NULL THEN '' ELSE ',"version_id":' || to_json(version_id) END,
         CASE WHEN coalesce(newer, 0) = 0 THEN '' ELSE ',"newer":' || newer END,
         CASE WHEN coalesce(marker, false) THEN ',"marker":true' ELSE '' END,
         CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END,
-        CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || {_quoted("upload_id")} END,
-        CASE WHEN label IS NULL THEN '' ELSE ',"label":' || {_quoted("label")} END,
+        CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || to_json(upload_id) END,
+        CASE WHEN label IS NULL THEN '' ELSE ',"label":' || to_json(label) END,
         CASE WHEN keywords IS NULL THEN '' ELSE ',"keywords":' || keywords END,
-        '}}')"""
+        '}', chr(10)), '' ORDER BY n)
+    FROM items WHERE step = $step AND n >= $first AND n < $behind
+"""
+
+_ASKED_LINES = """
+    SELECT string_agg(concat(
+        '{"type":"asked","n":', n, ',"bucket":', to_json(bucket), ',"key":', to_json(key),
+        CASE WHEN reason IS NULL THEN '' ELSE ',"reason":' || to_json(reason) END,
+        CASE WHEN fields IS NULL THEN '' ELSE ',"fields":' || fields END,
+        '}', chr(10)), '' ORDER BY n)
+    FROM asked WHERE n >= $first AND n < $behind
+"""
+"""``fields`` is JSON of ours by the time it is here."""
 
 
-def _bare(column: str) -> str:
-    """SQL for a ``column`` without anything to escape as a JSON string, among others."""
-    return f"""'"', {column}, '"'"""
+def _as_msgspec(text: str) -> str:
+    """What DuckDB wrote, as msgspec does: a control character has lower-case hex digits."""
+    return _ESCAPE.sub(lambda found: found[0].lower(), text) if "\\u00" in text else text
 
 
-# Nearly every item has nothing to escape: it is asked once of each, not of every column.
-_ITEM_LINES = f"""
-    SELECT CASE WHEN {_plain("key || path || etag || modified")}
-        THEN {_item_line(_bare)} ELSE {_item_line(_quoted)} END
-    FROM items WHERE step = $step ORDER BY n
-"""  # noqa: S608 - made of the constants above; the step's id is bound
-
-_ASKED_LINES = f"""
-    SELECT '{{"type":"asked","n":' || n || ',"bucket":' || {_quoted("bucket")}
-        || ',"key":' || {_quoted("key")}
-        || CASE WHEN reason IS NULL THEN '' ELSE ',"reason":' || {_quoted("reason")} END
-        || CASE WHEN fields IS NULL THEN '' ELSE ',"fields":' || fields END
-        || '}}'
-    FROM asked ORDER BY n
-"""  # noqa: S608 - as above; fields is JSON of ours by the time it is here
-
-
-def _item_lines(step: str, database: Database) -> Iterator[list[str]]:
-    text = msgspec.json.encode(step).decode()
-    return database.lines(_ITEM_LINES, {"step": step, "text": text})
+def _json(text: str) -> str:
+    return msgspec.json.encode(text).decode()
 
 
 def _sync_directory(directory: Path) -> None:

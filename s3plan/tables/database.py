@@ -13,8 +13,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,8 @@ Params = Sequence[object] | Mapping[str, object]
 
 _MEBIBYTE = 1024 * 1024
 _BATCH = 10_000
+_STRETCH = 8_192
+_HANDS = 2
 
 
 def warm_up() -> None:
@@ -202,10 +205,31 @@ class Database:
         (row,) = self.rows(sql, params)
         return row
 
-    def lines(self, sql: str, params: Params = ()) -> Iterator[list[str]]:
-        """The single text column of a query, in batches."""
-        for batch in self.batches(sql, params):
-            yield [text for (text,) in batch]
+    def texts(self, sql: str, count: int, params: Mapping[str, object]) -> Iterator[str]:
+        """The one text of a query for each stretch of ``count`` numbers from 0, in their order.
+
+        ``sql`` is bounded by ``n >= $first AND n < $behind``: sorting and joining a stretch needs
+        little memory, where doing so with millions of rows would need them all.
+        """
+
+        def text_of(first: int) -> str:
+            stretch = {"first": first, "behind": first + _STRETCH}
+            (text,) = self.row(sql, {**params, **stretch})
+            return text or ""
+
+        # One is made while the one before it is written.
+        with ThreadPoolExecutor(_HANDS, thread_name_prefix="texts") as pool:
+            waiting: deque[Future[str]] = deque()
+            try:
+                for first in range(0, count, _STRETCH):
+                    waiting.append(pool.submit(text_of, first))
+                    if len(waiting) > _HANDS:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def batches(self, sql: str, params: Params = ()) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a query in lists of up to 10,000."""

@@ -27,7 +27,7 @@ def test_text_sorts_by_its_utf8_bytes(tmp_path: Path) -> None:
     keys = ["Z", "a", "é", "\uffff", "😀", "a/b", "a.b", "A"]
     with Database(tmp_path) as database:
         database.append(LISTING, {"key": keys})
-        (got,) = database.lines("SELECT key FROM listing ORDER BY key")
+        got = [key for (key,) in database.rows("SELECT key FROM listing ORDER BY key")]
     assert got == sorted(keys, key=lambda key: key.encode())
 
 
@@ -35,7 +35,7 @@ def test_other_statements_may_run_while_rows_are_read(tmp_path: Path) -> None:
     with Database(tmp_path) as database:
         database.append(TREE, {"path": [str(n) for n in range(25_000)]})
         seen = 0
-        for batch in database.lines("SELECT path FROM tree"):
+        for batch in database.batches("SELECT path FROM tree"):
             seen += len(batch)
             assert database.row("SELECT count(*) FROM tree") == (25_000,)
     assert seen == 25_000
