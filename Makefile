@@ -87,7 +87,9 @@ generate: $(READY) ## write schemas/ and the generated pages of docs/
 	$(BIN)/python tools/generate.py
 
 .PHONY: bench
-bench: $(READY) ## measure s3plan beside s5cmd and rclone (about ten minutes; ARGS=--help for less)
+bench: $(READY) ## measure s3plan beside s5cmd, rclone and aws (an hour; ARGS="--cases list" for one case)
+	@test -x $(BIN)/aws || \
+	  $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: start a server, fill it, measure, write the page."""
+"""``python -m benchmarks``: start a server, and for each case fill it, measure, write the page."""
 
 from __future__ import annotations
 
@@ -7,46 +7,61 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import archiving, cases, datasets, server
-from benchmarks.copying import S3PlanCopy, S5cmdCopy
-from benchmarks.planning import LISTED, REPORTED, RclonePlanning, S3PlanPlanning, publish
-from benchmarks.report import Report
-from benchmarks.tools import Rclone, S3Plan, S5cmd, Tool, WrongResultError
+from benchmarks import server
+from benchmarks.bare import RefusedError
+from benchmarks.case import RUNS, Case, Place
+from benchmarks.programs import WrongResultError
+from benchmarks.registry import CASES
+from benchmarks.results import CaseResult, Results, here_and_now
 
 RESULTS = Path(__file__).parent / "results"
 MEMORY_DISK = Path("/dev/shm")
-CASES = ("small", "large", "copied", "archived", "memory", "planned", "reported")
 SCRATCH = "s3plan-bench-"
-MEMORY_RUNS = 3
 
 
 def main() -> int:
     """Exit 0 when every goal is met, 1 when one is missed or a result is wrong."""
     options = _options()
-    ours = S3Plan()
-    tools: list[Tool] = [tool for tool in (ours, S5cmd(), Rclone()) if tool.name in options.tools]
-    on_memory = MEMORY_DISK.is_dir()
-    place = MEMORY_DISK if on_memory else Path(tempfile.gettempdir())
+    on_memory = MEMORY_DISK.is_dir() and not options.disk
+    place = MEMORY_DISK if on_memory else Path(options.disk or tempfile.gettempdir())
     _sweep(place)
+    disk = "a memory disk" if on_memory else "disk"
+    results = Results.read(RESULTS)
+    met = True
     with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", dir=place) as directory:
-        scratch = Path(directory)
         _say("starting SeaweedFS")
         try:
-            with server.running(scratch) as running:
-                versions = {tool.name: tool.version() for tool in tools}
-                versions["SeaweedFS"] = server.version()
-                report = Report(versions, disk="a memory disk" if on_memory else "disk")
-                _measure(running, report, tools, options, scratch)
-                report.algorithms = dict(ours.algorithms)
-        except WrongResultError as error:
+            with server.running(Path(directory)) as running:
+                at = Place(running, Path(directory))
+                for case in options.cases:
+                    result = _result(case, at, options.runs, disk)
+                    results.add(result)
+                    results.write(RESULTS, [one.name for one in CASES])
+                    print(result.markdown())
+                    met = met and all(finding.met for finding in result.findings)
+        except (WrongResultError, RefusedError) as error:
             _say(f"the benchmark failed: {error}")
             return 1
-    print(report.markdown())
-    report.write(RESULTS)
-    return 0 if all(goal.met for goal in report.goals) else 1
+    return 0 if met else 1
+
+
+def _result(case: Case, place: Place, runs: int, disk: str) -> CaseResult:
+    _say(f"{case.name}: {case.title}")
+    series = case.measure(place, runs, _say)
+    programs = {one.program.name: one.program for one in case.contenders}
+    versions = {name: program.version() for name, program in programs.items()}
+    return CaseResult(
+        name=case.name,
+        title=case.title,
+        note=case.note,
+        size=case.dataset.bytes,
+        count=case.dataset.count,
+        series=series,
+        findings=case.findings(series),
+        where=here_and_now(disk, versions | {"SeaweedFS": server.version()}),
+    )
 
 
 def _sweep(place: Path) -> None:
@@ -56,94 +71,24 @@ def _sweep(place: Path) -> None:
             shutil.rmtree(left)
 
 
-def _measure(
-    running: server.Server,
-    report: Report,
-    tools: Sequence[Tool],
-    options: argparse.Namespace,
-    scratch: Path,
-) -> None:
-    names = {tool.name for tool in tools}
-    for dataset, peer in ((cases.SMALL, "s5cmd"), (cases.LARGE, "rclone")):
-        if dataset.bucket in options.cases:
-            _fill(running, dataset)
-            series = cases.alternate(
-                running, dataset, tools, runs=options.runs, scratch=scratch, say=_say
-            )
-            report.speed += series
-            if {"s3plan", peer} <= names:
-                report.goals.append(cases.speed_goal(series, peer))
-    if "copied" in options.cases:
-        _fill(running, cases.COPIED)
-        copying = [one for one in (S3PlanCopy(), S5cmdCopy()) if one.name in names]
-        series = cases.alternate(
-            running, cases.COPIED, copying, runs=options.runs, scratch=scratch, say=_say
-        )
-        report.speed += series
-        if {"s3plan", "s5cmd"} <= names:
-            report.goals.append(cases.speed_goal(series, "s5cmd"))
-    if "archived" in options.cases:
-        archiving.make_library(scratch, cases.ARCHIVED)
-        makers = (
-            archiving.S3PlanArchive(),
-            archiving.S5cmdArchive(),
-            archiving.RcloneArchive(),
-        )
-        series = cases.alternate(
-            running,
-            cases.ARCHIVED,
-            [one for one in makers if one.name in names],
-            runs=options.runs,
-            scratch=scratch,
-            say=_say,
-        )
-        report.speed += series
-        report.goals += [
-            cases.speed_goal(series, peer)
-            for peer in ("s5cmd", "rclone")
-            if {"s3plan", peer} <= names
-        ]
-    if "memory" in options.cases and "s3plan" in names:
-        for dataset in (cases.FEW, cases.MANY):
-            _fill(running, dataset)
-            runs = min(options.runs, MEMORY_RUNS)
-            report.memory += cases.alternate(
-                running, dataset, [S3Plan()], runs=runs, scratch=scratch, say=_say
-            )
-        report.goals.append(cases.memory_goal(*report.memory))
-    if "planned" in options.cases:
-        if "memory" not in options.cases:
-            _fill(running, LISTED)
-        planning = [one for one in (S3PlanPlanning(), RclonePlanning()) if one.name in names]
-        series = cases.alternate(
-            running, LISTED, planning, runs=options.runs, scratch=scratch, say=_say
-        )
-        report.speed += series
-        if {"s3plan", "rclone"} <= names:
-            report.goals.append(cases.speed_goal(series, "rclone"))
-    if "reported" in options.cases and "s3plan" in names:
-        _say(f"publishing a report of {REPORTED.count:,} objects")
-        publish(running, REPORTED, scratch)
-        (one,) = cases.alternate(
-            running, REPORTED, [S3PlanPlanning()], runs=options.runs, scratch=scratch, say=_say
-        )
-        report.speed.append(one)
-        report.goals += cases.absolute_goal(one, 5.0, 500 * datasets.MIB)
-
-
-def _fill(running: server.Server, dataset: datasets.Dataset) -> None:
-    _say(f"filling s3://{dataset.bucket} with {dataset.title}")
-    datasets.fill(running, dataset)
-
-
 def _options() -> argparse.Namespace:
+    known = {case.name: case for case in CASES}
+
+    def chosen(text: str) -> list[Case]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not among {', '.join(known)}")
+        return [known[name] for name in names]
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="rounds to count (default: 7)")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, metavar="CASE")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"rounds to count (default: {RUNS})")
     parser.add_argument(
-        "--tools", nargs="+", choices=("s3plan", "s5cmd", "rclone"), metavar="TOOL",
-        default=("s3plan", "s5cmd", "rclone"),
+        "--cases", type=chosen, default=[case for case in CASES if not case.long], metavar="A,B",
+        help=f"only these; what was found of others before stays on the page: {', '.join(known)}",
     )  # fmt: skip
+    parser.add_argument(
+        "--disk", metavar="DIRECTORY", help="keep data and output there, not on a memory disk"
+    )
     return parser.parse_args()
 
 

@@ -1,39 +1,48 @@
-"""What is downloaded: buckets of random objects, stored with a full-object CRC64NVME."""
+"""What is worked on: buckets of random objects, stored with a full-object CRC64NVME."""
 
 from __future__ import annotations
 
+import base64
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
+from awscrt.checksums import crc64nvme
 from botocore.config import Config
 
+from benchmarks.bare import Request, send
 from benchmarks.server import ACCESS_KEY, REGION, SECRET_KEY, Server
+from benchmarks.signing import presigned
+
+if TYPE_CHECKING:
+    from benchmarks.case import Place
 
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
 ALGORITHM = "CRC64NVME"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A bucket of ``count`` objects of ``size`` bytes each, a hundred to a folder.
-
-    ``what`` is done with it, where that is not downloading.
-    """
+    """``count`` objects of ``size`` bytes each, a hundred to a folder, in a bucket."""
 
     bucket: str
     count: int
     size: int
-    what: str = ""
 
     @property
     def title(self) -> str:
         """As a table heads it: ``5,000 x 16 KiB``."""
-        unit, name = (MIB, "MiB") if self.size >= MIB else (KIB, "KiB")
-        return f"{self.count:,} x {self.size // unit} {name}{self.what}"
+        scale = ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"), (1, "B"))
+        unit, name = next((unit, name) for unit, name in scale if self.size >= unit)
+        return f"{self.count:,} x {self.size // unit} {name}"
+
+    def keys(self) -> Iterator[str]:
+        """Of all objects."""
+        return (f"{number // 100:04d}/{number:06d}.bin" for number in range(self.count))
 
     @property
     def bytes(self) -> int:
@@ -41,27 +50,32 @@ class Dataset:
         return self.count * self.size
 
 
-def fill(server: Server, dataset: Dataset) -> None:
-    """Create the bucket and its objects; fail unless S3 says it keeps the checksum."""
+def fill(place: Place, dataset: Dataset) -> None:
+    """Create the bucket and its objects, unless this benchmark has made it."""
+    place.once(f"s3://{dataset.bucket}", lambda: fill_again(place.server, dataset))
+
+
+def fill_again(server: Server, dataset: Dataset) -> None:
+    """Create them; fail unless S3 says it keeps the checksum."""
     client = client_of(server)
     client.create_bucket(Bucket=dataset.bucket)
-    # Random bytes are made once: every object starts with its own number, the rest is shared.
-    body = os.urandom(dataset.size)
-
-    def put(number: int) -> None:
-        client.put_object(
-            Bucket=dataset.bucket,
-            Key=f"{number // 100:04d}/{number:06d}.bin",
-            Body=number.to_bytes(8, "big") + body[8:],
-            ChecksumAlgorithm=ALGORITHM,
-        )
-
-    workers = 16 if dataset.size < MIB else 2
-    with ThreadPoolExecutor(workers) as executor:
-        list(executor.map(put, range(dataset.count)))
-    head = client.head_object(Bucket=dataset.bucket, Key="0000/000000.bin", ChecksumMode="ENABLED")
+    send(_puts(server, dataset), connections=16 if dataset.size < MIB else 2)
+    first = next(dataset.keys())
+    head = client.head_object(Bucket=dataset.bucket, Key=first, ChecksumMode="ENABLED")
     if "ChecksumCRC64NVME" not in head or head.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         raise RuntimeError(f"the server keeps no full-object {ALGORITHM} for s3://{dataset.bucket}")
+
+
+def _puts(server: Server, dataset: Dataset) -> Iterator[Request]:
+    # Random bytes are made once: each body starts with its own number, the rest is shared.
+    rest = os.urandom(dataset.size - 8)
+    for number, key in enumerate(dataset.keys()):
+        body = number.to_bytes(8, "big") + rest
+        checksum = base64.b64encode(crc64nvme(body).to_bytes(8, "big")).decode()
+        headers = {f"x-amz-checksum-{ALGORITHM.lower()}": checksum}
+        url = presigned(server.endpoint, "PUT", f"/{dataset.bucket}/{key}", headers=headers)
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        yield Request("PUT", url, lines, body)
 
 
 def client_of(server: Server) -> Any:

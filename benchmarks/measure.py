@@ -2,7 +2,8 @@
 
 Linux hands a process's peak memory on to what it starts, so a command started by the benchmark
 itself would never seem smaller than the benchmark. This small process stands in between:
-``python -I -S measure.py RESULT COMMAND...`` writes seconds, CPU seconds and peak bytes to RESULT.
+``python -I -S measure.py RESULT OUTPUT COMMAND...`` writes seconds, CPU seconds and peak bytes to
+RESULT, and what the command says on standard output to OUTPUT.
 """
 
 import json
@@ -13,13 +14,16 @@ import time
 
 def main() -> None:
     """Start, wait, write; end as the command ended."""
-    result, *command = sys.argv[1:]
+    result, output, *command = sys.argv[1:]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     began = time.perf_counter()
-    pid = os.posix_spawnp(command[0], command, os.environ)
+    redirected = [(os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600)]
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=redirected)
     _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - began
     unit = 1 if sys.platform == "darwin" else 1024
     figures = {
+        "began": began,
         "seconds": seconds,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_bytes": usage.ru_maxrss * unit,

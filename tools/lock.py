@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 HEADER = """\
 # The versions `make` installs, so that every machine runs what was tested (pyproject.toml has
-# ranges). Made by `make lock`: pip's resolver, asked for s3plan[dev,fuzz] under Python 3.11.
+# ranges). Made by `make lock`: pip's resolver, asked for s3plan[dev,fuzz,bench] under Python 3.11.
 """
 
 
 def resolve() -> dict[str, str]:
     """Every distribution pip would install, by normalised name."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-    command += ["--report", "-", "--editable", f"{ROOT}[dev,fuzz]"]
+    command += ["--report", "-", "--editable", f"{ROOT}[dev,fuzz,bench]"]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     answers = (entry["metadata"] for entry in report["install"])
     return {re.sub(r"[-_.]+", "-", answer["name"]).lower(): answer["version"] for answer in answers}

@@ -1,0 +1,33 @@
+"""The bucket that a contender writes to: empty before, listed by another program afterwards."""
+
+from __future__ import annotations
+
+from benchmarks.case import Job
+from benchmarks.programs import WrongResultError, s5cmd
+
+
+def target(job: Job) -> str:
+    """Its name, which belongs to the dataset."""
+    return f"{job.dataset.bucket}-target"
+
+
+def empty(job: Job) -> None:
+    """Make it, or delete all that is in it."""
+    if f"s3://{target(job)}" not in job.run(s5cmd(job.server, "ls")).split():
+        job.run(s5cmd(job.server, "mb", f"s3://{target(job)}"))
+    elif sizes(job, target(job)):
+        job.run(s5cmd(job.server, "rm", f"s3://{target(job)}/*"))
+
+
+def sizes(job: Job, bucket: str, suffix: str = "") -> list[int]:
+    """Bytes of each of its objects whose key ends so."""
+    # s5cmd ends with 1 where there is nothing.
+    lines = job.run(s5cmd(job.server, "ls", f"s3://{bucket}/*"), codes=(0, 1)).splitlines()
+    return [int(line.split(None, 3)[2]) for line in lines if line.endswith(suffix)]
+
+
+def arrived(job: Job) -> None:
+    """Every byte is in it; WrongResultError otherwise."""
+    found = sizes(job, target(job))
+    if (len(found), sum(found)) != (job.dataset.count, job.dataset.bytes):
+        raise WrongResultError(f"{job.program.name} left {len(found)} objects, {sum(found)} bytes")
