@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.crash.harness import Cycle, executioner
+from tests.crash.harness import DEATHS, Cycle, executioner
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
 from tests.servers import Server
-
-_DEATHS: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +21,6 @@ def cycle(seaweed: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         cycle = Cycle(scene, made)
         cycle.start()
         yield cycle
-        _DEATHS.update(made.deaths)
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How often s3plan was killed."""
-    if _DEATHS:
+    if DEATHS:
         terminalreporter.write_line(
-            f"s3plan was killed {_DEATHS.total()} times, at {len(_DEATHS)} different places"
+            f"s3plan was killed {DEATHS.total()} times, at {len(DEATHS)} different places"
         )

@@ -25,6 +25,9 @@ SMALL = 16
 
 NEVER = 10 * LIMIT
 
+DEATHS: Counter[str] = Counter()
+"""Of this process's commands: how often each was killed, and where."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -40,6 +43,8 @@ class Executioner:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.aws = ""
+        """An endpoint that commands take for AWS's."""
         self.log = directory / "log"
         self.memory = directory / "memory"
         self.deaths: list[str] = []
@@ -72,6 +77,7 @@ class Executioner:
             "memory": str(self.memory),
             "last": last,
             "after": after,
+            "aws": self.aws,
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -104,6 +110,7 @@ def executioner(directory: Path) -> Iterator[Executioner]:
     try:
         yield made
     finally:
+        DEATHS.update(made.deaths)
         made.close()
 
 

@@ -133,7 +133,24 @@ def test_a_killed_cutover_can_be_taken_back_instead(killed: _Layouts) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(0)
-def test_killed_at_every_position_of_a_layout(killed: _Layouts) -> None:
+def test_killed_at_every_position_of_a_layout_and_its_undo(killed: _Layouts) -> None:
+    firsts, seconds = killed.positions[APPLY], killed.positions[ROLLBACK]
     chance = random.Random(6)
-    for first in killed.positions[APPLY]:
-        killed.cycle(first, chance.choice(killed.positions[ROLLBACK]))
+    count = max(len(firsts), len(seconds))
+    # Each position of both, in pairs that do not belong together.
+    pairs = zip(_filled_up(firsts, count, chance), _filled_up(seconds, count, chance), strict=True)
+    for first, second in pairs:
+        killed.cycle(first, second)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(0)
+def test_killed_at_every_position_of_a_layout_and_taken_back_instead(killed: _Layouts) -> None:
+    for last in killed.positions[APPLY]:
+        killed.abandoned(last)
+
+
+def _filled_up(positions: tuple[str, ...], count: int, chance: random.Random) -> list[str]:
+    """All of them in any order, and some twice where they are fewer than ``count``."""
+    more = chance.choices(positions, k=count - len(positions))
+    return chance.sample((*positions, *more), count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,44 +12,14 @@ from s3plan.engine.handlers import reencrypt as handler
 from s3plan.kinds.layout import steps as planning
 from s3plan.model.steps import Reencrypt
 from tests.engine.scene import Scene
-from tests.faults.proxy import Exchange, Proxy, Rule, proxy_to
+from tests.faults.proxy import Proxy, proxy_to
 from tests.kinds.test_layout import planned, row
+from tests.layout.kms import Keys, arn
 from tests.layout.moving import look, plan
 
-OLD, NEW = (f"arn:aws:kms:us-east-1:123456789012:key/{name}" for name in ("old", "new"))
+OLD, NEW, THIRD = map(arn, ("old", "new", "third"))
 TARGET = f"{{encryption: 'aws:kms', kmsKey: '{NEW}'}}"
 AWS = {"endpoint": "https://s3.eu-central-1.amazonaws.com", "region": "eu-central-1"}
-
-
-class Keys:
-    """What S3 does with the request: the object's key is another, and nothing else of it."""
-
-    def __init__(self) -> None:
-        self.keys: dict[str, str] = {}
-
-    async def update(self, exchange: Exchange) -> None:
-        found = re.search(rb"<KMSKeyArn>([^<]*)</KMSKeyArn>", exchange.asked.body)
-        assert found
-        self.keys[exchange.asked.key] = found[1].decode()
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    async def tell(self, exchange: Exchange) -> None:
-        reply = await exchange.served()
-        key = self.keys[exchange.asked.key].encode()
-        lines = [
-            line
-            for line in reply.head.raw.rstrip(b"\r\n").split(b"\r\n")
-            if not line.lower().startswith(b"x-amz-server-side-encryption")
-        ]
-        lines.append(b"x-amz-server-side-encryption: aws:kms")
-        lines.append(b"x-amz-server-side-encryption-aws-kms-key-id: " + key)
-        exchange.send(b"\r\n".join(lines) + b"\r\n\r\n")
-
-    def rules(self) -> tuple[Rule, ...]:
-        return (
-            Rule("update", self.update, method="PUT", query="encryption"),
-            Rule("tell", self.tell, method="HEAD", when=lambda asked: asked.key in self.keys),
-        )
 
 
 @pytest.fixture
@@ -101,6 +70,24 @@ def test_an_object_that_changed_keeps_its_key(aws: tuple[Scene, Proxy, Keys]) ->
     assert scene.apply().exit_code == 3
     assert [problem.reason for problem in scene.problems()] == ["source-changed"]
     assert keys.keys == {}
+
+
+def test_a_key_that_somebody_else_gave_stays(aws: tuple[Scene, Proxy, Keys]) -> None:
+    """Invariants 3 and 5: an update of the key changes neither ETag nor date, so it is looked at."""
+    scene, _, keys = aws
+    for name in ("a", "b"):
+        scene.put(f"o/{name}", b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=OLD)
+    plan(scene, TARGET, scratch=False)
+    keys.keys["o/a"] = THIRD
+    assert scene.apply().exit_code == 3
+    assert [(p.key, p.reason) for p in scene.problems()] == [("o/a", "source-changed")]
+    assert keys.keys == {"o/a": THIRD, "o/b": NEW}
+    keys.keys["o/b"] = THIRD
+    rolled = scene.rollback()
+    assert rolled is not None
+    assert rolled.exit_code == 7
+    assert [(p.key, p.reason) for p in scene.problems()] == [("o/b", "not-ours")]
+    assert keys.keys == {"o/a": THIRD, "o/b": THIRD}
 
 
 def test_nowhere_else_is_the_request_sent(

@@ -49,8 +49,11 @@ def note(context: Context, step: Step, item: Item, error: Exception) -> None:
 
 
 def _drifted(context: Context, step: Step, item: Item, reason: str, message: str) -> None:
+    # What a rollback cannot take back is kept as it is, and the rollback ends.
+    back = context.plan.header.rollback_of is not None
     context.problem(
-        step, item.n, item.key, item.path, "drifted", reason,
-        f"{item.key}: {message}; it was left alone",
-        "s3plan plan again, and review what changed",
+        step, item.n, item.key, item.path, "kept" if back else "drifted",
+        "not-ours" if back else reason, f"{item.key}: {message}; it was left alone",
+        "look at it yourself; s3plan will not touch it" if back
+        else "s3plan plan again, and review what changed",
     )  # fmt: skip
