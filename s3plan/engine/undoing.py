@@ -35,7 +35,8 @@ def fill_items(
     *,
     begun: bool = False,
 ) -> None:
-    """The items of a run's step in one of ``states``, as rows under the id ``into``.
+    """The items of a run's step in one of ``states``, as rows under the id ``into``; none that was
+    ambiguous, to which nothing was done.
 
     With ``begun`` only those at whose path nothing was when the run came to them.
     """
@@ -43,7 +44,7 @@ def fill_items(
     meant = (
         item
         for item in plan.items(step.id)
-        if known.of(item.n) in states and (not begun or known.begun(item.n))
+        if known.of(item.n) in states and not item.ambiguous and (not begun or known.begun(item.n))
     )
     while batch := list(islice(meant, _BATCH)):
         versions = any(item.version_id is not None for item in batch)

@@ -11,7 +11,7 @@ from s3plan.model.events import AnyEvent, Scanning
 from s3plan.model.steps import Totals
 from s3plan.rules.shadow import is_shadow
 from s3plan.store import SeamError
-from s3plan.tables import LISTING, SHADOWS, Database, TableDef
+from s3plan.tables import LISTING, REPEATED, SHADOWS, Database, TableDef
 from s3plan.tables.database import Value
 
 _BATCH = 5_000
@@ -20,7 +20,7 @@ Observer = Callable[[AnyEvent], None]
 
 
 class Page(Protocol):
-    """Columns of equal length, one entry per object, as ``store.listing.ListPage``."""
+    """Columns of equal length, one entry per object."""
 
     @property
     def keys(self) -> Sequence[str]: ...
@@ -34,6 +34,13 @@ class Page(Protocol):
     def storage_classes(self) -> Sequence[str]: ...
     @property
     def checksums(self) -> Sequence[str | None]: ...
+
+
+class ObjectsPage(Page, Protocol):
+    """As ``store.listing.ListPage``, with the keys that came more than once."""
+
+    @property
+    def repeated(self) -> Sequence[str]: ...
 
 
 class VersionsPage(Page, Protocol):
@@ -55,8 +62,10 @@ class Listable(Protocol):
 
     @property
     def name(self) -> str: ...
-    def pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
-    def divided_pages(self, prefix: str = "") -> AsyncIterator[Page]: ...
+    def pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[ObjectsPage]: ...
+    def divided_pages(
+        self, prefix: str = "", *, repeats: bool = False
+    ) -> AsyncIterator[ObjectsPage]: ...
     def version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
 
 
@@ -67,25 +76,27 @@ async def observe_bucket(
     prefix: str,
     observer: Observer,
     versions: bool = False,
+    repeats: bool = False,
 ) -> Totals:
     """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 5,000.
 
-    With ``versions`` it is a row per version and delete marker. What a migration keeps beside
-    objects (:mod:`s3plan.rules.shadow`) is not counted, and stands in ``shadows``. An error of the
-    store passes through: a listing that failed anywhere is no listing, and the rows that are
+    With ``versions`` it is a row per version and delete marker. With ``repeats`` keys that come
+    twice stand in ``repeated``, instead of failing a listing of objects. What a migration keeps
+    beside objects (:mod:`s3plan.rules.shadow`) is not counted, and stands in ``shadows``. An error
+    of the store passes through: a listing that failed anywhere is no listing, and the rows that are
     already there must not be used.
     """
     if versions:
         found = bucket.version_pages(prefix=prefix)
         return await _observe(bucket.name, found, _Columns.add_entries, database, observer)
     try:
-        pages = bucket.divided_pages(prefix=prefix)
+        pages = bucket.divided_pages(prefix=prefix, repeats=repeats)
         return await _observe(bucket.name, pages, _Columns.add, database, observer)
     except SeamError:
         # Its order is not that of bytes, or it changes as we look.
-        for table in (LISTING, SHADOWS):
+        for table in (LISTING, REPEATED, SHADOWS):
             database.execute(_FORGET.format(table=table.name), [bucket.name, prefix])
-        pages = bucket.pages(prefix=prefix)
+        pages = bucket.pages(prefix=prefix, repeats=repeats)
         return await _observe(bucket.name, pages, _Columns.add, database, observer)
 
 
@@ -117,6 +128,7 @@ class _Columns:
 
     def __init__(self) -> None:
         self.keys: list[str] = []
+        self.repeated: list[str] = []
         self.bytes = 0
         self.values: defaultdict[str, list[Value]] = defaultdict(list)
 
@@ -124,8 +136,12 @@ class _Columns:
     def rows(self) -> int:
         return len(self.keys)
 
-    def add(self, page: Page) -> None:
+    def add(self, page: ObjectsPage) -> None:
         """A page of objects."""
+        self._add(page)
+        self.repeated += page.repeated
+
+    def _add(self, page: Page) -> None:
         self.keys += page.keys
         self.bytes += sum(page.sizes)
         self.values["key"] += page.keys
@@ -137,7 +153,7 @@ class _Columns:
 
     def add_entries(self, page: VersionsPage) -> None:
         """A page of versions and delete markers."""
-        self.add(page)
+        self._add(page)
         self.values["version_id"] += page.version_ids
         self.values["newer"] += page.newer
         self.values["marker"] += page.markers
@@ -160,6 +176,9 @@ class _Columns:
 
 
 async def _insert(database: Database, bucket: str, batch: _Columns) -> Totals:
+    if batch.repeated:
+        values: dict[str, list[Value]] = {"key": [*batch.repeated]}
+        await asyncio.to_thread(database.append, REPEATED, values, {"bucket": bucket})
     hidden = [number for number, key in enumerate(batch.keys) if is_shadow(key)]
     if hidden:
         await _append(database, bucket, batch.take(hidden), SHADOWS)

@@ -69,6 +69,8 @@ class Claim(Protocol):
     @property
     def versions(self) -> bool: ...
     @property
+    def repeats(self) -> bool: ...
+    @property
     def deletes(self) -> bool: ...
     @property
     def prefix(self) -> str: ...
@@ -183,6 +185,7 @@ async def _observe(
             prefix=claim.prefix,
             observer=observer,
             versions=versions,
+            repeats=claim.repeats,
         )
     elif versions:
         # It does not say which version came after which within one second.

@@ -109,8 +109,9 @@ class Scope:
     directory of it is a bucket's. Listings start with ``prefix``; without ``listing`` objects do
     not matter, and only what is known of the buckets themselves is looked at; without ``bodies``
     nobody will read the objects, and whether that is possible is not tried. With ``versions``
-    buckets that keep them are listed with all versions and delete markers. With ``deletes`` it is
-    looked at what stands in the way of that: Object Lock, and uploads that nobody finished.
+    buckets that keep them are listed with all versions and delete markers. With ``repeats`` a key
+    that comes twice in a listing stands in ``repeated``, instead of failing it. With ``deletes`` it
+    is looked at what stands in the way of that: Object Lock, and uploads that nobody finished.
     ``documents`` are the parts of the buckets' configuration that matter, None all. ``tag_sample``
     is of how many objects of each bucket the tags are read. With ``caller`` it is asked who plans.
     ``inventory`` and ``ignore`` say what else may stand in the tree, as the verify step says it.
@@ -134,6 +135,7 @@ class Scope:
     tag_sample: int = 0
     caller: bool = False
     versions: bool = False
+    repeats: bool = False
     deletes: bool = False
     filters: Filters = Filters()
     inventory: Literal["exact", "superset"] = "exact"

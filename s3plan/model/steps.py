@@ -585,7 +585,8 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     ``beneath`` counts the entries that an upload finds below what it puts back. ``upload_id`` names
     an incomplete multipart upload of the key. ``label`` is the type of an object that is regrouped,
     where its key and its size alone do not tell. ``keywords`` are what the header of a file says
-    that goes into an archive.
+    that goes into an archive. ``ambiguous`` tells a key that came twice in one listing: it fails,
+    and nothing is done to it.
     """
 
     step: str
@@ -604,6 +605,7 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     upload_id: str | None = None
     label: str | None = None
     keywords: dict[str, str] = {}
+    ambiguous: bool = False
 
     @property
     def history(self) -> str | None:

@@ -174,6 +174,7 @@ _ITEM_LINES = """
         CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || to_json(upload_id) END,
         CASE WHEN label IS NULL THEN '' ELSE ',"label":' || to_json(label) END,
         CASE WHEN keywords IS NULL THEN '' ELSE ',"keywords":' || keywords END,
+        CASE WHEN coalesce(ambiguous, false) THEN ',"ambiguous":true' ELSE '' END,
         '}', chr(10)), '' ORDER BY n)
     FROM items WHERE step = $step AND n >= $first AND n < $behind
 """

@@ -79,10 +79,12 @@ class Bucket:
         max_keys: int = 1000,
         *,
         restores: bool = False,
+        repeats: bool = False,
     ) -> AsyncIterator[ListPage]:
         """The listing, checked page by page; `ListingError` means that none of it counts.
 
-        With ``restores`` S3 is asked how far restores are, which not every endpoint tells.
+        With ``restores`` S3 is asked how far restores are, which not every endpoint tells. With
+        ``repeats`` single keys that come twice are told, see :mod:`s3plan.store.listing`.
         """
         return listing.pages(
             self._sender,
@@ -91,15 +93,16 @@ class Bucket:
             start_after=start_after,
             max_keys=max_keys,
             restores=restores,
+            repeats=repeats,
         )
 
-    def divided_pages(self, prefix: str = "") -> AsyncIterator[ListPage]:
+    def divided_pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[ListPage]:
         """The listing in no order, several pages asked for at once; otherwise as :meth:`pages`.
 
         Raises `SeamError` at its end where it does not hold together: then none of it counts.
         """
         return dividing.pages(
-            lambda start: self.pages(prefix=prefix, start_after=start),
+            lambda start: self.pages(prefix=prefix, start_after=start, repeats=repeats),
             lambda after: listing.folders(self._sender, self.name, prefix=prefix, after=after),
             prefix,
         )

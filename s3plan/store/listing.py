@@ -1,24 +1,29 @@
 """ListObjectsV2 page by page, each checked before anybody sees it.
 
 A listing decides what is evacuated and what may be deleted, so a page that is out of order, counts
-wrongly, or repeats raises `ListingError`; nothing is skipped, nothing sorted here.
+wrongly, or repeats raises `ListingError`; nothing is skipped, nothing sorted here. Whoever can
+leave single objects alone may ask for the keys that repeat instead: entries of one key next to each
+other within a page. What repeats in any other way may stand for what is missing.
 """
 
 from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import unquote_plus
 from xml.etree.ElementTree import Element
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from s3plan.errors import ListingError, NotSupportedError
 from s3plan.rules.restores import ONGOING
 from s3plan.store import documents
 from s3plan.store.sender import Request, Sender
+
+_Value = TypeVar("_Value")
 
 _RESTORE_STATUS = ("x-amz-optional-object-attributes", "RestoreStatus")
 
@@ -29,7 +34,8 @@ class ListPage(Struct, frozen=True):
     ``etags`` are without quotes, ``modified`` RFC 3339 with milliseconds, a missing class is
     STANDARD, ``checksums`` are ``ALGORITHM/TYPE`` or None. ``restores`` are as
     ``rules.restores.restore_of`` gives them, and empty where nobody asked. ``more`` says whether
-    there are further pages.
+    there are further pages. ``repeated`` are keys that came more than once, of which this is the
+    first entry; there are none where nobody asked for them.
     """
 
     keys: list[str]
@@ -40,20 +46,37 @@ class ListPage(Struct, frozen=True):
     checksums: list[str | None]
     restores: list[str | None] = []
     more: bool = False
+    repeated: list[str] = []
 
     def head(self, count: int) -> ListPage:
         """Its first entries."""
         if count == len(self.keys):
             return self
+        return self._taken(range(count))
+
+    def without_repeats(self) -> ListPage:
+        """Of entries of one key next to each other the first, the key in ``repeated``."""
+        first = [n for n, key in enumerate(self.keys) if n == 0 or key != self.keys[n - 1]]
+        if len(first) == len(self.keys):
+            return self
+        again = {a for a, b in itertools.pairwise(self.keys) if a == b}
+        return structs.replace(self._taken(first), repeated=sorted(again))
+
+    def _taken(self, numbers: Sequence[int]) -> ListPage:
+        def of(column: list[_Value]) -> list[_Value]:
+            return [column[n] for n in numbers] if column else []
+
+        keys = of(self.keys)
         return ListPage(
-            self.keys[:count],
-            self.sizes[:count],
-            self.etags[:count],
-            self.modified[:count],
-            self.storage_classes[:count],
-            self.checksums[:count],
-            self.restores[:count],
+            keys,
+            of(self.sizes),
+            of(self.etags),
+            of(self.modified),
+            of(self.storage_classes),
+            of(self.checksums),
+            of(self.restores),
             self.more,
+            [key for key in self.repeated if key in keys],
         )
 
 
@@ -72,8 +95,13 @@ async def pages(
     start_after: str,
     max_keys: int,
     restores: bool = False,
+    repeats: bool = False,
 ) -> AsyncIterator[ListPage]:
-    """All pages. Raises `ListingError`, or the `StoreError` of a page that failed."""
+    """All pages. Raises `ListingError`, or the `StoreError` of a page that failed.
+
+    With ``repeats`` entries of one key next to each other within a page are no error; see the
+    module.
+    """
     checker = _Checker(bucket, prefix, start_after)
     query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(max_keys))]
     if prefix:
@@ -88,6 +116,9 @@ async def pages(
             parsed = parse_page(answer.body, restores=restores)
         except (documents.DocumentError, ValueError, KeyError, UnicodeError) as error:
             raise bad_listing(bucket, f"a page cannot be read: {error!r}") from error
+        checker.check_count(parsed)
+        if repeats:
+            parsed = structs.replace(parsed, page=parsed.page.without_repeats())
         checker.check(parsed)
         if parsed.page.keys:
             yield parsed.page
@@ -224,15 +255,17 @@ class _Checker:
         self._order = KeyOrder(bucket, start_after)
         self._tokens: set[str] = set()
 
+    def check_count(self, parsed: _Parsed) -> None:
+        if parsed.count is not None and parsed.count != len(parsed.page.keys):
+            found = f"KeyCount says {parsed.count}, the page has {len(parsed.page.keys)} keys"
+            raise bad_listing(self._bucket, found)
+
     def check(self, parsed: _Parsed) -> None:
         keys = parsed.page.keys
         self._order.check(keys)
         if self._prefix and not all(key.startswith(self._prefix) for key in keys):
             wrong = next(key for key in keys if not key.startswith(self._prefix))
             raise bad_listing(self._bucket, f"a key is outside the prefix {self._prefix!r}", wrong)
-        if parsed.count is not None and parsed.count != len(keys):
-            found = f"KeyCount says {parsed.count}, the page has {len(keys)} keys"
-            raise bad_listing(self._bucket, found)
         if parsed.truncated != (parsed.token is not None):
             found = "IsTruncated and NextContinuationToken contradict each other"
             raise bad_listing(self._bucket, found)

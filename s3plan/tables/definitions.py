@@ -55,6 +55,10 @@ elsewhere. ``newer`` counts the newer entries of the key. ``history`` is the id 
 marker that is not the object which the key holds now, else NULL: (key, history) names a row.
 """
 
+REPEATED = TableDef("repeated", (Column("bucket"), Column("key")))
+"""Keys that came more than once in their listing, where a planner leaves those alone; ``listing``
+has the first entry of each."""
+
 SHADOWS = TableDef("shadows", LISTING.columns)
 """As ``listing``, of what a migration of objects keeps beside them (:mod:`s3plan.rules.shadow`):
 readers do not see it, so that no listing counts it."""
@@ -285,12 +289,14 @@ ITEMS = TableDef(
         Column("history"),
         Column("label"),
         Column("keywords"),
+        Column("ambiguous", "BOOLEAN"),
     ),
 )
 """Worklists: one row per item of a step, ``n`` counting from 0 in the order of the keys.
 
 What versions are about is NULL where none is meant; ``history`` is as in ``listing``. ``keywords``
-is a JSON object of texts as msgspec writes it, NULL where there are none.
+is a JSON object of texts as msgspec writes it, NULL where there are none. ``ambiguous`` is NULL
+where nobody asked.
 """
 
 ASKED = TableDef(
@@ -368,6 +374,7 @@ SWAPPED_VERSIONS = TableDef(
 
 TABLES = (
     LISTING,
+    REPEATED,
     SHADOWS,
     UPLOADS,
     LOCKS,

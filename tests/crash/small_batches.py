@@ -25,7 +25,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.remove_file": {"BATCH": 12},
     "handlers.restore": {"CHUNK": 6, "RANGE": 4},
     "handlers.sending": {"LARGEST_PUT": 2 << 20, "PART": 5 << 20, "AT_ONCE": 1},
-    "layout.worklist": {"RANGE": 4},
+    "layout.worklist": {"RANGE": 3},
     "handlers.purge": {"BATCH": 5},
     "handlers.putting": {"RANGE": 12, "WORKERS": 4},
     "handlers.verify": {"CHUNK_ITEMS": 15},

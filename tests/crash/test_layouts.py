@@ -12,7 +12,7 @@ from tests.engine.scene import Scene, Stored, open_scene, open_versioned
 from tests.layout.moving import fill, knows, look, write_manifest
 from tests.servers import Server
 
-COUNT = 8
+COUNT = 5
 KILLS = 4
 """Of the short run, in each of both phases."""
 

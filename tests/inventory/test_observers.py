@@ -67,6 +67,10 @@ class FakePage:
     def checksums(self) -> list[str | None]:
         return [None] * len(self.keys)
 
+    @property
+    def repeated(self) -> list[str]:
+        return []
+
 
 class FakeVersions(FakePage):
     """Two entries a key: what it holds now, and a version before."""
@@ -91,13 +95,13 @@ class FakeBucket:
         self.count = pages
         self.fails = fails
 
-    async def pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+    async def pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[FakePage]:
         for page in range(self.count):
             yield FakePage([f"{prefix}{page:04}/{n:04}" for n in range(1000)])
         if self.fails:
             raise ListingError("a page failed")
 
-    def divided_pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+    def divided_pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[FakePage]:
         return self.pages(prefix)
 
     async def version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
@@ -132,7 +136,7 @@ class ShadowedBucket(FakeBucket):
     )
     OBJECTS: Final = (".s3plan/layout/new/a", ".s3plan/other", "a/b", "b~0123456789abcdef")
 
-    async def pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+    async def pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[FakePage]:
         yield FakePage(sorted([*self.SHADOWS, *self.OBJECTS]))
 
 
@@ -153,7 +157,9 @@ def test_what_a_migration_keeps_beside_objects_is_in_no_listing(database: Databa
 class TornBucket(ShadowedBucket):
     """By several hands more comes than there is, and then the seams do not close."""
 
-    async def divided_pages(self, prefix: str = "") -> AsyncIterator[FakePage]:
+    async def divided_pages(
+        self, prefix: str = "", *, repeats: bool = False
+    ) -> AsyncIterator[FakePage]:
         del prefix
         yield FakePage(["a/b", "nowhere", *self.SHADOWS, *(f"{n:05}" for n in range(5_000))])
         raise SeamError

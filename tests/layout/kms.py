@@ -1,4 +1,4 @@
-"""The KMS keys of objects, played by a proxy: what an endpoint does that can update them in place."""
+"""The KMS keys of objects, played by a proxy: an endpoint that can update them in place."""
 
 from __future__ import annotations
 

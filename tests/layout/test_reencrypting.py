@@ -73,7 +73,7 @@ def test_an_object_that_changed_keeps_its_key(aws: tuple[Scene, Proxy, Keys]) ->
 
 
 def test_a_key_that_somebody_else_gave_stays(aws: tuple[Scene, Proxy, Keys]) -> None:
-    """Invariants 3 and 5: an update of the key changes neither ETag nor date, so it is looked at."""
+    """Invariants 3 and 5: an update of a key leaves ETag and date, so the key is looked at."""
     scene, _, keys = aws
     for name in ("a", "b"):
         scene.put(f"o/{name}", b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=OLD)

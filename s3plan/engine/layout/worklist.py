@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from s3plan.engine.context import Context
-from s3plan.engine.layout.failing import note
+from s3plan.engine.layout.failing import Refused, note
 from s3plan.engine.state import SETTLED
 from s3plan.engine.together import together
 from s3plan.model.steps import Item, Step
@@ -17,6 +17,12 @@ RANGE = 200
 OBJECTS = 4
 """Objects that are worked on at once, unless limits.objects says otherwise: each may be gigabytes,
 and moves several parts at once by itself."""
+
+
+_AMBIGUOUS = Refused(
+    "ambiguous",
+    "its key came more than once in the listing, so which object is meant cannot be said",
+)
 
 
 class Worklist:
@@ -44,6 +50,8 @@ class Worklist:
                     return
                 self._context.began(self._step, item.n, item.key)
                 try:
+                    if item.ambiguous:
+                        raise _AMBIGUOUS
                     with self._context.one_object():
                         await one(item)
                 except Exception as error:  # noqa: BLE001 - note() raises what it does not know

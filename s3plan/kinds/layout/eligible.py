@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -71,6 +71,7 @@ class Found:
 
     ``differs`` counts what differs, in the manifest's words; ``unheld`` are objects for which no
     conditional write was seen to hold, ``as_wanted`` those that are in the layout already.
+    ``ambiguous`` are items that fail, since their keys came twice in the listing.
     """
 
     items: int = 0
@@ -80,6 +81,8 @@ class Found:
     counts: Counter[LeftOut] = field(default_factory=Counter)
     unheld: list[str] = field(default_factory=list)
     unheld_count: int = 0
+    ambiguous: list[str] = field(default_factory=list)
+    ambiguous_count: int = 0
 
     def leave_out(self, why: LeftOut, key: str) -> None:
         """Count and, while there is room, name it."""
@@ -87,6 +90,14 @@ class Found:
         names = self.left_out.setdefault(why, [])
         if len(names) < NAMED:
             names.append(key)
+
+
+class _Chosen(NamedTuple):
+    """An object for the worklist; ``twice``: its key came more than once in the listing."""
+
+    listed: ListedObject
+    head: ObjectHead
+    twice: bool
 
 
 class Chooser:
@@ -115,11 +126,11 @@ class Chooser:
     def fill(self, step: str) -> Found:
         """Put every object that is to change into ``items`` under ``step``, in key order."""
         found = Found()
-        batch: list[tuple[ListedObject, ObjectHead]] = []
-        for listed, asked in self._rows(found):
-            head = self._chosen(listed, asked, found)
+        batch: list[_Chosen] = []
+        for listed, asked, twice in self._rows(found):
+            head = self._chosen(listed, asked, found, twice=twice)
             if head is not None:
-                batch.append((listed, head))
+                batch.append(_Chosen(listed, head, twice))
             if len(batch) >= _BATCH:
                 self._append(step, batch, found)
                 batch.clear()
@@ -134,14 +145,14 @@ class Chooser:
         """
         rest = Found()
         worklists: dict[str | None, Found] = {}
-        batches: dict[str | None, list[tuple[ListedObject, ObjectHead]]] = {}
-        for listed, asked in self._rows(rest):
-            head = self._chosen(listed, asked, rest)
+        batches: dict[str | None, list[_Chosen]] = {}
+        for listed, asked, twice in self._rows(rest):
+            head = self._chosen(listed, asked, rest, twice=twice)
             if head is None:
                 continue
             key = head.attributes.kms_key
             batch = batches.setdefault(key, [])
-            batch.append((listed, head))
+            batch.append(_Chosen(listed, head, twice))
             if len(batch) >= _BATCH:
                 self._append(step_of(key), batch, worklists.setdefault(key, Found()))
                 batch.clear()
@@ -149,25 +160,28 @@ class Chooser:
             self._append(step_of(key), batch, worklists.setdefault(key, Found()))
         return worklists, rest
 
-    def _rows(self, found: Found) -> Iterator[tuple[ListedObject, Asked | None]]:
+    def _rows(self, found: Found) -> Iterator[tuple[ListedObject, Asked | None, bool]]:
+        """Every object that is meant, what it answered, and whether its key came twice."""
         clauses, values = conditions(self._bucket, self._select)
         named = self._spec.select.keys
         if named:
             clauses.append("list_contains(?::VARCHAR[], key)")
         where = " AND ".join(clauses)
         rows = self._database.rows(
-            "SELECT key, size, etag, modified, storage_class, checksum, asked FROM"  # noqa: S608
+            "SELECT key, size, etag, modified, storage_class, checksum, asked,"  # noqa: S608
+            " again IS NOT NULL FROM"
             f" (SELECT * FROM listing WHERE {where}) LEFT JOIN"
             " (SELECT key AS asked_of, asked FROM forms WHERE bucket = ?) ON asked_of = key"
+            " LEFT JOIN (SELECT key AS again FROM repeated WHERE bucket = ?) ON again = key"
             " ORDER BY key",
-            [*values, *([list(named)] if named else []), self._bucket],
+            [*values, *([list(named)] if named else []), self._bucket, self._bucket],
         )
         there: set[str] = set()
-        for *columns, asked in rows:
+        for *columns, asked, twice in rows:
             listed = ListedObject(*columns)
             if named:
                 there.add(listed.key)
-            yield listed, read_form(asked) if asked is not None else None
+            yield listed, read_form(asked) if asked is not None else None, twice
         for key, times in Counter(named).items():
             if times > 1:
                 found.leave_out("duplicate", key)
@@ -178,7 +192,9 @@ class Chooser:
     def _database(self) -> Database:
         return self._observed.database
 
-    def _chosen(self, listed: ListedObject, asked: Asked | None, found: Found) -> ObjectHead | None:
+    def _chosen(
+        self, listed: ListedObject, asked: Asked | None, found: Found, *, twice: bool
+    ) -> ObjectHead | None:
         """The head of an object that is to change; None for every other, which is counted."""
         if asked is None:
             found.leave_out("not-found", listed.key)
@@ -187,13 +203,18 @@ class Chooser:
         if head is None:
             found.leave_out("sealed", listed.key)
             return None
-        if (head.size, head.etag) != (listed.size, listed.etag):
+        if not twice and (head.size, head.etag) != (listed.size, listed.etag):
             found.leave_out("changed", listed.key)
             return None
         if not _is_meant(self._spec.select.where, head, asked.first_part):
             return None
         tags = head.attributes.tags
         differs = tuple(differences(self._recipe, head, tags, asked.first_part))
+        if differs and twice:
+            found.ambiguous_count += 1
+            if len(found.ambiguous) < NAMED:
+                found.ambiguous.append(listed.key)
+            return head
         why = next(self._obstacles(head, listed, differs), None)
         if why is not None:
             found.leave_out(why, listed.key)
@@ -250,21 +271,22 @@ class Chooser:
         token = token_of(listed.etag, listed.size, listed.modified, version, self._told)
         return Shadow(self._spec.staging.prefix, "new", listed.key, token).name
 
-    def _append(
-        self, step: str, batch: list[tuple[ListedObject, ObjectHead]], found: Found
-    ) -> None:
+    def _place(self, one: _Chosen) -> str:
+        """Where its new form is built; nowhere, where none is built."""
+        return "" if self._in_place or one.twice else self._path(one.listed, one.head)
+
+    def _append(self, step: str, batch: list[_Chosen], found: Found) -> None:
         if not batch:
             return
         names = ("key", "size", "etag", "modified", "storage_class", "checksum")
-        columns = {name: [getattr(listed, name) for listed, _ in batch] for name in names}
+        columns = {name: [getattr(one.listed, name) for one in batch] for name in names}
         self._database.append(
             ITEMS,
             {
                 "n": list(range(found.items, found.items + len(batch))),
-                "path": [
-                    "" if self._in_place else self._path(listed, head) for listed, head in batch
-                ],
-                "version_id": [head.version_id if self._versioned else None for _, head in batch],
+                "path": [self._place(one) for one in batch],
+                "version_id": [one.head.version_id if self._versioned else None for one in batch],
+                "ambiguous": [one.twice for one in batch],
                 **columns,
             },
             {"step": step},

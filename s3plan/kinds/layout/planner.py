@@ -38,6 +38,7 @@ class Layout:
             prefix=commonprefix(select.keys) if select.keys else select.prefix,  # noqa: RUF071
             inquiry=inquiry_of(spec, of_worklist=manifest.filters.items is not None),
             bodies=False,
+            repeats=True,
             documents=("ownership",),
             filters=manifest.filters,
         )

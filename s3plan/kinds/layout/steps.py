@@ -24,6 +24,10 @@ NEVER_BACK = (
     " with encryption: AES256."
 )
 ACLS = "Access control lists of single objects are not carried along."
+AMBIGUOUS = (
+    "in the listing more than once: which object is meant cannot be said, so they fail as"
+    " ambiguous, and nothing is done to them"
+)
 ANNOTATIONS = "Annotations of objects are not carried along."
 
 
@@ -109,7 +113,7 @@ def _in_place(
     wanted = recipe.kms_key or ""
     chooser = Chooser(spec, recipe, observed, bucket, of_worklist=of_worklist, in_place=True)
     worklists, rest = chooser.fill_by_key(lambda key: _draft(Reencrypt(wanted, key), bucket).id)
-    warnings = _left_out(rest)
+    warnings = (*_ambiguous(rest), *_left_out(rest))
     drafts: list[StepDraft] = []
     for before, found in sorted(worklists.items(), key=lambda entry: entry[0] or ""):
         action = Reencrypt(wanted, before)
@@ -145,13 +149,22 @@ def _warnings(found: Found, ownership: str, observed: Observed) -> tuple[str, ..
         warnings.append(ACLS)
     if is_aws(observed.target.endpoint):
         warnings.append(ANNOTATIONS)
-    return (*warnings, *_left_out(found))
+    return (*warnings, *_ambiguous(found), *_left_out(found))
 
 
 def _left_out(found: Found) -> tuple[str, ...]:
-    warnings: list[str] = []
-    for why, names in sorted(found.left_out.items()):
-        count = found.counts[why]
-        more = f", and {count - len(names):,} more" if count > len(names) else ""
-        warnings.append(f"{count:,} {WORDS[why]}: {', '.join(names)}{more}.")
-    return tuple(warnings)
+    return tuple(
+        f"{found.counts[why]:,} {WORDS[why]}: {_named(names, found.counts[why])}."
+        for why, names in sorted(found.left_out.items())
+    )
+
+
+def _ambiguous(found: Found) -> tuple[str, ...]:
+    if not found.ambiguous_count:
+        return ()
+    names = _named(found.ambiguous, found.ambiguous_count)
+    return (f"{found.ambiguous_count:,} {AMBIGUOUS}: {names}.",)
+
+
+def _named(names: list[str], count: int) -> str:
+    return ", ".join(names) + (f", and {count - len(names):,} more" if count > len(names) else "")
