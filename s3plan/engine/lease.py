@@ -285,8 +285,12 @@ def _decode(body: bytes) -> LeaseRecord | None:
 def _described(record: LeaseRecord | None, age: float | None) -> str:
     if record is None or record.holder is None:
         return "nobody, or a run that does not say who it is"
-    renewed = f", renewed {age:.0f} seconds ago" if age is not None else ""
-    return f"{record.holder}{renewed}"
+    return f"{record.holder}{renewed(age)}"
+
+
+def renewed(age: float | None) -> str:
+    """When a lease was renewed last, as the end of a sentence; ``age`` is in seconds."""
+    return f", renewed {age:.0f} s ago" if age is not None else ""
 
 
 def _is_dead(record: LeaseRecord) -> bool:

@@ -43,8 +43,8 @@ async def held_locks(around: Surroundings, plan: PlanFile | None) -> tuple[LockS
         for subject, at in leases:
             if (known := await lease.lease_holder(at)) is not None:
                 holder, age = known
-                renewed = f", renewed {age:.0f} seconds ago" if age is not None else ""
-                found.append(_status(at.address, f"lease of bucket {subject}", holder, renewed))
+                last = lease.renewed(age)
+                found.append(_status(at.address, f"lease of bucket {subject}", holder, last))
     return tuple(found)
 
 
