@@ -17,6 +17,7 @@ from s3plan.api.discovery import (
     list_policies,
     whoami,
 )
+from s3plan.api.handover import export, import_receipts
 from s3plan.api.places import Observer, ignore, load_connection
 from s3plan.api.planning import PlanResult, plan, render, resolve, resolve_upload, validate
 from s3plan.api.reviewing import (
@@ -72,11 +73,13 @@ __all__ = [
     "compare",
     "doctor",
     "drift",
+    "export",
     "has_sessions",
     "iam_policy",
     "ignore",
     "import_configuration",
     "import_manifest",
+    "import_receipts",
     "journal_rebuild",
     "journal_reset",
     "list_buckets",

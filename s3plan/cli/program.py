@@ -51,6 +51,7 @@ COMPLETE = "_S3PLAN_COMPLETE"  # set by the script that `s3plan completion` prin
         "iam",
         "render",
         "import",
+        "export",
         "completion",
     ),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -299,7 +299,7 @@ async def _step(session: Session, lane: Sequence[Step], step: Step) -> None:
             await context.journal.commit(StepStarted(step=step.id, time=context.now()))
             context.state.step(step.id).ended = None
             await session.runners.run(context, step)
-            outcome, reason = _judge(context, step)
+            outcome, reason = judge(context, step)
     except Interrupted:
         await _end_step(context, step, walk, "incomplete", "interrupted", began)
         raise
@@ -354,7 +354,7 @@ async def _mirror(context: Context) -> None:
         context.observer(Warned(f"the journal could not be mirrored: {error}"))
 
 
-def _judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
+def judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
     """How a step that ran to its end stands, from its items or its gate."""
     if isinstance(step.action, Verify | VerifyCopies):
         gate = context.state.gates[step.id]

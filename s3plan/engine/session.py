@@ -9,7 +9,9 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3plan.engine import runs
@@ -28,10 +30,11 @@ from s3plan.engine.beforehand import (
     unfinished_run,
     unfinished_runs,
 )
-from s3plan.engine.holding import holder_for, locked
+from s3plan.engine.holding import Held, holder_for, locked
 from s3plan.engine.journal import JournalWriter
+from s3plan.engine.mirror import Mirror
 from s3plan.engine.recheck import recheck_steps
-from s3plan.engine.runs import timestamp
+from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
 from s3plan.engine.walk import append_record, mirror_of, open_record, scratch_folder, walk
@@ -46,6 +49,7 @@ from s3plan.model.journal import (
 from s3plan.model.recheck import PlanRecheck
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
+from s3plan.store import Store
 
 
 async def apply(
@@ -71,10 +75,40 @@ async def apply(
     names = check_people(approval, plan.digest, house)
     if names:
         approval = replace(approval, approver=f"{', '.join(names)} (by {approval.approver})")
+    async with under_way(plan, approval, around, house, mirror=mirror) as begun:
+        return await walk(
+            begun.run, begun.plan, begun.state, begun.journal, begun.store, approval, ask, around,
+            begun.held, begun.mirror, house.commands, named=path, runners=house.runners,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that this process holds: its plan as it is kept, its state, and its open journal."""
+
+    run: Run
+    plan: PlanFile
+    state: RunState
+    journal: JournalWriter
+    store: Store
+    held: Held
+    mirror: Mirror | None
+
+
+@asynccontextmanager
+async def under_way(
+    plan: PlanFile,
+    approval: Approval,
+    around: Surroundings,
+    house: House,
+    *,
+    mirror: str | None = None,
+) -> AsyncIterator[Begun]:
+    """The run of a plan, begun or gone on with, under its locks. Raises as :func:`apply` does."""
     if plan.header.rollback_of:
         raise StaleError(
             "this is the plan of a rollback",
-            address=str(path),
+            address=str(plan.path),
             next_step="s3plan rollback JOURNAL --approve",
         )
     ensure_descriptors(plan.header.connection.limits.connections)
@@ -91,7 +125,7 @@ async def apply(
             run, state = unfinished_run(around.directory, plan.digest)
             if run is None:
                 _supersede(around)
-                run = runs.new_run(around.directory, path, around.clock())
+                run = runs.new_run(around.directory, plan.path, around.clock())
                 log = runs.create_journal(run.journal)
                 state = RunState()
             else:
@@ -108,10 +142,7 @@ async def apply(
                 held = places.with_lock(lock, mirror or known)
                 mirrored = await mirror_of(store, held, run, stored)
                 await open_record(journal, state, run, plan, approval, around, held)
-                return await walk(
-                    run, stored, state, journal, store, approval, ask, around, held, mirrored,
-                    house.commands, named=path, runners=house.runners,
-                )  # fmt: skip
+                yield Begun(run, stored, state, journal, store, held, mirrored)
 
 
 async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck:

@@ -7,8 +7,8 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from s3plan.engine import runs
@@ -121,6 +121,40 @@ async def walk(
     named: Path | None = None,
     runners: RunnerChoice,
 ) -> RunFinished:
+    async with at_work(
+        run, plan, state, journal, store, around, held, mirror, commands, named=named
+    ) as context:
+        context.capabilities = await capabilities_for(
+            store,
+            Memory(around.state_home / "capabilities"),
+            plan.steps,
+            around.clock(),
+            around.tool,
+            lambda sentence: around.observer(Warned(sentence)),
+        )
+        async with (
+            opened(context, runners) as crew,
+            telling(context, around.outlets) as told,
+        ):
+            told.finished = await execute(context, crew, approval, ask)
+            return told.finished
+
+
+@asynccontextmanager
+async def at_work(
+    run: Run,
+    plan: PlanFile,
+    state: RunState,
+    journal: JournalWriter,
+    store: Store,
+    around: Surroundings,
+    held: Held,
+    mirror: Mirror | None,
+    commands: Mapping[str, Command],
+    *,
+    named: Path | None = None,
+) -> AsyncIterator[Context]:
+    """What handlers are given; closed afterwards. Nothing is known of the endpoint yet."""
     log = (
         ItemLog(around.item_log, lambda sentence: around.observer(Warned(sentence)))
         if around.item_log
@@ -145,20 +179,7 @@ async def walk(
         if held.leases is not None:
             held.leases.on_lost = context.stop
         try:
-            context.capabilities = await capabilities_for(
-                store,
-                Memory(around.state_home / "capabilities"),
-                plan.steps,
-                around.clock(),
-                around.tool,
-                lambda sentence: around.observer(Warned(sentence)),
-            )
-            async with (
-                opened(context, runners) as crew,
-                telling(context, around.outlets) as told,
-            ):
-                told.finished = await execute(context, crew, approval, ask)
-                return told.finished
+            yield context
         finally:
             await asyncio.to_thread(context.close)
             if log is not None:

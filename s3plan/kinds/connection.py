@@ -11,6 +11,9 @@ from pydantic import Field
 from s3plan.kinds.fields import Account, DocumentFrame, Duration, Fields, Size
 from s3plan.model import connection as model
 
+ENDPOINT = r"^https?://[^\s/?#@]+/?$"
+ROLE_ARN = r"^arn:[^:]+:iam::[0-9]{12}:role/.+$"
+
 
 class LimitFields(Fields):
     """Ceilings on what one s3plan process asks of the endpoint and of this machine."""
@@ -60,12 +63,44 @@ class RetryFields(Fields):
     )
 
 
+class BatchFields(Fields):
+    """S3 Batch Operations, AWS's own service for jobs on many objects (docs/scale.md)."""
+
+    role_arn: str = Field(
+        pattern=ROLE_ARN,
+        description="The role that S3 runs jobs as; it must be allowed to read the manifest, to do "
+        "what the jobs do, and to write the report.",
+    )
+    priority: int = Field(
+        10, ge=0, le=2_147_483_647, description="Jobs of higher priority go before those of lower."
+    )
+    endpoint: str | None = Field(
+        None,
+        pattern=ENDPOINT,
+        description="The URL of S3 Control, such as that of a VPC endpoint; without it, AWS's own.",
+    )
+    exclusive_targets: tuple[str, ...] = Field(
+        (),
+        description="Buckets to which nobody else writes while a job runs. The service writes over "
+        "whatever has a copy's new key, so copies into other buckets are not given to it.",
+    )
+
+    def batch(self) -> model.Batch:
+        """The value."""
+        return model.Batch(
+            role_arn=self.role_arn,
+            priority=self.priority,
+            endpoint=self.endpoint.rstrip("/") if self.endpoint else None,
+            exclusive_targets=self.exclusive_targets,
+        )
+
+
 class ConnectionSpec(Fields):
     """Everything may be left out: what is not said comes from the usual AWS chain."""
 
     endpoint: str | None = Field(
         None,
-        pattern=r"^https?://[^\s/?#@]+/?$",
+        pattern=ENDPOINT,
         description="The endpoint's URL, such as http://localhost:8333; without it, AWS's own.",
     )
     region: str | None = Field(
@@ -74,9 +109,7 @@ class ConnectionSpec(Fields):
     profile: str | None = Field(
         None, min_length=1, description="A profile of the AWS configuration files."
     )
-    role_arn: str | None = Field(
-        None, pattern=r"^arn:[^:]+:iam::[0-9]{12}:role/.+$", description="A role to assume."
-    )
+    role_arn: str | None = Field(None, pattern=ROLE_ARN, description="A role to assume.")
     expect_account: Account | None = Field(
         None, description="The account that the credentials must belong to; any other stops s3plan."
     )
@@ -101,6 +134,9 @@ class ConnectionSpec(Fields):
         default_factory=LimitFields, description="Ceilings on requests, bandwidth and memory."
     )
     retries: RetryFields | None = Field(None, description="How failed requests are sent again.")
+    batch: BatchFields | None = Field(
+        None, description="S3 Batch Operations, for jobs on many objects (docs/scale.md)."
+    )
 
 
 class ConnectionDocument(DocumentFrame):
@@ -134,4 +170,5 @@ class ConnectionDocument(DocumentFrame):
                 objects=limits.objects,
             ),
             retries=model.Retries(spec.retries.max, spec.retries.backoff) if spec.retries else None,
+            batch=spec.batch.batch() if spec.batch else None,
         )

@@ -33,6 +33,19 @@ class Retries(Struct, frozen=True, omit_defaults=True):
     backoff: float = 0.2
 
 
+class Batch(Struct, frozen=True, omit_defaults=True):
+    """How S3 Batch Operations is used: jobs run as ``role_arn``, before those of less ``priority``.
+
+    ``endpoint`` is that of S3 Control, None is AWS's own. ``exclusive_targets`` are buckets to
+    which nobody else writes while a job runs: the service writes over whatever has the new key.
+    """
+
+    role_arn: str
+    priority: int = 10
+    endpoint: str | None = None
+    exclusive_targets: tuple[str, ...] = ()
+
+
 class Connection(Struct, frozen=True, omit_defaults=True):
     """Endpoint, region and where credentials come from. Empty means the usual AWS chain.
 
@@ -51,3 +64,4 @@ class Connection(Struct, frozen=True, omit_defaults=True):
     scratch: str | None = None
     limits: Limits = Limits()
     retries: Retries | None = None
+    batch: Batch | None = None

@@ -59,6 +59,12 @@ def step_command(plan: str, step: str) -> str:
     return shlex.join(["s3plan", "show", plan, "--step", step])
 
 
+def receipts_command(plan: str, step: str) -> str:
+    """The command that looks at what another program did of a step."""
+    name = [] if plan == DEFAULT_PLAN else [plan]
+    return shlex.join(["s3plan", "import", "receipts", *name, "--step", step])
+
+
 def approve_options(what: Iterable[Approves], subject: str, evidence: str) -> str:
     """The options that approve a deletion, its loss, or both, on that evidence only."""
     value = f"{subject}@{evidence[:SHORT_EVIDENCE]}"

@@ -11,6 +11,7 @@ from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import RunFinished
+from s3plan.model.handover import Exported, Looked
 from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
@@ -25,6 +26,7 @@ from s3plan.views.diagnosis import diagnosis_parts
 from s3plan.views.discovery import policy_parts, whoami_parts
 from s3plan.views.drift import drift_lines, recheck_lines
 from s3plan.views.failures import error_lines
+from s3plan.views.handover import exported_lines, looked_lines
 from s3plan.views.items import item_lines
 from s3plan.views.names import IN_A_FILE, ON_A_TERMINAL
 from s3plan.views.progress import Mode, Output, progress_for
@@ -198,6 +200,16 @@ class HumanView:
             self._out.say(Text(visible(name)))
         if not names:
             self._err.say(f"There is no {what}.")
+
+    def exported(self, exported: Exported) -> None:
+        """Print the worklists and the commands."""
+        for line in exported_lines(exported):
+            self._out.say(line)
+
+    def looked(self, looked: Looked) -> None:
+        """Print the counts and the next command."""
+        for line in looked_lines(looked):
+            self._out.say(line)
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Print the sentence."""

@@ -21,6 +21,7 @@ from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, ItemBegan, Progressed, RunFinished
+from s3plan.model.handover import Exported, Looked
 from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
@@ -216,6 +217,14 @@ class JsonView:
     def names(self, what: str, names: Sequence[str]) -> None:
         """Write all names."""
         _write(self._stream, {"type": f"{what}s", "names": names})
+
+    def exported(self, exported: Exported) -> None:
+        """Write what is given, what is not, and the commands."""
+        _write(self._stream, {"type": "exported"} | asdict(exported))
+
+    def looked(self, looked: Looked) -> None:
+        """Write the counts."""
+        _write(self._stream, {"type": "looked"} | asdict(looked))
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """Write the record."""

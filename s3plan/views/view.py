@@ -11,6 +11,7 @@ from s3plan.model.cost import PlanCost
 from s3plan.model.diagnosis import Diagnosis
 from s3plan.model.discovery import SeenPolicy, Whoami
 from s3plan.model.events import AnyEvent, GateReached, RunFinished
+from s3plan.model.handover import Exported, Looked
 from s3plan.model.plan import ManifestRef
 from s3plan.model.recheck import Drift, PlanRecheck
 from s3plan.model.status import RunStatus
@@ -123,6 +124,12 @@ class View(Protocol):
 
     def names(self, what: str, names: Sequence[str]) -> None:
         """Names of things, one a line; ``what`` is one of them."""
+
+    def exported(self, exported: Exported) -> None:
+        """What another program is given, and how to run it."""
+
+    def looked(self, looked: Looked) -> None:
+        """What another program was found to have done."""
 
     def told(self, sentence: str, record: Mapping[str, object]) -> None:
         """A short result: as a sentence for people, as a record for programs."""

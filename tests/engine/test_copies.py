@@ -257,7 +257,7 @@ def test_the_gate_tells_of_copies_that_were_changed_or_removed_since(scene: Scen
     """B37: a fresh listing of both sides, not the memory of what was done."""
     scene.fill(COUNT)
     plan_copies(scene)
-    flush = copying._Copier._flush
+    flush = copying.Copier._flush
 
     def meddling(self: Any) -> None:
         flush(self)
@@ -266,7 +266,7 @@ def test_the_gate_tells_of_copies_that_were_changed_or_removed_since(scene: Scen
             scene.delete(by_type("d1/object-0001.txt"))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(copying._Copier, "_flush", meddling)
+        patched.setattr(copying.Copier, "_flush", meddling)
         finished = scene.apply()
     assert (finished.outcome, finished.exit_code) == ("held", 4)
     figures = scene.gate().figures

@@ -16,7 +16,7 @@ from typing import TypedDict
 
 from msgspec import Struct, structs
 
-from s3plan.engine.comparing import compare_objects, is_md5, same_by_etag
+from s3plan.engine.comparing import Compared, compare_objects, is_md5, same_by_etag
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.copytags import CopyTags
 from s3plan.engine.looking import Seen, look_at
@@ -73,7 +73,7 @@ class _Acl(TypedDict, total=False):
     grants: dict[str, str]
 
 
-class _Begun(Struct, frozen=True):
+class Begun(Struct, frozen=True):
     """An item whose intent is durable, and what was at its source and at its new key."""
 
     item: Item
@@ -89,7 +89,7 @@ class _Made(Struct, frozen=True):
     facts: CopyFacts
 
 
-class _Copier:
+class Copier:
     """One copy step."""
 
     def __init__(self, context: Context, step: Step, action: Copy) -> None:
@@ -116,7 +116,7 @@ class _Copier:
 
         The queue holds one range, so that what was seen of an item is a moment old.
         """
-        queue: asyncio.Queue[_Begun | None] = asyncio.Queue(RANGE)
+        queue: asyncio.Queue[Begun | None] = asyncio.Queue(RANGE)
         connections = self.context.plan.header.connection.limits.connections
         count = self.context.objects_at_once(connections)
         try:
@@ -124,7 +124,7 @@ class _Copier:
         finally:
             self._flush()
 
-    async def _begin(self, queue: asyncio.Queue[_Begun | None], workers: int) -> None:
+    async def _begin(self, queue: asyncio.Queue[Begun | None], workers: int) -> None:
         """Look at one range after the other and say in the journal that it begins."""
         items = self.context.plan.items(self.step.id)
         while not self.context.stopping and (ready := await self._next(items)) is not None:
@@ -137,12 +137,12 @@ class _Copier:
             strangers = frozenset(taken)
             for item in todo:
                 await queue.put(
-                    _Begun(item, sources.get(item.key), targets.get(item.path), item.n in strangers)
+                    Begun(item, sources.get(item.key), targets.get(item.path), item.n in strangers)
                 )
         for _ in range(workers):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[_Begun | None]) -> None:
+    async def _work(self, queue: asyncio.Queue[Begun | None]) -> None:
         while (begun := await queue.get()) is not None:
             if not self.context.stopping:
                 self.context.began(self.step, begun.item.n, begun.item.key)
@@ -163,7 +163,7 @@ class _Copier:
                 return todo, sources, targets
         return None
 
-    async def _one(self, begun: _Begun) -> None:
+    async def _one(self, begun: Begun) -> None:
         item, source, target = begun.item, begun.source, begun.target
         try:
             if source is None:
@@ -348,11 +348,7 @@ class _Copier:
         """What is at the new key counts where its content is the source's; it is never replaced."""
         compared = await compare_objects(self.source, item.key, item.etag, self.target, item.path)
         if compared.verdict == "verified":
-            copy = compared.copy
-            await self._done(
-                item,
-                CopyFacts(item.n, copy.etag, copy.modified, compared.checksum, copy.version_id),
-            )
+            await self._accept(item, compared)
         elif stranger:
             self._drifted(item, "key-taken", f"{item.path} is in use by another object")
         else:
@@ -361,6 +357,12 @@ class _Copier:
                 f"{item.path} does not have the content of {item.key}; it was left as it is",
                 "look at both objects; remove the copy if it is yours, then run again",
             )  # fmt: skip
+
+    async def _accept(self, item: Item, compared: Compared) -> None:
+        """What is at the new key has the source's content."""
+        copy = compared.copy
+        facts = CopyFacts(item.n, copy.etag, copy.modified, compared.checksum, copy.version_id)
+        await self._done(item, facts)
 
     async def _done(self, item: Item, facts: CopyFacts) -> None:
         if self.loses_tags and not self.state.was_taken(item.n):
@@ -417,5 +419,5 @@ async def copy(context: Context, step: Step, action: Copy) -> None:
     guard = how_copies_are_guarded(context.capabilities)
     if guard.startswith("look"):
         context.observer(Warned(f"copies to {step.subject}: {guard}"))
-    await _Copier(context, step, action).run()
+    await Copier(context, step, action).run()
     context.check_stop()

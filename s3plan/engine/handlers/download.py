@@ -68,7 +68,7 @@ class Fetched(Struct, frozen=True):
     sizes: tuple[int, ...]
 
 
-class _Downloader:
+class Downloader:
     """One download step."""
 
     def __init__(self, context: Context, step: Step, destination: Destination) -> None:
@@ -398,7 +398,7 @@ class _Downloader:
 async def download(context: Context, step: Step, action: Download) -> None:
     """Run a download step. Raises DestinationError when the disk stops it."""
     destination = context.destination(action.destination)
-    await _Downloader(context, step, destination).run()
+    await Downloader(context, step, destination).run()
     context.check_stop()
 
 

@@ -49,7 +49,7 @@ _OPEN = frozenset({ItemState.PENDING, ItemState.UNKNOWN, ItemState.EXPIRED, Item
 """States of items that nobody knows to be restored, or on their way to it."""
 
 
-class _Restorer:
+class Restorer:
     """One restore step of one session."""
 
     def __init__(self, context: Context, step: Step, action: Restore) -> None:
@@ -84,6 +84,10 @@ class _Restorer:
                 break
             await self._rest()
         self._mark_served()
+
+    async def look_once(self) -> None:
+        """Note how far everything is, and ask for nothing."""
+        await self._look()
 
     # -- which items ---------------------------------------------------------------------------
 
@@ -310,5 +314,5 @@ async def _told(news: asyncio.Event, seconds: float) -> None:
 
 async def restore(context: Context, step: Step, action: Restore) -> None:
     """Run a restore step. Returns when everything was read that reads from it."""
-    await _Restorer(context, step, action).run()
+    await Restorer(context, step, action).run()
     context.check_stop()

@@ -1,0 +1,1 @@
+"""Worklists handed over to other programs, and what they did looked at and written down."""
