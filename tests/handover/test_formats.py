@@ -124,6 +124,7 @@ def test_a_request_is_what_botocores_model_takes_and_asks_for_confirmation() -> 
     request = batch.request(TERMS, manifest, told, "t" * 64, "d" * 300)
     model = botocore.session.get_session().get_service_model("s3control")
     shape = model.operation_model("CreateJob").input_shape
+    assert shape is not None
     assert not ParamValidator().validate(request, shape).has_errors()
     assert request["ConfirmationRequired"] is True
     copying = request["Operation"]["S3PutObjectCopy"]
