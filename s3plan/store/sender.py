@@ -333,7 +333,7 @@ class Sender:
             address.origin,
             f"{address.origin}{path}?{query}" if query else f"{address.origin}{path}",
             lines,
-            fresh=not request.repeatable,
+            once=not request.repeatable,
             seconds=seconds,
         )
         if streaming is None:

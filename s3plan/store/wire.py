@@ -7,7 +7,6 @@ its sink or source in that thread, so hashing and disk never run on the loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,8 @@ import pycurl
 
 from s3plan.model.connection import Limits
 from s3plan.store.egress import Egress
+from s3plan.store.multi import Multi
+from s3plan.store.once import Once
 from s3plan.store.throttle import Bandwidth
 from s3plan.store.transfer import (
     Answer,
@@ -37,17 +38,30 @@ _STALL_BYTES_PER_SECOND = 1
 class Outgoing(NamedTuple):
     """A request as it goes out: signed, encoded. ``url`` is exact; ``lines`` are header lines.
 
-    ``fresh`` asks for a connection of its own: libcurl silently repeats a request whose reused
-    connection turns out dead, which only a request that may be repeated should suffer. ``seconds``
-    is what is left until the deadline, 0 for none.
+    ``once`` is for what must not be repeated: libcurl would silently send it again when a reused
+    connection turns out dead. ``seconds`` is what is left until the deadline, 0 for none.
     """
 
     method: str
     origin: str
     url: str
     lines: list[bytes]
-    fresh: bool = False
+    once: bool = False
     seconds: float = 0.0
+
+
+class _Handle:
+    """A handle of libcurl that is used again and again, and where its answers come together."""
+
+    __slots__ = ("chunks", "curl", "lines", "once")
+
+    def __init__(self, curl: pycurl.Curl) -> None:
+        self.curl = curl
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.once = Once(curl)
+        curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        curl.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
 
 
 class Wire:
@@ -74,8 +88,8 @@ class Wire:
         # All receive buffers together take at most an eighth of the memory that is allowed.
         share = limits.memory // 8 // max(1, limits.connections)
         self._buffer = max(_SMALLEST_BUFFER, min(_LARGEST_BUFFER, share))
-        self._multi: pycurl.AsyncCurlMulti | None = None
-        self._idle: dict[tuple[str, str], list[pycurl.Curl]] = {}
+        self._multi: Multi | None = None
+        self._idle: dict[tuple[str, str], list[_Handle]] = {}
         self._idle_in_threads: list[pycurl.Curl] = []
         self._threads: ThreadPoolExecutor | None = None
         self._cancels: set[threading.Event] = set()
@@ -93,48 +107,43 @@ class Wire:
     async def _exchange(self, out: Outgoing, body: bytes | None) -> Answer:
         shape = "body" if body is not None else out.method
         idle = self._idle.setdefault((shape, out.origin), [])
-        curl = idle.pop() if idle else self._new_handle(shape, out.origin)
-        lines: list[bytes] = []
-        chunks: list[bytes] = []
+        handle = idle.pop() if idle else self._new_handle(shape, out.origin)
+        curl = handle.curl
         curl.setopt(pycurl.URL, out.url)
         curl.setopt(pycurl.HTTPHEADER, out.lines)
-        curl.setopt(pycurl.HEADERFUNCTION, lines.append)
-        curl.setopt(pycurl.WRITEFUNCTION, chunks.append)
         if body is not None:
             curl.setopt(pycurl.CUSTOMREQUEST, out.method)
             curl.setopt(pycurl.POSTFIELDS, body)
-            curl.setopt(pycurl.FRESH_CONNECT, out.fresh)
         curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(out.seconds))
-        multi = self._multi
-        if multi is None:
-            multi = self._multi = pycurl.AsyncCurlMulti()
-            multi.setopt(pycurl.M_MAXCONNECTS, self._limits.connections)
-        future = multi.add_handle(curl)
+        handle.once.begin(out.once)
+        if self._multi is None:
+            self._multi = Multi(self._limits.connections)
         try:
-            await future
+            await self._multi.perform(curl)
         except pycurl.error as error:
-            failure = _failure(error, curl)
+            failure = _failure(error, curl, handle.once)
             curl.close()
             raise failure from error
         except BaseException:
             # Cancelled: the handle must leave the multi now, not on the loop's next turn.
-            if not future.done() or future.cancelled():
-                _detach(multi, curl)
+            self._multi.remove(curl)
             curl.close()
             raise
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         seconds = curl.getinfo(pycurl.STARTTRANSFER_TIME)
-        content = b"".join(chunks)
+        content = b"".join(handle.chunks)
+        headers = parse_headers(handle.lines)
+        # An idle handle must not keep the last body alive.
+        handle.chunks.clear()
+        handle.lines.clear()
+        if body:
+            curl.setopt(pycurl.POSTFIELDS, b"")
+        idle.append(handle)
         if self._limited:
             pause = self._bandwidth.debit(len(content) + len(body or b""))
             if pause:
                 await asyncio.sleep(pause)
-        # An idle handle must not keep the last body alive.
-        chunks.clear()
-        if body:
-            curl.setopt(pycurl.POSTFIELDS, b"")
-        idle.append(curl)
-        return Answer(status, parse_headers(lines), content, seconds)
+        return Answer(status, headers, content, seconds)
 
     async def stream(
         self,
@@ -170,14 +179,16 @@ class Wire:
         for cancel in list(self._cancels):
             cancel.set()
         if self._multi is not None:
-            await self._multi.aclose()
+            self._multi.close()
             self._multi = None
         if self._threads is not None:
             threads, self._threads = self._threads, None
             await asyncio.to_thread(threads.shutdown)
-        for handles in (*self._idle.values(), self._idle_in_threads):
-            for curl in handles:
-                curl.close()
+        for curl in self._idle_in_threads:
+            curl.close()
+        for handles in self._idle.values():
+            for handle in handles:
+                handle.curl.close()
         self._idle.clear()
         self._idle_in_threads.clear()
 
@@ -207,7 +218,8 @@ class Wire:
         self._configure(curl, out.origin)
         curl.setopt(pycurl.URL, out.url)
         curl.setopt(pycurl.HTTPHEADER, out.lines)
-        curl.setopt(pycurl.FRESH_CONNECT, out.fresh)
+        once = Once(curl)
+        once.begin(out.once)
         curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(out.seconds))
         curl.setopt(pycurl.NOPROGRESS, 0)
         curl.setopt(pycurl.XFERINFOFUNCTION, transfer.progress)
@@ -229,22 +241,23 @@ class Wire:
         except pycurl.error as error:
             if transfer.raised is not None:
                 raise transfer.raised from None
-            raise _failure(error, curl) from error
+            raise _failure(error, curl, once) from error
         finally:
             curl.reset()
             self._idle_in_threads.append(curl)
 
-    def _new_handle(self, shape: str, origin: str) -> pycurl.Curl:
+    def _new_handle(self, shape: str, origin: str) -> _Handle:
         curl = pycurl.Curl()
         self._configure(curl, origin)
+        handle = _Handle(curl)
         if shape == "HEAD":
             # Its content-length is of a body that does not come, and may be larger than memory.
             curl.setopt(pycurl.NOBODY, 1)
-            return curl
+            return handle
         curl.setopt(pycurl.MAXFILESIZE_LARGE, self._limits.memory)
         if shape == "DELETE":
             curl.setopt(pycurl.CUSTOMREQUEST, "DELETE")
-        return curl
+        return handle
 
     def _configure(self, curl: pycurl.Curl, origin: str) -> None:
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -271,12 +284,6 @@ def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000)) if seconds else 0
 
 
-def _detach(multi: pycurl.AsyncCurlMulti, curl: pycurl.Curl) -> None:
-    # RuntimeError: its completion was already on the way.
-    with contextlib.suppress(RuntimeError):
-        multi.remove_handle(curl)
-
-
 async def _until_done(running: Awaitable[object]) -> None:
     waited = asyncio.ensure_future(running)
     while not waited.done():
@@ -298,10 +305,12 @@ _FATAL = {
 }
 
 
-def _failure(error: pycurl.error, curl: pycurl.Curl) -> WireError:
+def _failure(error: pycurl.error, curl: pycurl.Curl, once: Once) -> WireError:
     code, message = error.args[0], str(error.args[1])
+    if once.refused:
+        message = "the connection was closed before an answer came"
     return WireError(
         message or f"libcurl error {code}",
-        sent=curl.getinfo(pycurl.REQUEST_SIZE) > 0,
+        sent=once.refused or curl.getinfo(pycurl.REQUEST_SIZE) > 0,
         fatal=code in _FATAL,
     )

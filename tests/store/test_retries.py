@@ -26,7 +26,7 @@ from s3plan.errors import (
 )
 from s3plan.model.connection import Connection, Limits, Retries
 from s3plan.model.objects import ObjectAttributes, ObjectHead
-from s3plan.store import Bucket, DeleteTarget, Patience, Store
+from s3plan.store import Bucket, ChunkedSource, DeleteTarget, Patience, Store, once
 from s3plan.store.deadlines import one_object
 from s3plan.store.retry import judge, patience_of, retry_after
 from tests.store.scripted import (
@@ -46,6 +46,7 @@ from tests.store.scripted import (
 BUSY = error(503, "SlowDown")
 GONE = error(404, "NoSuchKey")
 PUT_OK = answer(200, ETag='"e"')
+DELETED = answer(200, "<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>")
 
 
 def play(
@@ -219,15 +220,68 @@ def test_a_conditional_write_is_sent_again_and_the_caller_looks() -> None:
     assert [asked.headers["if-none-match"] for asked in server.asked] == ["*", "*"]
 
 
-def test_libcurl_does_not_repeat_a_write_on_its_own() -> None:
-    # A reused connection that turns out dead makes libcurl send again silently.
-    async def twice(bucket: Bucket) -> Any:
-        await get(bucket)
-        return await put(if_none_match=False)(bucket)
+async def mark(bucket: Bucket) -> Any:
+    return await bucket.mark_deleted("k")
 
-    result, server = play([found(), reset, PUT_OK], twice)
+
+async def put_streamed(bucket: Bucket) -> Any:
+    source = ChunkedSource(lambda: iter([b"data"]))
+    return await bucket.put(
+        "k",
+        source,
+        size=4,
+        attributes=ObjectAttributes(),
+        content_md5=hashlib.md5(b"data").digest(),
+        checksum=None,
+        if_none_match=False,
+    )
+
+
+@pytest.mark.parametrize("write", [put(if_none_match=False), put_streamed, delete, mark])
+def test_libcurl_does_not_repeat_a_write_on_its_own(
+    write: Callable[[Bucket], Awaitable[Any]],
+) -> None:
+    """A reused connection that turns out dead makes libcurl send again silently (invariant 3)."""
+
+    async def twice(bucket: Bucket) -> Any:
+        await write(bucket)
+        try:
+            return await write(bucket)
+        finally:
+            await asyncio.sleep(0.05)  # the server sees that nothing more comes
+
+    good = DELETED if write is delete else PUT_OK
+    result, server = play([good, reset, good], twice)
     assert isinstance(result, OutcomeUnknownError)
     assert len(server.asked) == 2
+
+
+def test_writes_that_must_not_be_repeated_share_a_connection() -> None:
+    async def often(bucket: Bucket) -> Any:
+        for _ in range(5):
+            await put(if_none_match=False)(bucket)
+            await mark(bucket)
+            await get(bucket)
+
+    result, server = play([found()], often)
+    assert result is None
+    assert (len(server.asked), server.connections) == (15, 1)
+
+
+def test_such_a_write_takes_no_connection_that_was_idle_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server may be about to close it."""
+    monkeypatch.setattr(once, "IDLE_SECONDS", 1)
+
+    async def rested(bucket: Bucket) -> Any:
+        await get(bucket)
+        await asyncio.sleep(1.1)
+        await put(if_none_match=False)(bucket)
+
+    result, server = play([found()], rested)
+    assert result is None
+    assert (len(server.asked), server.connections) == (2, 2)
 
 
 def test_a_refused_connection_is_no_unknown_outcome() -> None:
