@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.quantities import (
     DURATION_PATTERN,
@@ -214,6 +223,24 @@ class BucketFields(Fields):
         description="Names or globs. A name must exist; a glob may match nothing.",
     )
     exclude: tuple[Text, ...] = Field((), description="Names or globs to leave out.")
+
+
+class ObjectFields(Fields):
+    """Which objects: of a bucket, or of several, below a prefix, or by their keys."""
+
+    bucket: Text = Field(description="A bucket, or a glob of buckets; * is every one.")
+    prefix: str = Field("", description="Keys start with it, literally.")
+    key: Text | tuple[Text, ...] | None = Field(
+        None, description="Exactly this key; needs a bucket by its name."
+    )
+
+    @model_validator(mode="after")
+    def _key_needs_bucket(self) -> Self:
+        if self.key is not None and ("*" in self.bucket or "?" in self.bucket):
+            raise PydanticCustomError(CONTRADICTION, "key needs a bucket by its name, no glob")
+        if self.key is not None and self.prefix:
+            raise PydanticCustomError(CONTRADICTION, "either key or prefix")
+        return self
 
 
 _REPORT = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+/manifest\.json$"

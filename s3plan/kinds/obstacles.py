@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from s3plan.errors import PlanningError
+from s3plan.errors import PlanningError, ProblemsError, S3PlanError
+from s3plan.kinds.kind import Manifest
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.rules.classes import is_directory_bucket
@@ -42,6 +43,26 @@ def no_such_bucket(name: str) -> PlanningError:
         address=f"s3://{name}",
         next_step="check its name, the region and the credentials",
     )
+
+
+def unusable(
+    name: str, facts: BucketFacts | None, connection: Connection
+) -> Iterator[PlanningError]:
+    """What keeps a bucket that another could take the place of from being used at all."""
+    if facts is None:
+        yield no_such_bucket(name)
+    else:
+        yield from unserved(facts, connection, otherwise="name another bucket")
+
+
+def refuse(manifest: Manifest, problems: Sequence[S3PlanError]) -> None:
+    """Raise ProblemsError with all of them, if there are any."""
+    if problems:
+        raise ProblemsError(
+            f"{manifest.kind} {manifest.name} cannot be planned",
+            problems,
+            next_step="nothing was changed; settle these and plan again",
+        )
 
 
 def unserved(

@@ -20,7 +20,7 @@ from tests.engine.scene import Scene
 from tests.layout.moving import fill, knows, look
 from tests.layout.moving import plan as plan_layout
 
-_MANIFEST = """\
+MANIFEST = """\
 apiVersion: s3plan/v1
 kind: Connection
 metadata: {{name: default}}
@@ -35,7 +35,7 @@ spec: {{select: {{bucket: {bucket}}}, olderThan: "2030-01-01"{more}}}
 
 def plan(scene: Scene, more: str = "") -> api.PlanResult:
     server = scene.server
-    text = _MANIFEST.format(
+    text = MANIFEST.format(
         endpoint=server.endpoint, region=server.region, bucket=scene.bucket, more=more
     )
     Path("cleanup.yaml").write_text(text)

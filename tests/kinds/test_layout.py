@@ -80,6 +80,13 @@ def version(number: object) -> dict[str, Any]:
     return {"metadata": {"layout-version": str(number)}}
 
 
+def test_a_form_that_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    """C38: what is sent again by PUT is held as a whole."""
+    more = f"{VERSION_2}\ncutover: {{largestPut: 5GiB}}"
+    assert "does not fit into limits.memory" in refused(tmp_path, [row("o/a")], more)
+    assert chosen(planned(tmp_path, [row("o/a")], more.replace("5GiB", "256MiB"))) == ["o/a"]
+
+
 def test_objects_below_the_version_are_moved(tmp_path: Path) -> None:
     """C1, C50: metadata or tag; absent counts as 0; a later version is not taken back."""
     result = planned(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import random
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyrage
@@ -211,6 +214,65 @@ def test_a_large_object_is_coded_in_parts(scene: Scene, monkeypatch: pytest.Monk
     assert part_sizes(scene, "o/large")[:2] == [5 * MIB, 5 * MIB]
     assert scene.rollback() is not None
     assert look(scene).objects["o/large"].body == body
+
+
+def test_parts_that_find_no_room_are_refused_before_anything_is_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C38: parts are held on disk while they are sent; others that are small go on."""
+    scene.put("o/large", noise(17 * MIB))
+    scene.put("o/small", b"content")
+    before = look(scene).objects
+    knows(scene, "put-if-match", "complete-if-match")
+    plan(scene, "{codec: zstd, partSize: 5GiB}")
+    free = SimpleNamespace(free=16 * MIB)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: free)
+        patch.setattr(streams.Stored, "_fetch", _never_of("o/large", streams.Stored._fetch))
+        assert scene.apply().exit_code == 3
+    (problem,) = scene.problems()
+    assert (problem.key, problem.reason) == ("o/large", "no-room")
+    assert "make room" in problem.message
+    now = look(scene).objects
+    assert now["o/large"] == before["o/large"]
+    assert now["o/small"].metadata["s3plan-codecs"] == "zstd"
+
+
+def _never_of(key: str, fetch: Any) -> Any:
+    async def fetching(self: Any, first: int, end: int) -> bytes:
+        assert self._form.head.key != key, "read for nothing"
+        read: bytes = await fetch(self, first, end)
+        return read
+
+    return fetching
+
+
+def test_a_disk_that_fills_up_under_a_part_stops_with_what_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C38: no traceback, and the same command goes on once there is room."""
+    scene.put("o/a", b"content")
+    before = look(scene)
+    knows(scene, "put-if-match")
+    plan(scene, "{codec: gzip}")
+
+    def full(self: Any, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile.SpooledTemporaryFile, "write", full)
+        finished = scene.apply()
+    assert finished.exit_code == 3
+    assert "make room" in " ".join(str(event) for event in scene.events)
+    assert look(scene) == before
+    apply(scene)
+    assert look(scene).objects["o/a"].metadata["s3plan-codecs"] == "gzip"
+
+
+@pytest.mark.parametrize(("memory", "count"), [(64 * MIB, 1), (128 * MIB, 3), (256 * MIB, 4)])
+def test_memory_bounds_how_many_are_coded_at_once(memory: int, count: int) -> None:
+    """C38: a range and two parts of each."""
+    assert coding.side_by_side(memory) == count
 
 
 def test_a_body_that_was_changed_on_its_way_is_not_staged(

@@ -19,8 +19,8 @@ from s3plan.engine.context import Context
 from s3plan.engine.layout.codecs import CHUNK, Reader, codec_named
 from s3plan.engine.layout.failing import Differs
 from s3plan.engine.layout.forms import Form
-from s3plan.engine.layout.streams import Digested, Stored
-from s3plan.engine.layout.writing import Writing
+from s3plan.engine.layout.streams import RANGE, Digested, Stored
+from s3plan.engine.layout.writing import IN_MEMORY, Writing, check_room
 from s3plan.model.layout import Recipe
 from s3plan.model.objects import Checksum, Kind, ObjectAttributes
 from s3plan.model.steps import Step
@@ -32,7 +32,11 @@ PART = 16 << 20
 """Bytes of a part where nothing says another size."""
 
 AT_ONCE = 4
-"""Objects whose bytes change side by side."""
+"""Objects whose bytes change side by side, where memory suffices for each."""
+
+EACH = RANGE + 2 * IN_MEMORY
+"""Bytes that one of them may take: a range, and the first two parts, which tell whether there are
+several."""
 
 Result = TypeVar("Result")
 
@@ -56,7 +60,8 @@ class Coder:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         # Its own: these threads wait for requests, which need the loop's threads themselves.
-        return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="coder")
+        count = side_by_side(self._context.plan.header.connection.limits.memory)
+        return ThreadPoolExecutor(count, thread_name_prefix="coder")
 
     def close(self) -> None:
         """End the threads; none is at work any more."""
@@ -79,9 +84,11 @@ class Coder:
     async def write(self, n: int, key: str, form: Form, attributes: ObjectAttributes) -> None:
         """Make the object with the form's content, coded as the recipe says, where nothing is.
 
-        Raises the same; PreconditionFailedError also where the key is in use; OutcomeUnknownError.
+        Raises the same; PreconditionFailedError also where the key is in use; OutcomeUnknownError;
+        Refused, before anything is read, where its parts find no room on this machine.
         """
         recipe = self._recipe
+        self._check_room(form)
         told = content_of(form.attributes) if coded(form) else None
         content = await self.content(form, told.kind if told else None)
         if told is not None and told != content.digest:
@@ -93,6 +100,11 @@ class Coder:
         place = (self._bucket, key)
         writing = Writing(self._context, self._step, place, n, wanted, recipe.checksum)
         await self._in_thread(lambda loop: self._write(loop, form, after, content, writing))
+
+    def _check_room(self, form: Form) -> None:
+        # What is compressed may become anything; what is not, hardly more than it is.
+        held = 2 * self._part_size(form)
+        check_room(self._context.scratch, held if coded(form) else min(held, form.head.size))
 
     async def _in_thread(self, work: Callable[[asyncio.AbstractEventLoop], Result]) -> Result:
         loop = asyncio.get_running_loop()
@@ -141,6 +153,11 @@ class Coder:
     def _part_size(self, form: Form) -> int:
         wanted = self._recipe.part_size or max(PART, *form.parts[:1], 0)
         return part_size(form.head.size, wanted)
+
+
+def side_by_side(memory: int) -> int:
+    """How many objects may be coded at once within so many bytes."""
+    return max(1, min(AT_ONCE, memory // EACH))
 
 
 def coded(form: Form) -> tuple[CodecName, ...]:

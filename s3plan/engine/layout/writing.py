@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from msgspec import Struct
 
 from s3plan.engine.context import Context
 from s3plan.engine.layout.codecs import CHUNK, Reader
+from s3plan.engine.layout.failing import Refused
 from s3plan.engine.partwise import begin_upload
 from s3plan.errors import OutcomeUnknownError, StoreError
+from s3plan.localfs.refusals import refusal
 from s3plan.model.objects import Checksum, ChecksumAlgorithm, ObjectAttributes
 from s3plan.model.steps import Step
 from s3plan.rules.hashing import hasher
@@ -42,6 +46,23 @@ class _Piece(Struct, frozen=True):
         self.file.seek(0)
         while chunk := self.file.read(CHUNK):
             yield chunk
+
+
+def check_room(folder: Path, held: int) -> None:
+    """Raise Refused where so many bytes of parts, which are held while they are sent, find no room.
+
+    Before anything is read of the object: it would be for nothing.
+    """
+    if held <= IN_MEMORY:
+        return
+    free = shutil.disk_usage(folder).free
+    if held > free:
+        raise Refused(
+            "no-room",
+            f"its parts are held in {folder} while they are sent, which takes up to {held:,}"
+            f" bytes, and {free:,} are free there; make room, name another place with TMPDIR, or"
+            " plan with a smaller partSize",
+        )
 
 
 class Writing:
@@ -120,7 +141,10 @@ class Writing:
         with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder)) as file:
             left = size
             while left and (chunk := stream.read(min(left, CHUNK))):
-                file.write(chunk)
+                try:
+                    file.write(chunk)
+                except OSError as error:
+                    raise refusal(error, str(folder), "hold a part while it is sent") from error
                 left -= len(chunk)
                 for one in digests:
                     one.update(chunk)

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from s3plan.kinds.fields import CONTRADICTION, CommandName, Fields, Frame, Moment, Text
+from s3plan.kinds.fields import CommandName, Fields, Frame, Moment, ObjectFields, Text
 
 
-class SelectFields(Fields):
+class SelectFields(ObjectFields):
     """Of which objects."""
 
-    bucket: Text = Field(description="A bucket, or a glob of buckets; * is every one.")
     prefix: str = Field("", description="The objects' own keys start with it, literally.")
     key: Text | None = Field(None, description="Exactly this object; needs a bucket by its name.")
-
-    @model_validator(mode="after")
-    def _key_needs_bucket(self) -> SelectFields:
-        if self.key is not None and ("*" in self.bucket or "?" in self.bucket):
-            raise PydanticCustomError(CONTRADICTION, "key needs a bucket by its name, no glob")
-        if self.key is not None and self.prefix:
-            raise PydanticCustomError(CONTRADICTION, "either key or prefix")
-        return self
 
 
 class CleanupSpec(Fields):

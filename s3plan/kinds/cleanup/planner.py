@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator
 
 from msgspec import UNSET
 
-from s3plan.errors import PlanningError, ProblemsError
+from s3plan.errors import PlanningError
 from s3plan.inventory.selection import matches_any
 from s3plan.kinds.cleanup.forms import find_forms, steps_of
 from s3plan.kinds.cleanup.manifest import CleanupDocument, CleanupSpec
 from s3plan.kinds.kind import Manifest, Observed, Scope
-from s3plan.kinds.obstacles import no_such_bucket, unserved
+from s3plan.kinds.obstacles import refuse, unusable
 from s3plan.model.steps import AbortUploads, AnyAction, Purge
 from s3plan.plan import StepDraft
 
@@ -56,17 +56,8 @@ class Cleanup:
         buckets = scope.buckets({*observed.facts, *scope.literals})
         problems: list[PlanningError] = []
         for bucket in buckets:
-            facts = observed.facts.get(bucket)
-            if facts is None:
-                problems.append(no_such_bucket(bucket))
-            else:
-                problems += unserved(facts, observed.connection, otherwise="name another bucket")
-        if problems:
-            raise ProblemsError(
-                f"{manifest.kind} {manifest.name} cannot be planned",
-                problems,
-                next_step="nothing was changed; settle these and plan again",
-            )
+            problems += unusable(bucket, observed.facts.get(bucket), observed.connection)
+        refuse(manifest, problems)
         drafts: list[StepDraft] = []
         for bucket in buckets:
             find_forms(spec, observed, bucket, of_worklist=manifest.filters.items is not None)

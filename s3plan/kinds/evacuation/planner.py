@@ -31,6 +31,7 @@ from s3plan.kinds.evacuation.obstacles import (
 from s3plan.kinds.evacuation.steps import steps_of
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Manifest, Observed, Scope
+from s3plan.kinds.obstacles import refuse
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
@@ -113,12 +114,7 @@ class Evacuation:
                 drafts += self._plan_bucket(spec, scope, destination, bucket, observed)
             except ProblemsError as error:
                 problems += cast("tuple[PlanningError, ...]", error.problems)
-        if problems:
-            raise ProblemsError(
-                f"{manifest.kind} {manifest.name} cannot be planned",
-                problems,
-                next_step="nothing was changed; settle these and plan again",
-            )
+        refuse(manifest, problems)
         return drafts
 
     def _plan_bucket(

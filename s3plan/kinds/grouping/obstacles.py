@@ -6,24 +6,12 @@ from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.grouping.mapping import Mapping, tag_value
-from s3plan.kinds.obstacles import found, no_such_bucket, unserved
-from s3plan.model.buckets import BucketFacts
-from s3plan.model.connection import Connection
+from s3plan.kinds.obstacles import found
 from s3plan.rules.classes import ARCHIVED_CLASSES
 from s3plan.rules.grouping.tags import LONGEST_VALUE, MOST_TAGS
 
 LONGEST_KEY = 1024
 """Bytes of a key (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
-
-
-def bucket_obstacles(
-    name: str, facts: BucketFacts | None, connection: Connection
-) -> Iterator[PlanningError]:
-    """What keeps a bucket from being read or written at all."""
-    if facts is None:
-        yield no_such_bucket(name)
-    else:
-        yield from unserved(facts, connection, otherwise="name another bucket")
 
 
 def source_obstacles(work: Mapping) -> Iterator[PlanningError]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from s3plan.errors import PlanningError, ProblemsError
+from s3plan.errors import PlanningError
 from s3plan.kinds.grouping.artifacts import put_away
 from s3plan.kinds.grouping.asking import inquiry_of, what_was_asked
 from s3plan.kinds.grouping.catalog import look_at_table, table_obstacles
@@ -13,7 +13,6 @@ from s3plan.kinds.grouping.manifest import GroupingDocument, GroupingSpec, catal
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_backup, place_copies
 from s3plan.kinds.grouping.obstacles import (
     backup_obstacles,
-    bucket_obstacles,
     digest_obstacles,
     key_obstacles,
     source_obstacles,
@@ -22,7 +21,7 @@ from s3plan.kinds.grouping.obstacles import (
 from s3plan.kinds.grouping.soaked import add_cleaned, after_soak
 from s3plan.kinds.grouping.steps import steps_of
 from s3plan.kinds.kind import Manifest, Observed, Scope
-from s3plan.kinds.obstacles import sealed
+from s3plan.kinds.obstacles import refuse, sealed, unusable
 from s3plan.model.soak import SoakTerms
 from s3plan.model.steps import AnyAction, Archive, BackupFile, Copy, DeleteSource, VerifyCopies
 from s3plan.plan import StepDraft
@@ -78,8 +77,8 @@ class Grouping:
             return []  # a plan for other buckets
         problems: list[PlanningError] = []
         for name in _buckets(spec):
-            problems += bucket_obstacles(name, observed.facts.get(name), observed.connection)
-        _refuse(manifest, problems)
+            problems += unusable(name, observed.facts.get(name), observed.connection)
+        refuse(manifest, problems)
         work = Mapping(observed.database, spec)
         map_sources(work)
         place_copies(work)
@@ -94,7 +93,7 @@ class Grouping:
             None if _is_empty(work, observed) else look_at_table(work, manifest.directory, observed)
         )
         problems += table_obstacles(table)
-        _refuse(manifest, problems)
+        refuse(manifest, problems)
         facts = dict(observed.facts)
         drafts = steps_of(work, facts, manifest.filters, table, observed.commands)
         # A plan that is narrowed does not show that nothing else is left to do.
@@ -116,15 +115,6 @@ def _is_empty(work: Mapping, observed: Observed) -> bool:
             f" {work.spec.catalog.file} is not looked at"
         )
     return bool(count == 0)
-
-
-def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
-    if problems:
-        raise ProblemsError(
-            f"{manifest.kind} {manifest.name} cannot be planned",
-            problems,
-            next_step="nothing was changed; settle these and plan again",
-        )
 
 
 def _buckets(spec: GroupingSpec) -> tuple[str, ...]:

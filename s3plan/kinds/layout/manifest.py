@@ -11,7 +11,7 @@ from msgspec import structs
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, Moment, Size, Text
+from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, Moment, ObjectFields, Size, Text
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model.layout import LARGEST_PUT, Compression, Recipe
 from s3plan.model.steps import Select
@@ -60,25 +60,15 @@ class WhereFields(Fields):
     max_size: Size | None = Field(None, description="At most so many bytes.")
 
 
-class SelectFields(Fields):
+class SelectFields(ObjectFields):
     """Which objects."""
 
-    bucket: Text = Field(description="A bucket, or a glob of buckets; * is every one.")
-    prefix: str = Field("", description="Keys start with it, literally.")
     key: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         None, description="Exactly this key, or these; needs a bucket by its name."
     )
     where: WhereFields = Field(
         default_factory=WhereFields, description="What the objects are today."
     )
-
-    @model_validator(mode="after")
-    def _key_needs_bucket(self) -> SelectFields:
-        if self.key is not None and ("*" in self.bucket or "?" in self.bucket):
-            raise PydanticCustomError(CONTRADICTION, "key needs a bucket by its name, no glob")
-        if self.key is not None and self.prefix:
-            raise PydanticCustomError(CONTRADICTION, "either key or prefix")
-        return self
 
     @property
     def keys(self) -> tuple[str, ...]:

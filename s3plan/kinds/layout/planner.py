@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from os.path import commonprefix
 
-from s3plan.errors import PlanningError, ProblemsError
+from s3plan.errors import PlanningError
 from s3plan.inventory.selection import matches_any
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.layout.asking import inquiry_of
 from s3plan.kinds.layout.eligible import Found
 from s3plan.kinds.layout.manifest import LayoutDocument, LayoutSpec
 from s3plan.kinds.layout.steps import actions, is_key_only, steps_of
-from s3plan.kinds.obstacles import no_such_bucket, unserved
+from s3plan.kinds.obstacles import refuse, unusable
 from s3plan.model.steps import AnyAction, Reencrypt
 from s3plan.plan import StepDraft
 
@@ -65,12 +65,9 @@ class Layout:
         buckets = scope.buckets({*observed.facts, *scope.literals})
         problems: list[PlanningError] = []
         for bucket in buckets:
-            facts = observed.facts.get(bucket)
-            if facts is None:
-                problems.append(no_such_bucket(bucket))
-            else:
-                problems += unserved(facts, observed.connection, otherwise="name another bucket")
-        _refuse(manifest, problems)
+            problems += unusable(bucket, observed.facts.get(bucket), observed.connection)
+        problems += _too_large(spec, observed)
+        refuse(manifest, problems)
         drafts: list[StepDraft] = []
         for bucket in buckets:
             made, found = steps_of(
@@ -78,8 +75,20 @@ class Layout:
             )
             problems += _cutover_obstacles(spec, observed, bucket, found)
             drafts += made
-        _refuse(manifest, problems)
+        refuse(manifest, problems)
         return drafts
+
+
+def _too_large(spec: LayoutSpec, observed: Observed) -> Iterator[PlanningError]:
+    """A form that is sent again by PUT is held in memory as a whole."""
+    largest, memory = spec.cutover.largest_put, observed.connection.limits.memory
+    if largest > memory:
+        yield PlanningError(
+            "cutover.largestPut does not fit into limits.memory",
+            expected=f"at most {memory:,} bytes, which the Connection allows",
+            found=f"{largest:,} bytes",
+            next_step="lower the one, or raise the other",
+        )
 
 
 def _cutover_obstacles(
@@ -108,15 +117,6 @@ def _cutover_obstacles(
             next_step="see `s3plan doctor --probe`; raise cutover.largestPut, leave them out, or"
             " accept with cutover.window: accept that what is written at the moment of a swap is"
             " lost",
-        )
-
-
-def _refuse(manifest: Manifest, problems: list[PlanningError]) -> None:
-    if problems:
-        raise ProblemsError(
-            f"{manifest.kind} {manifest.name} cannot be planned",
-            problems,
-            next_step="nothing was changed; settle these and plan again",
         )
 
 
