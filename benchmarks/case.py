@@ -19,11 +19,12 @@ from benchmarks.programs import Program, WrongResultError, output_of
 from benchmarks.server import Server
 
 MEASURE = Path(__file__).with_name("measure.py")
+ROOT = Path(__file__).parent.parent
 RUNS = 5
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """Where cases are run. ``filled`` are the buckets and folders that are ready."""
 
@@ -111,7 +112,6 @@ class Run(msgspec.Struct, frozen=True):
     cpu_seconds: float
     peak_bytes: int
     figures: dict[str, float] = {}
-    began: float = 0.0
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -233,6 +233,7 @@ def _shown(command: list[str], job: Job) -> str:
         (job.server.endpoint, "$ENDPOINT"),
         (str(job.place.scratch), "$SCRATCH"),
         (sys.executable, "python"),
+        (f"{ROOT}/", ""),
     ):
         text = text.replace(path, name)
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import buckets, ours
+from benchmarks import buckets, limits, ours
 from benchmarks.case import Case, Contender, Job
 from benchmarks.datasets import KIB, Dataset, fill
 from benchmarks.goals import Ratio
@@ -50,7 +50,7 @@ CASES = (
         "copy-5000",
         f"Copy within S3 and verify {COPIED.title}",
         COPIED,
-        (OURS, *PEERS),
+        (OURS, *PEERS, limits.COPY),
         (Ratio(0.8, tuple(peer.name for peer in PEERS)),),
         fill,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from benchmarks import ours
+from benchmarks import limits, ours
 from benchmarks.case import Case, Contender, Job
 from benchmarks.datasets import GIB, KIB, MIB, Dataset, fill
 from benchmarks.goals import Goal, Growth, Ratio
@@ -118,12 +118,12 @@ def _case(name: str, dataset: Dataset, others: tuple[Contender, ...], *goals: Go
 
 
 def _large(name: str, dataset: Dataset) -> Case:
-    others = (BY_S5CMD, SUMMED_S5CMD, BY_RCLONE)
+    others = (BY_S5CMD, SUMMED_S5CMD, BY_RCLONE, limits.DOWNLOAD)
     unverified, summed = Ratio(1.0, (BY_S5CMD.name,)), Ratio(0.6, (SUMMED_S5CMD.name,))
     return _case(name, dataset, others, unverified, summed)
 
 
-EVERYBODY = (BY_S5CMD, SUMMED_S5CMD, BY_RCLONE, SYNCED, CHECKED, BY_AWS)
+EVERYBODY = (BY_S5CMD, SUMMED_S5CMD, BY_RCLONE, SYNCED, CHECKED, BY_AWS, limits.DOWNLOAD)
 QUICKEST = Ratio(0.6, (BY_S5CMD.name, BY_RCLONE.name))
 
 CASES = (
@@ -131,7 +131,7 @@ CASES = (
     _case(
         "download-50000",
         Dataset("many", 50_000, 16 * KIB),
-        (BY_S5CMD, BY_RCLONE, A_FIFTH),
+        (BY_S5CMD, BY_RCLONE, A_FIFTH, limits.DOWNLOAD),
         QUICKEST,
         Growth(1.2, A_FIFTH.name),
     ),

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Literal
 import duckdb
 
 from benchmarks.case import Place
-from benchmarks.datasets import Dataset, client_of
+from benchmarks.datasets import Dataset, client_of, ensure_bucket
 
 Format = Literal["Parquet", "CSV"]
 
@@ -55,6 +54,15 @@ def folder_of(dataset: Dataset) -> str:
     return f"{dataset.bucket}/daily/2026-11-19T01-00Z"
 
 
+def files_of(place: Place, dataset: Dataset) -> list[Path]:
+    """The files of the report, as they are on this disk."""
+    return sorted(_kept(place, dataset).iterdir())
+
+
+def _kept(place: Place, dataset: Dataset) -> Path:
+    return place.scratch / f"{dataset.bucket}-report"
+
+
 def publish(place: Place, dataset: Dataset, form: Format) -> None:
     """A report on the whole bucket, in files of a million rows.
 
@@ -62,13 +70,16 @@ def publish(place: Place, dataset: Dataset, form: Format) -> None:
     """
     s3 = client_of(place.server)
     for bucket in (dataset.bucket, HOLDER):
-        s3.create_bucket(Bucket=bucket)
+        ensure_bucket(s3, bucket)
+    _kept(place, dataset).mkdir()
     files = []
     every = -(-dataset.count // FILE_ROWS)
     for number in range(every):
-        body = _body(place.scratch, dataset, form, number, every)
         ending = "parquet" if form == "Parquet" else "csv.gz"
-        key = f"{folder_of(dataset)}/data/{number}.{ending}"
+        path = _kept(place, dataset) / f"{number}.{ending}"
+        _make(path, dataset, form, number, every)
+        body = path.read_bytes()
+        key = f"{folder_of(dataset)}/data/{path.name}"
         s3.put_object(Bucket=HOLDER, Key=key, Body=body)
         files.append({"key": key, "size": len(body), "MD5checksum": _md5(body)})
     document = json.dumps(
@@ -86,15 +97,14 @@ def publish(place: Place, dataset: Dataset, form: Format) -> None:
         s3.put_object(Bucket=HOLDER, Key=f"{folder_of(dataset)}/{name}", Body=body)
 
 
-def _body(scratch: Path, dataset: Dataset, form: Format, first: int, step: int) -> bytes:
-    path = scratch / "report"
+def _make(path: Path, dataset: Dataset, form: Format, first: int, step: int) -> None:
     if form == "Parquet":
         rows = _ROWS.format(more=_LATEST, modified=_MOMENT)
         options = "FORMAT parquet"
     else:
         # As S3 spells it, and without a header; keys of letters, digits and / encode to themselves.
         rows = _ROWS.format(more="", modified="'2026-01-01T00:00:00.000Z'")
-        options = "FORMAT csv, HEADER false, FORCE_QUOTE *"
+        options = "FORMAT csv, COMPRESSION gzip, HEADER false, FORCE_QUOTE *"
     with duckdb.connect() as made:
         made.execute(
             f"COPY ({rows}) TO '{path}' ({options})",
@@ -106,9 +116,6 @@ def _body(scratch: Path, dataset: Dataset, form: Format, first: int, step: int) 
                 "step": step,
             },
         )
-    body = path.read_bytes()
-    path.unlink()
-    return body if form == "Parquet" else gzip.compress(body, 1)
 
 
 def _md5(body: bytes) -> str:

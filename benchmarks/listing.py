@@ -25,7 +25,7 @@ def _ours(job: Job) -> list[str]:
 
 
 def _rclone(job: Job) -> list[str]:
-    options = ["-R", "--fast-list", "--files-only", "--format", "tsp"]
+    options = ["-R", "--fast-list", "--files-only", "--format", "sp"]
     return rclone("lsf", f"bench:{job.dataset.bucket}", *options)
 
 

@@ -19,19 +19,23 @@ def main() -> None:
     began = time.perf_counter()
     redirected = [(os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600)]
     pid = os.posix_spawnp(command[0], command, os.environ, file_actions=redirected)
+    _write(result, {"pid": pid})  # for whoever wants to end it
     _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - began
     unit = 1 if sys.platform == "darwin" else 1024
     figures = {
-        "began": began,
         "seconds": seconds,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_bytes": usage.ru_maxrss * unit,
     }
-    with open(result, "w") as file:  # noqa: PTH123  (pathlib would double this process)
-        json.dump(figures, file)
+    _write(result, figures)
     code = os.waitstatus_to_exitcode(status)
     sys.exit(code if code >= 0 else 128 - code)
+
+
+def _write(path: str, figures: dict[str, float]) -> None:
+    with open(path, "w") as file:  # noqa: PTH123  (pathlib would double this process)
+        json.dump(figures, file)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ def journal_figures(job: Job) -> dict[str, float]:
 def _completed(job: Job, *verbs: str) -> dict[str, Any]:
     (bucket,) = json.loads(job.run(s3plan("status", "--json")))["buckets"]
     counts = {
-        step["verb"]: step["counts"]["verified"]
+        # What is deleted has no verdict of its own: its step is behind the gate of those that have.
+        step["verb"]: step["counts"]["done" if step["verb"] == "delete" else "verified"]
         for step in bucket["steps"]
         if not verbs or step["verb"] in verbs
     }

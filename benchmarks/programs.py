@@ -29,9 +29,12 @@ class Program:
     path: Callable[[], str]
     asked: str = "--version"
     variables: Callable[[Server], Mapping[str, str]] = lambda _: {}
+    told: Callable[[], str] | None = None
 
     def version(self) -> str:
-        """As the program tells it."""
+        """As the program tells it, or ``told`` does for it."""
+        if self.told is not None:
+            return self.told()
         found = re.search(r"\d+\.\d+[.\d]*\d", output_of([self.path(), self.asked]))
         return found[0] if found else "of unknown version"
 
@@ -65,7 +68,6 @@ RCLONE = Program("rclone", _installed("rclone"), asked="version", variables=_rcl
 AWS = Program("aws", _installed("aws"), variables=lambda server: {
     "AWS_CONFIG_FILE": str(Path(__file__).with_name("aws.ini"))
 })  # fmt: skip
-PYTHON = Program("python", lambda: sys.executable)
 
 
 def s5cmd(server: Server, *arguments: str) -> list[str]:

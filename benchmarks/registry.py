@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from benchmarks import archives, copies, downloads, listing, planning
+from benchmarks import (
+    archives,
+    copies,
+    deletes,
+    downloads,
+    listing,
+    planning,
+    resuming,
+    starting,
+    uploads,
+)
 
 CASES = (
+    *starting.CASES,
     *listing.CASES,
     *planning.CASES,
     *downloads.CASES,
     *copies.CASES,
+    *uploads.CASES,
     *archives.CASES,
+    *deletes.CASES,
+    *resuming.CASES,
 )

@@ -69,8 +69,8 @@ class Results(msgspec.Struct):
 
     @classmethod
     def read(cls, directory: Path) -> Results:
-        """As ``latest.json`` says; nothing where there is none."""
-        path = directory / "latest.json"
+        """As ``figures.json`` says; nothing where there is none."""
+        path = directory / "figures.json"
         return msgspec.json.decode(path.read_bytes(), type=cls) if path.exists() else cls()
 
     def add(self, result: CaseResult) -> None:
@@ -78,11 +78,11 @@ class Results(msgspec.Struct):
         self.cases[result.name] = result
 
     def write(self, directory: Path, order: Sequence[str]) -> None:
-        """``latest.md`` and ``latest.json``, of the cases in ``order`` and no others."""
+        """``latest.md`` and ``figures.json``, of the cases in ``order`` and no others."""
         directory.mkdir(exist_ok=True)
         self.cases = {name: self.cases[name] for name in order if name in self.cases}
         encoded = msgspec.json.format(msgspec.json.encode(self), indent=1)
-        (directory / "latest.json").write_bytes(encoded + b"\n")
+        (directory / "figures.json").write_bytes(encoded + b"\n")
         (directory / "latest.md").write_text(self.markdown())
 
     def markdown(self) -> str:
@@ -117,7 +117,17 @@ def _processor() -> str:
 
 def _table(every: Sequence[Series], size: int) -> str:
     more = list(dict.fromkeys(name for series in every for name in series.figures))
-    heads = ["program", "verifies", "median", "range", "MB/s", "CPU", "peak memory", *more]
+    heads = [
+        "program",
+        "verifies",
+        "median",
+        "s3plan's share",
+        "range",
+        "MB/s",
+        "CPU",
+        "peak memory",
+        *more,
+    ]
     rows = [f"| {' | '.join(heads)} |", f"|---|---|{'--:|' * (len(heads) - 2)}"]
     for series in every:
         low, high = series.spread
@@ -125,8 +135,9 @@ def _table(every: Sequence[Series], size: int) -> str:
             series.name,
             series.verifies,
             f"{series.median:.2f} s",
+            f"{every[0].median / series.median:.2f}",
             f"{low:.2f}-{high:.2f} s",
-            f"{size / series.median / 1e6:,.0f}",
+            f"{size / series.median / 1e6:,.0f}" if size else "",
             f"{series.cpu_seconds:.2f} s",
             f"{series.peak_bytes / MIB:.0f} MiB",
             *(f"{series.figures[name]:,.2f}" if name in series.figures else "" for name in more),
