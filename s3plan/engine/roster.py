@@ -11,6 +11,7 @@ from pathlib import Path
 from s3plan.engine import runs
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.report import run_status
+from s3plan.engine.runners.s3batch.ending import check_no_jobs
 from s3plan.engine.runs import Run, timestamp
 from s3plan.errors import JournalError, S3PlanError, StaleError
 from s3plan.localfs.appendlog import AppendLog
@@ -49,6 +50,7 @@ def abandon(
                 found="rolled back" if state.rolled_back else str(state.outcome),
                 next_step="nothing needs to be given up; `s3plan runs list` shows all runs",
             )
+        check_no_jobs(run, state)
         with JournalWriter(AppendLog.open(run.journal)) as journal:
             journal.note(
                 RunEnded(

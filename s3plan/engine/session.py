@@ -34,6 +34,7 @@ from s3plan.engine.holding import Held, holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror
 from s3plan.engine.recheck import recheck_steps
+from s3plan.engine.runners.s3batch.ending import check_no_jobs
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
@@ -170,6 +171,7 @@ async def recheck(path: Path, around: Surroundings, house: House) -> PlanRecheck
 def _supersede(around: Surroundings) -> None:
     """Close what an earlier plan left unfinished; its verified files are in the catalogue."""
     for run in unfinished_runs(around.directory):
+        check_no_jobs(run, run.state())
         with hold(run.lock, holder_for(around, run.journal)):
             append_record(
                 run.journal,

@@ -15,6 +15,7 @@ from s3plan.model.journal import (
     Approves,
     Archived,
     BackedUp,
+    BatchJob,
     CommandRan,
     Copied,
     Declined,
@@ -192,6 +193,7 @@ class RunState:
         self.uploads: dict[tuple[str, int], str] = {}
         self.rewritten: dict[str, FileRewritten] = {}
         self.archives: dict[str, Archived] = {}
+        self.jobs: dict[tuple[str, int], BatchJob] = {}
         self.puts: dict[tuple[str, int], StoredObject] = {}
         self.outcome: RunOutcome | None = None
         self.ended: RunEnded | None = None
@@ -239,6 +241,8 @@ class RunState:
                 self.archives[record.step] = record
             case BackedUp():
                 pass  # where it is, for people
+            case BatchJob():
+                self.jobs[record.step, record.number] = record
             case PutDone():
                 self.puts[record.step, record.n] = record.stored
             case Copied():

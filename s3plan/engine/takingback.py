@@ -19,6 +19,7 @@ from s3plan.engine.holding import holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.rollback import plan_rollback
 from s3plan.engine.rollback_grouping import stages_of
+from s3plan.engine.runners.s3batch.ending import end_jobs
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
 from s3plan.engine.surroundings import Surroundings
@@ -80,6 +81,8 @@ async def rollback(
         async with around.open_store(original.header.connection) as store:
             await check_target(store, original)
             async with locked(around, original, None, applied, store) as places:
+                # What they still copied after the look below, nobody would take back.
+                await end_jobs(original, applied, store)
                 plan = await _rollback_plan(run, original, store, around, only, keep=going_on)
                 if plan is not None:
                     check_digest(approval, plan.digest, lambda _: None)

@@ -64,7 +64,7 @@ class RetryFields(Fields):
 
 
 class BatchFields(Fields):
-    """S3 Batch Operations, AWS's own service for jobs on many objects (docs/scale.md)."""
+    """S3 Batch Operations, AWS's own service for `s3plan apply --runner s3-batch`."""
 
     role_arn: str = Field(
         pattern=ROLE_ARN,
@@ -84,6 +84,12 @@ class BatchFields(Fields):
         description="Buckets to which nobody else writes while a job runs. The service writes over "
         "whatever has a copy's new key, so copies into other buckets are not given to it.",
     )
+    least_objects: int = Field(
+        1_000, ge=1, description="Fewer objects than these are not worth the price of a job."
+    )
+    poll: Duration = Field(
+        60.0, gt=0, le=86_400, description="How often S3 is asked how far a job is."
+    )
 
     def batch(self) -> model.Batch:
         """The value."""
@@ -92,6 +98,8 @@ class BatchFields(Fields):
             priority=self.priority,
             endpoint=self.endpoint.rstrip("/") if self.endpoint else None,
             exclusive_targets=self.exclusive_targets,
+            least_objects=self.least_objects,
+            poll=self.poll,
         )
 
 

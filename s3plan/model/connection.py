@@ -37,13 +37,17 @@ class Batch(Struct, frozen=True, omit_defaults=True):
     """How S3 Batch Operations is used: jobs run as ``role_arn``, before those of less ``priority``.
 
     ``endpoint`` is that of S3 Control, None is AWS's own. ``exclusive_targets`` are buckets to
-    which nobody else writes while a job runs: the service writes over whatever has the new key.
+    which nobody else writes while a job runs: the service writes over whatever has the new key. A
+    job of fewer than ``least_objects`` is not worth its price. Every ``poll`` seconds S3 is asked
+    how far it is.
     """
 
     role_arn: str
     priority: int = 10
     endpoint: str | None = None
     exclusive_targets: tuple[str, ...] = ()
+    least_objects: int = 1_000
+    poll: float = 60.0
 
 
 class Connection(Struct, frozen=True, omit_defaults=True):

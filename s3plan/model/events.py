@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from s3plan.model.cost import Dollars
+from s3plan.model.handover import LeftOut
 from s3plan.model.journal import Approves, Loss, Outcome, RunOutcome, StepOutcome
 from s3plan.model.steps import Totals
 from s3plan.model.verification import ArchiveProblem, TreeProblem, UrlProblem
@@ -43,6 +45,19 @@ class RunnerReady(Event, frozen=True, tag="runner-ready"):
     verbs: tuple[str, ...]
     here: dict[str, str] = {}
     address: str = ""
+
+
+class HandedOver(Event, frozen=True, tag="handed-over"):
+    """So many ``objects`` of a step go to S3 Batch Operations in so many ``jobs``, for ``price``
+    besides the requests; ``left`` is what does not, with the reasons.
+    """
+
+    step: str
+    subject: str
+    jobs: int
+    objects: int
+    left: tuple[LeftOut, ...]
+    price: Dollars
 
 
 class StepBegan(Event, frozen=True, tag="step-began"):
@@ -177,6 +192,7 @@ AnyEvent = (
     Scanning
     | RunBegan
     | RunnerReady
+    | HandedOver
     | StepBegan
     | ItemBegan
     | Progressed

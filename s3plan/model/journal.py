@@ -224,6 +224,38 @@ class Archived(Record, frozen=True, tag="archived", omit_defaults=True):
     index: StoredObject | None = None
 
 
+JobStage = Literal["planned", "created", "confirmed", "ended"]
+"""``planned``: its manifest is in S3, and it may be created under its token. ``created``: S3 gave
+it an id, and does nothing before it is confirmed. ``confirmed``: it may run from now on; the
+intents of its items are durable. ``ended``: it runs no more."""
+
+
+class BatchJob(Record, frozen=True, tag="batch-job", omit_defaults=True):
+    """A job of S3 Batch Operations for ``items`` objects of a step; the last record of a number
+    counts, and says all that is needed to go on with it.
+
+    ``bucket``, ``key`` and ``etag`` are of its manifest, ``versions`` is whether that names them.
+    All its objects get ``storage_class`` (of a restore: have it) and the folder ``prefix``;
+    ``newest`` is when the latest of them was changed. ``status`` is how S3 says that it ended.
+    """
+
+    step: str
+    number: int
+    stage: JobStage
+    token: str
+    items: int
+    bucket: str
+    key: str
+    etag: str
+    storage_class: str
+    prefix: str = ""
+    versions: bool = False
+    newest: str = ""
+    id: str = ""
+    status: str = ""
+    time: str = ""
+
+
 class FileRewritten(Record, frozen=True, tag="file-rewritten"):
     """``file`` is about to be replaced: durable before it is. What was there is in ``backup``.
 
@@ -370,6 +402,7 @@ JournalRecord = (
     | UploadBegan
     | Archived
     | PutDone
+    | BatchJob
     | FileRewritten
     | BackedUp
     | CommandRan

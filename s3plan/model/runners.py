@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-RunnerName = Literal["local"]
-"""``local`` is this process."""
+RunnerName = Literal["local", "s3-batch"]
+"""``local`` is this process; ``s3-batch`` is S3 Batch Operations, AWS's own service."""
 
 RUNNERS: Final[tuple[RunnerName, ...]] = get_args(RunnerName)
 """The name of every runner."""

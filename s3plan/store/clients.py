@@ -13,7 +13,9 @@ import hashlib
 import random
 import threading
 import time
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from s3plan.errors import CredentialsError, StoreError, ThrottledError
 from s3plan.store import failures
@@ -34,8 +36,10 @@ class Clients:
         patience: Patience,
         *,
         user_agent: str,
+        control_endpoint: str | None = None,
     ) -> None:
-        """Makes no client yet."""
+        """Makes no client yet. ``control_endpoint`` is that of S3 Control; None is AWS's own."""
+        self._control_endpoint = control_endpoint
         self._source = source
         self._resolver = resolver
         self._egress = egress
@@ -137,6 +141,7 @@ class Clients:
                 made = self._new_client(session, service, region)
                 made.meta.events.register_first("before-parse.s3", _answered_with_a_listing)
                 made.meta.events.register("before-call.s3", _with_md5)
+                made.meta.events.register_first("request-created.s3-control", _without_account)
                 known = (session, made)
                 self._clients[service, region] = known
             return known[1]
@@ -146,7 +151,8 @@ class Clients:
         from botocore.config import Config
 
         settings = self._resolver.settings
-        origin = self._resolver.service().origin
+        endpoint = self._control_endpoint if service == "s3control" else settings.endpoint
+        origin = endpoint or self._resolver.service().origin
         proxy = self._egress.proxy(origin)
         config = Config(
             user_agent_extra=self._user_agent,
@@ -171,7 +177,7 @@ class Clients:
         return client(
             service,
             region_name=region,
-            endpoint_url=settings.endpoint,
+            endpoint_url=endpoint,
             verify=self._egress.ca_bundle,
             config=config,
         )
@@ -186,6 +192,23 @@ def _answered_with_a_listing(response_dict: dict[str, Any], **_: object) -> None
     if b"<ListBucketResult" in response_dict["body"][:300]:
         response_dict["status_code"] = 501
         response_dict["body"] = b"<Error><Code>NotImplemented</Code></Error>"
+
+
+def _without_account(request: Any, **_: object) -> None:
+    """S3 Control wants the account in front of its host's name; an address has no names."""
+    parts = urlsplit(request.url)
+    account, _dot, host = (parts.hostname or "").partition(".")
+    if account == request.headers.get("x-amz-account-id") and _is_address(host):
+        netloc = parts.netloc.partition(".")[2]
+        request.url = urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _with_md5(params: dict[str, Any], **_: object) -> None:

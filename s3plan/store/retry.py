@@ -22,6 +22,7 @@ _NOT_DONE_CODES = frozenset(
         "ThrottlingException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "TooManyRequestsException",  # S3 Control
         "BandwidthLimitExceeded",
         "RequestTimeout",  # 400: S3 gave up waiting for the body
         "OperationAborted",

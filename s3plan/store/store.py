@@ -19,6 +19,7 @@ from s3plan.store.control import Control
 from s3plan.store.credentials import CredentialSource
 from s3plan.store.egress import Egress, choose_ca_bundle
 from s3plan.store.endpoint import EndpointResolver, settle
+from s3plan.store.jobs import Jobs
 from s3plan.store.leases import LeaseObject
 from s3plan.store.retry import Patience, patience_of
 from s3plan.store.sender import Sender
@@ -59,8 +60,16 @@ class Store:
             stall_seconds=patience.stall,
         )
         self._sender = Sender(self._wire, self._resolver, source, connection.limits, patience)
-        clients = Clients(source, self._resolver, egress, patience, user_agent=user_agent)
+        clients = Clients(
+            source,
+            self._resolver,
+            egress,
+            patience,
+            user_agent=user_agent,
+            control_endpoint=connection.batch.endpoint if connection.batch else None,
+        )
         self.control = Control(clients)
+        self.jobs = Jobs(clients)
         service = self._resolver.service()
         self.target = Target(f"{service.origin}{service.base}", settings.region)
         self._set_headers()

@@ -19,6 +19,7 @@ from s3plan.model.events import (
     AnyEvent,
     CommandEnded,
     GateReached,
+    HandedOver,
     ItemBegan,
     ItemProblem,
     Progressed,
@@ -40,7 +41,7 @@ from s3plan.views.losses import loss_parts
 from s3plan.views.names import ON_A_TERMINAL, name_lines
 from s3plan.views.progress import Progress
 from s3plan.views.prompt import confirmed
-from s3plan.views.quantities import counted, elapsed, number, size
+from s3plan.views.quantities import counted, dollars, elapsed, number, size
 from s3plan.views.terminal import Screen
 from s3plan.views.text import visible
 from s3plan.views.wording import PAST
@@ -126,7 +127,7 @@ class Watch:
                     assert_never(gate.asks)
             return confirmed(self._screen, question)
 
-    def _show(self, event: AnyEvent) -> None:
+    def _show(self, event: AnyEvent) -> None:  # noqa: PLR0912 - one case an event
         match event:
             case RunBegan():
                 if event.resumed:
@@ -142,6 +143,8 @@ class Watch:
                 self._command(event)
             case RunnerReady():
                 self._runner(event)
+            case HandedOver():
+                self._handed_over(event)
             case Warned():
                 self._say(f"warning: {event.message}", "yellow")
             case Stopping():
@@ -173,6 +176,14 @@ class Watch:
         )
         for verb, why in event.here.items():
             self._say(f"  {verb} runs here: {why}")
+
+    def _handed_over(self, event: HandedOver) -> None:
+        self._say(
+            f"{event.subject}: {counted(event.objects, 'object')} to S3 Batch Operations in"
+            f" {counted(event.jobs, 'job')}, {dollars(event.price)} besides the requests"
+        )
+        for left in event.left:
+            self._say(f"  here: {counted(left.totals.items, 'object')} ({left.reason})")
 
     def _command(self, event: CommandEnded) -> None:
         """How a command ended; what it wrote last, where it did not end well."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s3plan import __version__
-from s3plan.model.connection import Connection, Limits
+from s3plan.model.connection import Batch, Connection, Limits
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.model.steps import Copy, Need, VerifyCopies
 from s3plan.plan import PlanFile, StepDraft
@@ -34,6 +34,7 @@ def plan_copies(
     headers: int = 0,
     scratch: str | None = None,
     target: str | None = None,
+    batch: Batch | None = None,
     **changes: Any,
 ) -> PlanFile:
     """Write plan.json: every object below ``prefix`` copied to its new name, then verified."""
@@ -87,6 +88,7 @@ def plan_copies(
                 region=server.region,
                 limits=Limits(connections=8),
                 scratch=scratch,
+                batch=batch,
             ),
         )
         os.chdir(scene.directory)

@@ -9,6 +9,7 @@ from typing import assert_never
 from s3plan.engine.context import Context
 from s3plan.engine.runners.local import Local
 from s3plan.engine.runners.port import Runner
+from s3plan.engine.runners.s3batch.ending import open_jobs
 from s3plan.model.events import RunnerReady
 from s3plan.model.runners import RunnerChoice, RunnerName
 from s3plan.model.steps import Step
@@ -24,7 +25,12 @@ class Runners:
         self._opened = opened
 
     def of(self, context: Context, step: Step) -> Runner:
-        """The runner that was chosen for the step's verb; this process, where that declines it."""
+        """The runner that was chosen for the step's verb; this process, where that declines it.
+
+        A step whose job may still be running stays with the service until it is not.
+        """
+        if open_jobs(context.state, step.id):
+            return self._opened["s3-batch"]
         chosen = self._opened[self._choice.of(step.verb)]
         return chosen if chosen.declines(context, step) is None else LOCAL
 
@@ -43,6 +49,10 @@ async def opened(context: Context, choice: RunnerChoice) -> AsyncIterator[Runner
         steps: dict[RunnerName, list[Step]] = {}
         for step in context.plan.steps:
             steps.setdefault(choice.of(step.verb), []).append(step)
+        running = {job.step for job in open_jobs(context.state)}
+        for step in context.plan.steps:
+            if step.id in running and choice.of(step.verb) != "s3-batch":
+                steps.setdefault("s3-batch", []).append(step)
         runners = {name: await _open(name, stack) for name in steps}
         for name, runner in runners.items():
             if runner is not LOCAL:
@@ -54,6 +64,11 @@ async def _open(name: RunnerName, stack: AsyncExitStack) -> Runner:
     match name:
         case "local":
             return LOCAL
+        case "s3-batch":
+            # A run imports the runner that it has.
+            from s3plan.engine.runners.s3batch.runner import S3Batch  # noqa: PLC0415
+
+            return S3Batch()
         case _:
             assert_never(name)
 

@@ -15,11 +15,17 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from s3plan.model.cost import Dollars
 from s3plan.model.steps import Copy, Item, Restore
 from s3plan.rules.classes import ARCHIVED_CLASSES, TIERED_CLASS
 
 LARGEST = 5 * 10**9
 """Bytes that a job copies of one object ("Copy objects": up to 5 GB)."""
+
+PER_JOB = 0.25
+PER_MILLION = 1.00
+"""US dollars for a job and for a million of its objects, in every region of AWS: "S3 Batch
+Operations" of https://aws.amazon.com/s3/pricing/, as others had copied it by 2026-11-20."""
 
 LONGEST_PREFIX = 1_024
 """Characters of TargetKeyPrefix (S3CopyObjectOperation)."""
@@ -36,6 +42,16 @@ CLASSES = frozenset(
     }
 )
 """Classes that a job can copy to (S3CopyObjectOperation); not REDUCED_REDUNDANCY."""
+
+PREPARING = frozenset({"New", "Preparing"})
+WAITING = "Suspended"
+UNDER_WAY = frozenset(
+    {"Ready", "Active", "Pausing", "Paused", "Completing", "Cancelling", "Failing"}
+)
+COMPLETE = "Complete"
+TERMINAL = frozenset({COMPLETE, "Cancelled", "Failed"})
+"""Statuses of a job in the order that it goes through them ("Tracking job status and completion
+reports", Amazon S3 User Guide); one that waits for confirmation is Suspended."""
 
 _TIERS = {"Standard": "STANDARD", "Bulk": "BULK"}
 
@@ -81,6 +97,12 @@ def _restored(action: Restore, item: Item) -> JobKind | str:
     if tier not in _TIERS:
         return f"{tier} restores"
     return JobKind(item.storage_class, versions=item.version_id is not None)
+
+
+def price(jobs: int, objects: int) -> Dollars:
+    """What the service itself takes; requests, retrieval and storage are paid for besides."""
+    whole = jobs * PER_JOB + objects / 1_000_000 * PER_MILLION
+    return Dollars(whole, whole)
 
 
 def row(bucket: str, item: Item, *, versions: bool) -> str:
