@@ -43,6 +43,10 @@ test-load: $(READY) ## throttling servers, ceilings on requests, bandwidth and m
 test-crash: $(READY) ## kill s3plan everywhere, a thousand times, and cut the power (about half an hour)
 	@$(BIN)/python -m pytest -m crash tests/crash $(ARGS)
 
+.PHONY: test-dask
+test-dask: $(READY) ## the runner dask with its processes killed one by one, and how it scales (a quarter of an hour)
+	@$(BIN)/python -m pytest -n 0 -m "dask or long" tests/runners $(ARGS)
+
 .PHONY: test-disk
 test-disk: $(READY) ## failing disks, locks, leases and mirrors in every variation (some minutes; root may mount)
 	@$(BIN)/python -m pytest -m "disk or not disk" tests/disk tests/locks $(ARGS)

@@ -160,6 +160,12 @@ class LimitError(S3PlanError):
     code = "limit"
 
 
+class RunnerError(S3PlanError):
+    """What was to send the requests of a step cannot be reached, or does not do it."""
+
+    code = "runner"
+
+
 class ApprovalError(S3PlanError):
     """The approvals that the project file asks for are not there."""
 

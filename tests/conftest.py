@@ -21,7 +21,7 @@ settings.load_profile("s3plan")
 
 __all__ = ["no_secret_is_written_down"]  # a fixture of every session
 
-_WHERE_NAMED = ("rgw", "browser", "load", "long")
+_WHERE_NAMED = ("rgw", "browser", "load", "long", "dask")
 
 _LONGEST = ("crash", "demo", "flow", "restore", "locks", "soak", "faults")
 

@@ -279,6 +279,7 @@ async def _plan(
             parallel_buckets=side_by_side if side_by_side > 1 else UNSET,
             limits=loaded.limits or UNSET,
             status_every=loaded.status_every or UNSET,
+            shared=kinds.shared_destinations(loaded) or UNSET,
             held=held,
             notify=tuple(commands[name].ref for name in loaded.notify) or UNSET,
         )

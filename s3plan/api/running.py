@@ -47,21 +47,27 @@ def apply(
     mirror: str | None = None,
     outlets: Outlets | None = None,
     runner: RunnerName | None = None,
+    scheduler: str | None = None,
 ) -> RunFinished:
     """Run exactly the plan, or go on with its run. The result's ``exit_code`` says how it ended.
 
     ``ask`` is called at a delete gate that nobody has approved; without it the run ends held.
     ``log`` gets JSON Lines of every item. ``mirror`` is ``s3://bucket/prefix``: the run's folder is
     copied there at gates. ``outlets`` are files that are kept up to date meanwhile. ``runner``
-    sends the requests of every step that it carries; None is whom the project file names. Raises
+    sends the requests of every step that it carries; None is whom the project file names.
+    ``scheduler`` is that of the runner dask, in the place of the one in the project file. Raises
     StaleError and LockedError before the first request, IncompleteError when the journal, the disk
     or a lock is lost in the middle.
     """
     _check_outlets(outlets)
     around = around_here(observer, log, outlets)
     rules = house()
+    choice = rules.runners
     if runner is not None:
-        rules = replace(rules, runners=RunnerChoice(every=runner))
+        choice = RunnerChoice(every=runner, dask=choice.dask)
+    if scheduler is not None:
+        choice = replace(choice, dask=replace(choice.dask, scheduler=scheduler))
+    rules = replace(rules, runners=choice)
     return asyncio.run(session.apply(plan, approval, ask, around, house=rules, mirror=mirror))
 
 

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from s3plan.engine.each import Feed
-from s3plan.engine.guard import Guard
-from s3plan.engine.journal import JournalWriter
+from s3plan.engine.guard import Leave
+from s3plan.engine.journal import Journal
 from s3plan.engine.mirror import Mirror
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState, StepState
@@ -97,12 +97,12 @@ class Context:
         run: Run,
         plan: PlanFile,
         state: RunState,
-        journal: JournalWriter,
+        journal: Journal,
         store: Store,
         observer: Observer,
         clock: Callable[[], datetime],
         scratch: Path,
-        guard: Guard,
+        guard: Leave,
         mirror: Mirror | None = None,
         named: Path | None = None,
         item_log: Callable[[dict[str, object]], None] | None = None,
@@ -171,8 +171,8 @@ class Context:
             self._destinations[path] = Destination(tree, Syncer(tree))
         return self._destinations[path]
 
-    async def catalogue(self, destination: Destination, bucket: str) -> Catalogue:
-        """The bucket's catalogue, open for appending."""
+    async def catalogue(self, destination: Destination, bucket: str) -> None:
+        """Open the bucket's catalogue, for ``destination`` to append to."""
         # Two downloads of a bucket may come here together: it is opened once.
         async with self._opening:
             if bucket not in destination.catalogues:
@@ -188,7 +188,6 @@ class Context:
                 destination.catalogues[bucket] = await self.in_thread(
                     Catalogue.open_for_append, destination.tree, header
                 )
-        return destination.catalogues[bucket]
 
     async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
         """Run disk work away from the loop."""

@@ -7,6 +7,7 @@ or pull out the disk meanwhile. Asked before every intent; a few system calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.lease import Leases
@@ -14,8 +15,15 @@ from s3plan.errors import LockLostError
 from s3plan.localfs.locks import Lock
 
 
+class Leave(Protocol):
+    """Whether this process may write."""
+
+    def check(self) -> None:
+        """Raise LockLostError unless it may."""
+
+
 class Guard:
-    """Of one session."""
+    """The leave of the process that has the run: for one session."""
 
     def __init__(
         self, locks: Sequence[Lock], leases: Leases | None, journal: JournalWriter

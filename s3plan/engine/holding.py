@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,13 +44,16 @@ LOCK = f"{runs.STATE_DIRECTORY}/lock"
 """The lock in a destination."""
 
 
-def holder_for(around: Surroundings, journal: Path, what: str = "") -> Holder:
+def holder_for(
+    around: Surroundings, journal: Path, what: str = "", outlives: float = 0.0
+) -> Holder:
     return Holder(
         host=socket.gethostname(),
         pid=os.getpid(),
         since=timestamp(around.clock()),
         journal=str(journal.absolute()),
         what=what,
+        outlives=outlives,
     )
 
 
@@ -68,12 +72,19 @@ class Held:
 
 @asynccontextmanager
 async def locked(
-    around: Surroundings, plan: PlanFile, run: Run | None, state: RunState, store: Store
+    around: Surroundings,
+    plan: PlanFile,
+    run: Run | None,
+    state: RunState,
+    store: Store,
+    *,
+    outlives: float = 0.0,
 ) -> AsyncIterator[Held]:
     """Hold every destination and bucket of the plan against other runs.
 
     Those of this user and host, and those of other machines where the connection names a scratch.
-    In one order (sorted), so that two runs never wait for each other; nobody waits anyway.
+    In one order (sorted), so that two runs never wait for each other; nobody waits anyway, but for
+    the workers of a process that was killed. ``outlives`` is for how long those of this one go on.
     """
     endpoint = plan.header.target.endpoint
     subjects = {step.subject for step in plan.steps}
@@ -103,7 +114,7 @@ async def locked(
     destinations: dict[str, str] = {}
 
     def holder(what: str) -> Holder:
-        return holder_for(around, journal, what)
+        return holder_for(around, journal, what, outlives)
 
     with ExitStack() as stack:
         for subject in sorted(subjects):
@@ -123,6 +134,7 @@ async def locked(
             lock = hold_in(tree, LOCK, holder(f"destination {destination}"))
             locks.append(stack.enter_context(lock))
             destinations[destination] = _marked(tree, known, around)
+        await _outlive(locks, around)
         async with lease.held(
             store,
             plan.header.connection.scratch,
@@ -131,6 +143,20 @@ async def locked(
             lambda sentence: around.observer(Warned(sentence)),
         ) as leases:
             yield Held(tuple(locks), leases, destinations)
+
+
+async def _outlive(locks: Sequence[Lock], around: Surroundings) -> None:
+    """Wait until nobody can write any more for processes that were killed."""
+    left = [lock.left for lock in locks if lock.left is not None]
+    seconds = max((holder.outlives for holder in left), default=0.0)
+    if seconds:
+        around.observer(
+            Warned(
+                f"the last run here was killed, and its workers may go on for {seconds:.0f} s; "
+                "waiting for that"
+            )
+        )
+        await asyncio.sleep(seconds)
 
 
 def _marked(tree: Tree, known: KnownDestinations, around: Surroundings) -> str:

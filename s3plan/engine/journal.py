@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import msgspec
 
@@ -40,6 +41,23 @@ LAG = 0.25
 
 MOST_PENDING = 64
 """Records that are written at once even if nobody waits."""
+
+
+class Journal(Protocol):
+    """What a handler writes of: the run's own journal, or what stands for it elsewhere."""
+
+    @property
+    def seq(self) -> int:
+        """Counts what was written."""
+
+    def note(self, record: JournalRecord) -> None:
+        """Write soon. Losing it only makes items unknown."""
+
+    async def commit(self, record: JournalRecord) -> None:
+        """Write and return once it is durable, together with all that was noted before."""
+
+    async def flush(self) -> None:
+        """Return once all that was noted is durable: ``seq`` then counts it."""
 
 
 class _Waiter:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from s3plan.engine.context import LEAST_TABLES, Context
 from s3plan.engine.itemtimes import ItemTimes
-from s3plan.engine.journal import read_journal
+from s3plan.engine.journal import JournalWriter, read_journal
 from s3plan.engine.livefiles import LiveFile, Outlets
 from s3plan.engine.metrics import exposition, run_metrics
 from s3plan.engine.snapshot import Snapshot
@@ -48,9 +48,9 @@ class Telling:
         for _, record in read_journal(journal_of(self._context)):
             self._times.apply(record)
 
-    def listen(self) -> None:
+    def listen(self, journal: JournalWriter) -> None:
         """Fold what is written from now on."""
-        self._context.journal.listener = self._hear
+        journal.listener = self._hear
         self._context.on_begun = self._changed
 
     def keep_snapshot(self, path: Path, interval: float, database: Database) -> None:
@@ -99,7 +99,9 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(context: Context, outlets: Outlets) -> AsyncIterator[Telling]:
+async def telling(
+    context: Context, journal: JournalWriter, outlets: Outlets
+) -> AsyncIterator[Telling]:
     """Keep the files that ``outlets`` names, and the plan asks for, while a session goes on, and
     write them at its end.
     """
@@ -109,7 +111,7 @@ async def telling(context: Context, outlets: Outlets) -> AsyncIterator[Telling]:
         return
     told = Telling(context)
     await asyncio.to_thread(told.recall)
-    told.listen()
+    told.listen(journal)
     # A private database: the snapshot is read again and again, from a thread of its own.
     with Database(context.scratch, memory_limit=LEAST_TABLES, threads=1) as database:
         if outlets.snapshot is not None:

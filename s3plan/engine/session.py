@@ -34,6 +34,7 @@ from s3plan.engine.holding import Held, holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.mirror import Mirror
 from s3plan.engine.recheck import recheck_steps
+from s3plan.engine.runners.opening import check_installed
 from s3plan.engine.runners.s3batch.ending import check_no_jobs
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
@@ -112,6 +113,7 @@ async def under_way(
             address=str(plan.path),
             next_step="s3plan rollback JOURNAL --approve",
         )
+    check_installed(house.runners)
     ensure_descriptors(plan.header.connection.limits.connections)
     run, state = unfinished_run(around.directory, plan.digest)
     check_host(plan, state)
@@ -121,7 +123,8 @@ async def under_way(
         raise ProblemsError("the plan goes beyond its limits", broken)
     async with around.open_store(plan.header.connection) as store:
         await check_target(store, plan)
-        async with locked(around, plan, run, state, store) as places:
+        outlives = house.runners.outlives
+        async with locked(around, plan, run, state, store, outlives=outlives) as places:
             # Between that look and the locks another process may have gone on, or finished.
             run, state = unfinished_run(around.directory, plan.digest)
             if run is None:

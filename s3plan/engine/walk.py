@@ -134,7 +134,7 @@ async def walk(
         )
         async with (
             opened(context, runners) as crew,
-            telling(context, around.outlets) as told,
+            telling(context, journal, around.outlets) as told,
         ):
             told.finished = await execute(context, crew, approval, ask)
             return told.finished

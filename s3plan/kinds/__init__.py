@@ -7,7 +7,14 @@ from s3plan.kinds.commands import missing_commands
 from s3plan.kinds.documents import read_variables
 from s3plan.kinds.kind import Filters, Manifest, Observed, Rendered, Scope, SessionFilters
 from s3plan.kinds.loading import Loaded, load, load_connection
-from s3plan.kinds.planning import parallel_buckets, permissions, plan_all, render_all, scopes
+from s3plan.kinds.planning import (
+    parallel_buckets,
+    permissions,
+    plan_all,
+    render_all,
+    scopes,
+    shared_destinations,
+)
 from s3plan.kinds.schemas import json_schemas
 
 __all__ = [
@@ -28,4 +35,5 @@ __all__ = [
     "read_variables",
     "render_all",
     "scopes",
+    "shared_destinations",
 ]

@@ -141,6 +141,7 @@ class Scope:
     inventory: Literal["exact", "superset"] = "exact"
     ignore: tuple[str, ...] = SYSTEM_FILES
     parallel: int | None = None
+    shared: bool = False
     files: tuple[str, ...] = ()
     reports: tuple[str, ...] = ()
     keeps: str | None = None

@@ -38,6 +38,12 @@ def parallel_buckets(loaded: Loaded) -> int:
     return min(said, default=1)
 
 
+def shared_destinations(loaded: Loaded) -> tuple[str, ...]:
+    """The destinations that the workers of a cluster are said to have, too."""
+    found = scopes(loaded)
+    return tuple(sorted({one.destination for one in found if one.shared and one.destination}))
+
+
 def plan_all(loaded: Loaded, observed: Observed) -> list[StepDraft]:
     """Every difference as steps, their worklists in the ``items`` table; none: no changes.
 

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, Field, ValidationError
 from s3plan.errors import ManifestError, ProblemsError
 from s3plan.kinds.commands import CommandFields, command
 from s3plan.kinds.documents import read_source
-from s3plan.kinds.fields import CommandName, Fields, PlanLimitFields
+from s3plan.kinds.fields import CommandName, Duration, Fields, PlanLimitFields
 from s3plan.kinds.problems import problems_of
 from s3plan.kinds.variables import Variables
 from s3plan.model.commands import Command
 from s3plan.model.limits import Limits
-from s3plan.model.runners import RunnerChoice, RunnerName
+from s3plan.model.runners import SCHEDULER, DaskSettings, RunnerChoice, RunnerName
 from s3plan.model.steps import VERBS
 
 FILE = "s3plan.yaml"
@@ -29,6 +29,29 @@ def _verb(name: str) -> str:
 
 
 Verb = Annotated[str, Field(json_schema_extra={"enum": sorted(VERBS)}), AfterValidator(_verb)]
+
+
+class DaskFields(Fields):
+    """The cluster that the runner dask hands work to."""
+
+    scheduler: str = Field(
+        DaskSettings().scheduler,
+        pattern=SCHEDULER,
+        description="Its scheduler, such as tcp://host:8786; local:N starts N processes here, for "
+        "as long as the run lasts.",
+    )
+    workers: int | None = Field(
+        None, ge=1, description="How many workers to wait for before the first step."
+    )
+    partition: int = Field(
+        DaskSettings().partition, ge=1, le=1_000_000, description="Items of one task at the most."
+    )
+    trust: Duration = Field(
+        DaskSettings().trust,
+        ge=5.0,
+        description="How long a worker goes on without a word from this process, and no request "
+        "that writes may last longer. After a kill the next run waits as long.",
+    )
 
 
 class ApprovalFields(Fields):
@@ -59,6 +82,7 @@ class ProjectSpec(Fields):
         default_factory=dict,
         description="Who sends the requests of steps, by verb; `s3plan apply --runner` overrides.",
     )
+    dask: DaskFields = Field(DaskFields(), description="The cluster of the runner dask.")
 
 
 class ProjectDocument(Fields):
@@ -120,5 +144,10 @@ def _project(spec: ProjectSpec, path: Path) -> Project:
         commands={
             name: command(name, fields, path.parent) for name, fields in spec.commands.items()
         },
-        runners=RunnerChoice(by_verb=spec.runners),
+        runners=RunnerChoice(
+            by_verb=spec.runners,
+            dask=DaskSettings(
+                spec.dask.scheduler, spec.dask.workers, spec.dask.partition, spec.dask.trust
+            ),
+        ),
     )

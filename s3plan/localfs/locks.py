@@ -28,7 +28,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 class Holder(msgspec.Struct, frozen=True):
     """Who holds a lock: ``since`` is RFC 3339, ``journal`` the path of the run's journal.
 
-    ``what`` is the thing that is locked, where the lock's path does not tell.
+    ``what`` is the thing that is locked, where the lock's path does not tell. ``outlives`` is for
+    how many seconds others may go on for this process once it is gone.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Holder(msgspec.Struct, frozen=True):
     since: str
     journal: str
     what: str = ""
+    outlives: float = 0.0
 
     def __str__(self) -> str:
         """As errors and listings name it."""
@@ -43,10 +45,16 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Lock:
-    """A lock that is held. It is lost when somebody breaks it: removes or replaces its file."""
+    """A lock that is held. It is lost when somebody breaks it: removes or replaces its file.
 
-    def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
+    ``left`` is the last holder, where that had no time to let go.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], descriptor: int, left: Holder | None = None
+    ) -> None:
         """Made by :func:`hold` and :func:`hold_in`."""
+        self.left = left
         self.path = os.path.abspath(path)
         status = os.fstat(descriptor)
         self._file = (status.st_dev, status.st_ino)
@@ -100,12 +108,16 @@ def _holding(path: str | os.PathLike[str], descriptor: int, holder: Holder) -> I
     """Lock an open file, say who holds it, and close it at the end."""
     try:
         _lock(path, descriptor)
+        left = _said(descriptor)
+        if left is not None:
+            # Also should this process be killed before it has waited for those of the last.
+            holder = msgspec.structs.replace(holder, outlives=max(left.outlives, holder.outlives))
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, msgspec.json.encode(holder) + b"\n", 0)
         except OSError as error:
             raise _unusable(path, error) from error
-        lock = Lock(path, descriptor)
+        lock = Lock(path, descriptor, left)
         if not lock.is_held():
             # Broken between opening and locking: the file that counts is another one by now.
             raise _locked(path, None)

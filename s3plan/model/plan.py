@@ -48,7 +48,8 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     was listed when the plan was made, whether the plan is about it or not. ``notify`` are commands
     of the project file that are told how a run ended. ``status_every`` is in seconds, how often it
     is noted how a run stands. ``only`` is the stage that a rollback plan
-    takes back, left out where it is the whole run.
+    takes back, left out where it is the whole run. ``shared`` are destinations that the manifests
+    say are the same directory on the workers of a cluster.
     """
 
     format: str
@@ -68,6 +69,7 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     notify: tuple[CommandRef, ...] | UnsetType = UNSET
     status_every: float | UnsetType = UNSET
     only: Stage | UnsetType = UNSET
+    shared: tuple[str, ...] | UnsetType = UNSET
 
     @property
     def stage(self) -> Stage | None:
@@ -93,6 +95,11 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
     def notified(self) -> tuple[CommandRef, ...]:
         """The commands that are told how a run ended."""
         return () if isinstance(self.notify, UnsetType) else self.notify
+
+    @property
+    def shared_destinations(self) -> tuple[str, ...]:
+        """Destinations that workers are said to have, too."""
+        return () if isinstance(self.shared, UnsetType) else self.shared
 
     def held_in(self, bucket: str) -> Totals | None:
         """What a bucket held when the plan was made; None where that was not noted."""

@@ -23,6 +23,7 @@ class _Elsewhere:
     """A runner that carries copies."""
 
     name = "elsewhere"
+    address = ""
 
     def __init__(self) -> None:
         self.ran: list[str] = []

@@ -25,7 +25,7 @@ from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
 from s3plan.errors import HeldError
-from s3plan.model.runners import RUNNERS
+from s3plan.model.runners import RUNNERS, SCHEDULER
 
 if TYPE_CHECKING:
     from s3plan.api import Approval, Outlets
@@ -103,6 +103,11 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     help="Who sends the requests of the steps it carries (docs/scale.md); else whom s3plan.yaml "
     "names, or this process.",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="The scheduler of the runner dask: tcp://HOST:PORT, or local:N for N processes here.",
+)
 def command(
     plan: str | None,
     approve: str | None,
@@ -115,6 +120,7 @@ def command(
     snapshot_interval: str,
     metrics_file: Path | None,
     runner: RunnerName | None,
+    scheduler: str | None,
 ) -> int:
     """Run a plan file (plan.json unless named; - is standard input).
 
@@ -126,6 +132,9 @@ def command(
     given = read_evidences(deletes), read_evidences(losses)
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
+        raise click.UsageError(message)
+    if scheduler is not None and not re.fullmatch(SCHEDULER, scheduler):
+        message = f"`{scheduler}` is no scheduler such as tcp://host:8786 or local:4"
         raise click.UsageError(message)
     view = settings().view()
     is_dry = unattended().is_dry
@@ -149,7 +158,7 @@ def command(
             granted=None if approvals is None else api.read_approvals(approvals),
         )
         outlets = api.Outlets(snapshot, _seconds(snapshot_interval), metrics_file)
-        return _run(view, path, approval, mirror, outlets, runner)
+        return _run(view, path, approval, mirror, outlets, runner, scheduler)
 
 
 def _shown(view: View, path: Path, name: str) -> int:
@@ -197,6 +206,7 @@ def _run(
     mirror: str | None,
     outlets: Outlets,
     runner: RunnerName | None,
+    scheduler: str | None,
 ) -> int:
     from s3plan import api
 
@@ -210,6 +220,7 @@ def _run(
             mirror=mirror,
             outlets=outlets,
             runner=runner,
+            scheduler=scheduler,
         )
     view.finished(finished)
     return finished.exit_code

@@ -174,6 +174,24 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             assert_never(step.action)
 
 
+async def places_in_use(context: Context, step: Step) -> tuple[int, ...]:
+    """Items that nobody began at whose place, a key or a path, something is already.
+
+    Only of verbs that make something new; a handler finds these itself before each intent.
+    """
+    match step.action:
+        case Copy():
+            from s3plan.engine.handlers.copy import keys_in_use
+
+            return await keys_in_use(context, step)
+        case Download():
+            from s3plan.engine.handlers.download import paths_in_use
+
+            return await paths_in_use(context, step, step.action)
+        case _:
+            return ()
+
+
 async def still_copied(context: Context, step: Step, action: VerifyCopies) -> bool:
     """Whether what a verify-copies step found is still so, as far as listings tell."""
     from s3plan.engine.handlers import verify_copies
@@ -190,4 +208,4 @@ async def waits_for(context: Context, step: Step) -> tuple[str, ...]:
     return await context.in_thread(soak_obstacles, context, step.action)
 
 
-__all__ = ["run_step", "still_copied", "waits_for"]
+__all__ = ["places_in_use", "run_step", "still_copied", "waits_for"]

@@ -22,7 +22,7 @@ from s3plan.engine.copytags import CopyTags
 from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.partwise import begin_upload, copy_parts
 from s3plan.engine.probe import how_copies_are_guarded
-from s3plan.engine.state import SETTLED
+from s3plan.engine.state import SETTLED, ItemState
 from s3plan.engine.together import together
 from s3plan.errors import (
     EndpointError,
@@ -412,6 +412,18 @@ class Copier:
 
 def _take(items: Iterator[Item]) -> list[Item]:
     return list(islice(items, RANGE))
+
+
+async def keys_in_use(context: Context, step: Step) -> tuple[int, ...]:
+    """Items that nobody began whose new key is in use: what is there is not this run's."""
+    state = context.step_state(step)
+    items = context.plan.items(step.id)
+    found: list[int] = []
+    while chunk := await context.in_thread(_take, items):
+        fresh = [item for item in chunk if state.of(item.n) is ItemState.PENDING]
+        there = await look_at(context.bucket(step), [item.path for item in fresh])
+        found += [item.n for item in fresh if item.path in there]
+    return tuple(found)
 
 
 async def copy(context: Context, step: Step, action: Copy) -> None:

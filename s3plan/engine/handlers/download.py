@@ -395,6 +395,12 @@ class Downloader:
         return f"s3://{self.step.subject}/{item.key}"
 
 
+async def paths_in_use(context: Context, step: Step, action: Download) -> tuple[int, ...]:
+    """Items that nobody began whose path is in use: what is there is not this run's."""
+    downloader = Downloader(context, step, context.destination(action.destination))
+    return await context.in_thread(downloader._taken, 0, step.totals.items)
+
+
 async def download(context: Context, step: Step, action: Download) -> None:
     """Run a download step. Raises DestinationError when the disk stops it."""
     destination = context.destination(action.destination)

@@ -11,6 +11,7 @@ class Local:
     """The runner that carries everything."""
 
     name = "local"
+    address = ""
 
     def declines(self, context: Context, step: Step) -> str | None:
         """Nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import assert_never
@@ -10,9 +11,13 @@ from s3plan.engine.context import Context
 from s3plan.engine.runners.local import Local
 from s3plan.engine.runners.port import Runner
 from s3plan.engine.runners.s3batch.ending import open_jobs
+from s3plan.errors import UsageError
 from s3plan.model.events import RunnerReady
 from s3plan.model.runners import RunnerChoice, RunnerName
 from s3plan.model.steps import Step
+
+DASK = "distributed"
+"""The distribution that the Dask runner needs, and that ``s3plan[dask]`` brings."""
 
 LOCAL = Local()
 
@@ -39,6 +44,15 @@ class Runners:
         await self.of(context, step).run(context, step)
 
 
+def check_installed(choice: RunnerChoice) -> None:
+    """Raise UsageError where a runner needs what is not installed. Imports nothing."""
+    if choice.outlives and importlib.util.find_spec(DASK) is None:
+        raise UsageError(
+            "the runner dask is not installed",
+            next_step="pip install 's3plan[dask]', here and on the workers",
+        )
+
+
 @asynccontextmanager
 async def opened(context: Context, choice: RunnerChoice) -> AsyncIterator[Runners]:
     """The runners that the plan's steps need. Says of each but this process what it carries.
@@ -53,14 +67,16 @@ async def opened(context: Context, choice: RunnerChoice) -> AsyncIterator[Runner
         for step in context.plan.steps:
             if step.id in running and choice.of(step.verb) != "s3-batch":
                 steps.setdefault("s3-batch", []).append(step)
-        runners = {name: await _open(name, stack) for name in steps}
+        runners = {name: await _open(name, context, choice, stack) for name in steps}
         for name, runner in runners.items():
             if runner is not LOCAL:
                 context.observer(_told(context, runner, steps[name]))
         yield Runners(choice, runners)
 
 
-async def _open(name: RunnerName, stack: AsyncExitStack) -> Runner:
+async def _open(
+    name: RunnerName, context: Context, choice: RunnerChoice, stack: AsyncExitStack
+) -> Runner:
     match name:
         case "local":
             return LOCAL
@@ -69,6 +85,11 @@ async def _open(name: RunnerName, stack: AsyncExitStack) -> Runner:
             from s3plan.engine.runners.s3batch.runner import S3Batch  # noqa: PLC0415
 
             return S3Batch()
+        case "dask":
+            # Half a second, which only those who asked for it should wait.
+            from s3plan.engine.runners.dask.runner import dask_runner  # noqa: PLC0415
+
+            return await stack.enter_async_context(dask_runner(context, choice.dask))
         case _:
             assert_never(name)
 
@@ -82,4 +103,4 @@ def _told(context: Context, runner: Runner, steps: list[Step]) -> RunnerReady:
             carried.append(step.verb)
         else:
             here.setdefault(step.verb, why)
-    return RunnerReady(runner.name, tuple(dict.fromkeys(carried)), here)
+    return RunnerReady(runner.name, tuple(dict.fromkeys(carried)), here, runner.address)

@@ -18,6 +18,10 @@ class Runner(Protocol):
     def name(self) -> str:
         """As people name it."""
 
+    @property
+    def address(self) -> str:
+        """Where it can be watched; empty for nowhere."""
+
     def declines(self, context: Context, step: Step) -> str | None:
         """Why it leaves this step to the process itself, as a clause; None where it runs it.
 

@@ -50,6 +50,11 @@ class DestinationFields(Fields):
         DEFAULT_LAYOUT,
         description="How files lie in it: directories, {bucket} at most once, {key} last.",
     )
+    shared: bool = Field(
+        False,
+        description="Whether the workers of a cluster have this directory at the same path "
+        "(docs/scale.md); each of them has to prove it before it writes there.",
+    )
 
 
 class SelectFields(Fields):

@@ -71,6 +71,7 @@ class Evacuation:
             inventory=spec.verify.inventory,
             ignore=spec.verify.ignore,
             parallel=spec.parallel_buckets,
+            shared=spec.destination.shared,
             reports=spec.inventory.reports if spec.inventory else (),
         )
 

@@ -14,6 +14,7 @@ class S3Batch:
     """S3 Batch Operations. What it cannot do of a step this process does."""
 
     name = "s3-batch"
+    address = ""
 
     def declines(self, context: Context, step: Step) -> str | None:
         """Steps that are not for the service, or not under the terms of the connection."""
