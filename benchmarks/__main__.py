@@ -3,53 +3,42 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks import server
 from benchmarks.bare import RefusedError
 from benchmarks.case import RUNS, Case, Place
+from benchmarks.places import say, serving
 from benchmarks.programs import WrongResultError
 from benchmarks.registry import CASES
 from benchmarks.results import CaseResult, Results, here_and_now
 
 RESULTS = Path(__file__).parent / "results"
-MEMORY_DISK = Path("/dev/shm")
-SCRATCH = "s3plan-bench-"
 
 
 def main() -> int:
     """Exit 0 when every goal is met, 1 when one is missed or a result is wrong."""
     options = _options()
-    on_memory = MEMORY_DISK.is_dir() and not options.disk
-    place = MEMORY_DISK if on_memory else Path(options.disk or tempfile.gettempdir())
-    _sweep(place)
-    disk = "a memory disk" if on_memory else "disk"
     results = Results.read(RESULTS)
     met = True
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", dir=place) as directory:
-        _say("starting SeaweedFS")
-        try:
-            with server.running(Path(directory)) as running:
-                at = Place(running, Path(directory))
-                for case in options.cases:
-                    result = _result(case, at, options.runs, disk)
-                    results.add(result)
-                    results.write(RESULTS, [one.name for one in CASES])
-                    print(result.markdown())
-                    met = met and all(finding.met for finding in result.findings)
-        except (WrongResultError, RefusedError) as error:
-            _say(f"the benchmark failed: {error}")
-            return 1
+    try:
+        with serving(options.disk) as (place, disk):
+            for case in options.cases:
+                result = _result(case, place, options.runs, disk)
+                results.add(result)
+                results.write(RESULTS, [one.name for one in CASES])
+                print(result.markdown())
+                met = met and all(finding.met for finding in result.findings)
+    except (WrongResultError, RefusedError) as error:
+        say(f"the benchmark failed: {error}")
+        return 1
     return 0 if met else 1
 
 
 def _result(case: Case, place: Place, runs: int, disk: str) -> CaseResult:
-    _say(f"{case.name}: {case.title}")
-    series = case.measure(place, runs, _say)
+    say(f"{case.name}: {case.title}")
+    series = case.measure(place, runs, say)
     programs = {one.program.name: one.program for one in case.contenders}
     versions = {name: program.version() for name, program in programs.items()}
     return CaseResult(
@@ -62,13 +51,6 @@ def _result(case: Case, place: Place, runs: int, disk: str) -> CaseResult:
         findings=case.findings(series),
         where=here_and_now(disk, versions | {"SeaweedFS": server.version()}),
     )
-
-
-def _sweep(place: Path) -> None:
-    """Remove what killed benchmarks left there: gigabytes, of memory where it is a memory disk."""
-    for left in place.glob(f"{SCRATCH}*"):
-        if not Path("/proc", left.name.removeprefix(SCRATCH).partition("-")[0]).exists():
-            shutil.rmtree(left)
 
 
 def _options() -> argparse.Namespace:
@@ -90,10 +72,6 @@ def _options() -> argparse.Namespace:
         "--disk", metavar="DIRECTORY", help="keep data and output there, not on a memory disk"
     )
     return parser.parse_args()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks import limits, ours
 from benchmarks.case import Case, Contender, Job, Place
 from benchmarks.datasets import Dataset, fill
-from benchmarks.goals import Peak, Ratio, Seconds
+from benchmarks.goals import Goal, Peak, Ratio, Seconds
 from benchmarks.inventories import HOLDER, Format, folder_of, publish
 from benchmarks.listing import BARE, LISTED
 from benchmarks.programs import RCLONE, S3PLAN, WrongResultError, rclone
@@ -41,8 +41,14 @@ OURS = Contender(S3PLAN, _plan, "keys, order, pages", prepare=ours.evacuation, c
 DRY = Contender(RCLONE, _dry_run, does=" copy --dry-run", check=_named)
 
 
-def _reported(name: str, dataset: Dataset, form: Format, *, goals: tuple[float, float]) -> Case:
-    """From a report of ``form``, in at most so many seconds and MiB."""
+def from_report(
+    name: str,
+    dataset: Dataset,
+    form: Format,
+    peers: tuple[Contender, ...] = (limits.READ,),
+    goals: tuple[Goal, ...] = (),
+) -> Case:
+    """From a report of ``form`` that names every object of the dataset."""
 
     def prepare(job: Job) -> None:
         ours.evacuation(job)
@@ -57,11 +63,8 @@ def _reported(name: str, dataset: Dataset, form: Format, *, goals: tuple[float, 
         name,
         f"Plan {dataset.count:,} objects of an S3 Inventory report ({form})",
         dataset,
-        (
-            Contender(S3PLAN, _plan, "MD5 of the report", prepare=prepare, check=_planned),
-            limits.READ,
-        ),
-        (Seconds(goals[0]), Peak(goals[1])),
+        (Contender(S3PLAN, _plan, "MD5 of the report", prepare=prepare, check=_planned), *peers),
+        goals,
         fill_report,
         note="Nobody else plans from a report. The report's objects are nowhere: it alone is read.",
         long=dataset.count > 1_000_000,
@@ -69,7 +72,7 @@ def _reported(name: str, dataset: Dataset, form: Format, *, goals: tuple[float, 
 
 
 MILLION, TEN = 1_000_000, 10_000_000
-PROMISED, TENFOLD = (5.0, 500.0), (50.0, 1024.0)
+PROMISED, TENFOLD = (Seconds(5.0), Peak(500.0)), (Seconds(50.0), Peak(1024.0))
 
 CASES = (
     Case(
@@ -82,8 +85,8 @@ CASES = (
         note="`s5cmd ls` and `rclone lsf` list and print; they plan nothing. `s5cmd --dry-run "
         "sync` took a minute and is left out.",
     ),
-    _reported("plan-parquet", Dataset("parquet", MILLION, 1024), "Parquet", goals=PROMISED),
-    _reported("plan-csv", Dataset("csv", MILLION, 1024), "CSV", goals=PROMISED),
-    _reported("plan-parquet-10m", Dataset("parquet10", TEN, 1024), "Parquet", goals=TENFOLD),
-    _reported("plan-csv-10m", Dataset("csv10", TEN, 1024), "CSV", goals=TENFOLD),
+    from_report("plan-parquet", Dataset("parquet", MILLION, 1024), "Parquet", goals=PROMISED),
+    from_report("plan-csv", Dataset("csv", MILLION, 1024), "CSV", goals=PROMISED),
+    from_report("plan-parquet-10m", Dataset("parquet10", TEN, 1024), "Parquet", goals=TENFOLD),
+    from_report("plan-csv-10m", Dataset("csv10", TEN, 1024), "CSV", goals=TENFOLD),
 )

@@ -53,7 +53,7 @@ class CaseResult(msgspec.Struct, frozen=True):
         versions = ", ".join(f"{name} {version}" for name, version in self.where.versions.items())
         runs = len(self.series[0].runs)
         told = f"{runs} runs each, {self.where.when:%Y-%m-%d %H:%M} UTC. {versions}."
-        parts = [f"## {self.title}", _table(self.series, self.size)]
+        parts = [f"## {self.title}", _table(self.series, self.count, self.size)]
         if self.findings:
             parts.append(finding_table(self.findings))
         parts += [told, self.note] if self.note else [told]
@@ -115,7 +115,7 @@ def _processor() -> str:
     return next(names, "unknown")
 
 
-def _table(every: Sequence[Series], size: int) -> str:
+def _table(every: Sequence[Series], count: int, size: int) -> str:
     more = list(dict.fromkeys(name for series in every for name in series.figures))
     heads = [
         "program",
@@ -137,13 +137,22 @@ def _table(every: Sequence[Series], size: int) -> str:
             f"{series.median:.2f} s",
             f"{every[0].median / series.median:.2f}",
             f"{low:.2f}-{high:.2f} s",
-            f"{size / series.median / 1e6:,.0f}" if size else "",
+            _rate(count, size, series.median),
             f"{series.cpu_seconds:.2f} s",
             f"{series.peak_bytes / MIB:.0f} MiB",
             *(f"{series.figures[name]:,.2f}" if name in series.figures else "" for name in more),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _rate(count: int, size: int, seconds: float) -> str:
+    """Bytes a second where objects are few, else objects."""
+    if not count:
+        return ""
+    return (
+        f"{count / seconds:,.0f} a second" if count > 1_000 else f"{size / seconds / 1e6:,.0f} MB/s"
+    )
 
 
 def finding_table(findings: Sequence[Finding]) -> str:
