@@ -58,7 +58,12 @@ class _Cycle:
         self._killed(ROLLBACK, second)
         assert self.picture() == self.before, f"{second}\n{self.said()}"
         # Killed between S3's answer and the journal's line, an upload is known to nobody.
-        unknown = first.startswith(("after begin upload", "before journal upload-began"))
+        moment, _, point = first.partition(" ")
+        unknown = (
+            moment == "after"
+            if point.startswith("begin upload")
+            else moment != "after" and point.startswith("journal upload-began")
+        )
         left = self.scene.s3.list_multipart_uploads(Bucket=self.scene.bucket).get("Uploads", ())
         assert len(left) <= unknown, first
         self.scene.abort_uploads()
