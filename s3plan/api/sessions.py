@@ -90,7 +90,9 @@ def list_extras(
     archiving = seeing.archiving(loaded.manifests, str(manifest))
 
     async def look() -> Section:
-        scopes = [replace_scope(scope, library=None) for scope in kinds.scopes(loaded)]
+        scopes = [
+            replace_scope(scope, library=None, inquiry=None) for scope in kinds.scopes(loaded)
+        ]
         async with looked_at(loaded, scopes, observer, shipped()) as (_, observed):
             return extras_listed(archiving, observed)
 
@@ -169,8 +171,7 @@ def verify_archives(
         loaded = kinds.load([manifest], variables=variables or {}, environ=os.environ)
         chosen = kinds.SessionFilters(globs_of(only, ("session",))["session"])
         loaded = loaded.narrowed(kinds.Filters(sessions=chosen))
-        scopes = kinds.scopes(loaded)
-        async with looked_at(loaded, scopes, observer, shipped()) as (store, observed):
+        async with looked_at(loaded, _scopes(loaded), observer, shipped()) as (store, observed):
             one = seeing.archiving(loaded.manifests, str(manifest))
 
             def files(session: SeenSession) -> Sequence[LocalMember]:
@@ -225,14 +226,20 @@ def archive_bill(
     return bill_of(archiving, seen, found, months)
 
 
+def _scopes(loaded: kinds.Loaded) -> list[kinds.Scope]:
+    """Without what only plans need to know."""
+    from s3plan import kinds
+
+    return [replace_scope(scope, inquiry=None) for scope in kinds.scopes(loaded)]
+
+
 async def _sessions(
     loaded: kinds.Loaded, address: str, observer: Observer, *, restores: bool
 ) -> tuple[SeenSession, ...]:
-    from s3plan import kinds
     from s3plan.kinds.sessions import seeing
     from s3plan.rules.pricelist import shipped
 
-    async with looked_at(loaded, kinds.scopes(loaded), observer, shipped()) as (store, observed):
+    async with looked_at(loaded, _scopes(loaded), observer, shipped()) as (store, observed):
         manifest = seeing.archiving(loaded.manifests, address)
         found = tuple(seeing.seen_sessions(manifest, observed))
         if not restores:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from s3plan.engine.context import Context
 from s3plan.engine.state import RunState
@@ -27,7 +27,7 @@ from s3plan.rules.effects import effect_of
 Ask = Callable[[GateReached], bool]
 """Shows a gate's figures to a person and tells whether the answer was the word yes."""
 
-NOUNS: Final[dict[Approves, str]] = {"delete": "deletion", "loss": "loss"}
+NOUNS: Final[dict[Approves, str]] = {"delete": "deletion", "loss": "loss", "replace": "replacement"}
 """What an approval is of, in sentences."""
 
 _HEX = re.compile(r"[0-9a-f]{12,64}\Z")
@@ -38,7 +38,8 @@ class Approval:
     """What a person approved before the run.
 
     ``digest`` is ``sha256:`` and at least 12 hex digits, or None for the plan as it is named.
-    ``deletes`` and ``losses`` hold the evidence approved for a subject, as a gate printed it.
+    ``deletes``, ``losses`` and ``replacements`` hold the evidence approved for a subject, as a gate
+    printed it.
     ``classes`` are those that were approved (``approval_class``), None for all of them. ``granted``
     are approvals from elsewhere, such as a pull request's reviews; None where there is no file of
     them.
@@ -50,6 +51,7 @@ class Approval:
     losses: Mapping[str, str] = field(default_factory=dict)
     classes: frozenset[str] | None = None
     granted: tuple[PlanApproval, ...] | None = None
+    replacements: Mapping[str, str] = field(default_factory=dict)
 
     def covers(self, step: Step) -> bool:
         """Whether the step's class was approved; what only reads needs no approval."""
@@ -58,7 +60,15 @@ class Approval:
 
     def of(self, what: Approves) -> Mapping[str, str]:
         """The evidence by subject for which this was approved."""
-        return self.deletes if what == "delete" else self.losses
+        match what:
+            case "delete":
+                return self.deletes
+            case "loss":
+                return self.losses
+            case "replace":
+                return self.replacements
+            case _:
+                assert_never(what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,7 @@ def decide(
         guard=gate.guard,
         losses=gate.losses,
         asks=what,
+        takes=gate.takes,
     )
     if ask(shown):
         return _approved(context, gate, what, approval, "prompt")

@@ -15,6 +15,7 @@ from s3plan.engine.journal import read_journal
 from s3plan.engine.runs import Run
 from s3plan.engine.state import RunState
 from s3plan.errors import JournalError, PlanFileError, StaleError
+from s3plan.model.archivesteps import Adopt
 from s3plan.model.journal import ItemFailed, JournalRecord, Restores, StepEnded, StepStarted
 from s3plan.model.steps import Archive, PutFiles, RemoveArchive, RemovePut, Restore, Step
 from s3plan.plan.reading import PlanFile
@@ -75,7 +76,7 @@ def _load(run: Run, plan: PlanFile, state: RunState, database: Database) -> None
     spans = _spans(records)
     undone = state.rolled_back is not None
     for step in plan.steps:
-        if isinstance(step.action, Archive) and step.id in state.archives:
+        if isinstance(step.action, Archive | Adopt) and step.id in state.archives:
             row = _archived(run, plan, state, step, step.action, spans.get(step.id))
             _append(database, row | {"rolled_back": undone})
         elif isinstance(step.action, PutFiles):
@@ -85,9 +86,16 @@ def _load(run: Run, plan: PlanFile, state: RunState, database: Database) -> None
 
 
 def _archived(
-    run: Run, plan: PlanFile, state: RunState, step: Step, action: Archive, span: Span | None
+    run: Run,
+    plan: PlanFile,
+    state: RunState,
+    step: Step,
+    action: Archive | Adopt,
+    span: Span | None,
 ) -> Row:
     known = state.archives[step.id]
+    # What tags an adopted one has nobody wrote down.
+    tags = action.tags if isinstance(action, Archive) else {}
     camera = telescope = None
     for item in plan.items(step.id):
         camera = camera or item.keywords.get("INSTRUME")
@@ -95,7 +103,7 @@ def _archived(
         if camera and telescope:
             break
     return {
-        **_about(run, plan, step.subject, action.key, action.tags, action.storage_class, span),
+        **_about(run, plan, step.subject, action.key, tags, action.storage_class, span),
         "what": "archive",
         "session": action.name,
         "etag": known.archive.etag,
@@ -208,6 +216,9 @@ def _events(run: str, plan: PlanFile, records: list[JournalRecord], database: Da
             rows += [row | {"operation": "upload", "bytes": step.action.tar}]
             if row["status"] == "success":
                 rows += [row | {"operation": "verify", "seconds": None}]
+        elif isinstance(step.action, Adopt):
+            row |= {"key": step.action.key, "session": step.action.name}
+            rows += [row | {"operation": "verify", "bytes": step.action.size}]
         elif isinstance(step.action, PutFiles):
             rows += [row | {"operation": "upload", "bytes": step.totals.bytes}]
         elif isinstance(step.action, RemoveArchive | RemovePut):

@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
+from s3plan.engine.archiving.replacing import fresh_replacement
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.destination import check_destinations, is_of_the_disk
 from s3plan.engine.each import Feed
@@ -64,6 +65,7 @@ from s3plan.model.steps import (
     Step,
     Verify,
     VerifyCopies,
+    Verifying,
     approval_class,
 )
 from s3plan.rules.approvals import approvals_of
@@ -356,7 +358,7 @@ async def _mirror(context: Context) -> None:
 
 def judge(context: Context, step: Step) -> tuple[StepOutcome, str]:
     """How a step that ran to its end stands, from its items or its gate."""
-    if isinstance(step.action, Verify | VerifyCopies):
+    if isinstance(step.action, Verifying):
         gate = context.state.gates[step.id]
         return ("done", "") if gate.passes else ("held", "the verification did not pass")
     state = context.state.step(step.id)
@@ -429,6 +431,8 @@ async def _fresh_gate(session: Session, step: Step) -> GateRecord:
     assert step.gate is not None
     context = session.context
     gate = context.state.gates[step.gate.evidence]
+    if step.gate.kind == "approve-replace":
+        return await fresh_replacement(context, step, gate)
     if _begun(context, gate.subject):
         if not _evidence_there(context, gate):
             raise JournalError(

@@ -18,6 +18,7 @@ import msgspec
 from s3plan.engine.lease import split
 from s3plan.engine.runs import timestamp
 from s3plan.errors import StoreError
+from s3plan.model.archivesteps import Adopt
 from s3plan.model.capabilities import (
     CAPABILITIES_FORMAT,
     UNPROBED,
@@ -68,6 +69,7 @@ _NEEDED: tuple[tuple[type, tuple[CapabilityName, ...]], ...] = (
     (RemoveArchive, ("delete-many-etag", "delete-if-match")),
     (Purge, ("delete-many-etag", "delete-if-match")),
     (PutFiles, ("put-if-none-match", "put-if-match", "complete-if-none-match")),
+    (Adopt, ("put-if-none-match",)),
     (RemovePut, ("delete-many-etag", "delete-if-match")),
     (Stage, ("copy-source-if-match", "copy-if-none-match", *CUTOVERS)),
     (SwapBack, ("copy-source-if-match", *CUTOVERS)),

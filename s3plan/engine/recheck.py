@@ -13,6 +13,7 @@ from s3plan.engine.gate import load_rows
 from s3plan.errors import NotSupportedError
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.selection import narrow
+from s3plan.model.archivesteps import Tag
 from s3plan.model.recheck import StepRecheck
 from s3plan.model.steps import (
     Configure,
@@ -103,7 +104,7 @@ def _means_versions(step: Step) -> bool:
 
 def _questions(step: Step) -> Iterator[tuple[str, str]]:
     match step.action:
-        case Restore() | Download() | Delete() | DeleteSource() | Stage() | Reencrypt():
+        case Restore() | Download() | Delete() | DeleteSource() | Stage() | Reencrypt() | Tag():
             yield step.subject, _THERE
         case Verify():
             yield step.subject, _THERE

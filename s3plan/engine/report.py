@@ -24,8 +24,7 @@ from s3plan.model.steps import (
     RemoveCopy,
     Restore,
     Step,
-    Verify,
-    VerifyCopies,
+    Verifying,
     VerifyStaged,
 )
 from s3plan.plan.reading import PlanFile
@@ -194,7 +193,7 @@ def _state_of(steps: list[Step], reports: tuple[StepStatus, ...]) -> BucketState
         for step, report in zip(steps, reports, strict=True)
         if report.state not in ("done", "skipped")
     )
-    if isinstance(current, Verify | VerifyCopies | VerifyStaged):
+    if isinstance(current, Verifying | VerifyStaged):
         return "verifying"
     if isinstance(
         current, Delete | DeleteSource | AbortUploads | DeleteBucket | RemoveCopy | Purge

@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 from s3plan.engine.handlers.configure import OURS
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.putback import AFTER_OBJECTS, BEFORE_OBJECTS, put_back
-from s3plan.engine.rollback_archives import archive_drafts, extract_drafts, put_drafts
+from s3plan.engine.rollback_archives import archive_drafts, extract_drafts, put_drafts, tag_drafts
 from s3plan.engine.rollback_grouping import grouping_drafts
 from s3plan.engine.rollback_layout import layout_drafts
 from s3plan.engine.rollback_versions import stack_drafts
@@ -130,6 +130,7 @@ async def plan_rollback(
         drafts = await grouping_drafts(run, plan, state, store, database, only)
         if only is None:
             drafts += archive_drafts(plan, state, database)
+            drafts += tag_drafts(plan, state, database)
             drafts += extract_drafts(plan, state, database)
             drafts += put_drafts(plan, state, database)
             drafts += layout_drafts(plan, state, database)

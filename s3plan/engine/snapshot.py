@@ -19,7 +19,7 @@ import msgspec
 from s3plan.engine.gate import load_rows
 from s3plan.engine.itemtimes import ItemTimes
 from s3plan.engine.state import GOOD, WAITING, ItemState, RunState
-from s3plan.model.steps import AbortUploads, Step, Verify, VerifyCopies
+from s3plan.model.steps import AbortUploads, Step, Verifying
 from s3plan.model.worklist import Standing
 from s3plan.plan.asked import bucket_of_keys, key_column
 from s3plan.plan.reading import PlanFile
@@ -144,7 +144,7 @@ class Snapshot:
                 if entry == _NOBODY:
                     continue
                 code = state.of(n)
-                if code is ItemState.PENDING and isinstance(step.action, Verify | VerifyCopies):
+                if code is ItemState.PENDING and isinstance(step.action, Verifying):
                     rank = _SUCCEEDED  # it looks at the whole, and has no word on single objects
                 else:
                     rank = _RUNNING if (step.id, n) in under_way else _RANKS[code]

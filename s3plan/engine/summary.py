@@ -21,8 +21,7 @@ from s3plan.model.steps import (
     Step,
     Totals,
     Upload,
-    Verify,
-    VerifyCopies,
+    Verifying,
 )
 from s3plan.rules.commands import monitor_command
 from s3plan.rules.effects import effect_of
@@ -82,7 +81,7 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     count = dict.fromkeys(ItemState, 0)
     verbs: dict[str, Totals] = {}
     for step in context.plan.steps:
-        if isinstance(step.action, Verify | VerifyCopies):
+        if isinstance(step.action, Verifying):
             continue
         state = context.state.step(step.id)
         for code in ItemState:
@@ -92,9 +91,7 @@ def summary(context: Context, walk: Walk, seconds: float, moved: int) -> RunFini
     outcome = _outcome(context, walk, failed, count[ItemState.DRIFTED], count[ItemState.KEPT])
     done = sum(verbs.values(), Totals())
     message, next_step = _closing(context, walk, outcome, count)
-    total = sum(
-        s.things for s in context.plan.steps if not isinstance(s.action, Verify | VerifyCopies)
-    )
+    total = sum(s.things for s in context.plan.steps if not isinstance(s.action, Verifying))
     return RunFinished(
         run=context.run.id,
         outcome=outcome,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.cost import Dollars
 from s3plan.model.handover import LeftOut
@@ -116,7 +116,8 @@ class StepFinished(Event, frozen=True, tag="step-finished"):
 class GateReached(Event, frozen=True, tag="gate"):
     """A verification gate shows its figures, and how a deletion behind it is guarded.
 
-    ``losses`` take an approval of their own. ``asks`` is what a person is asked to approve now.
+    ``losses`` take an approval of their own. ``asks`` is what a person is asked to approve now,
+    ``takes`` all that is to be approved where it is no deletion.
     """
 
     subject: str
@@ -128,6 +129,7 @@ class GateReached(Event, frozen=True, tag="gate"):
     guard: str = ""
     losses: tuple[Loss, ...] = ()
     asks: Approves = "delete"
+    takes: tuple[Approves, ...] | UnsetType = UNSET
 
 
 class Waiting(Event, frozen=True, tag="waiting"):

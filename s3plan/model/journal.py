@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from s3plan.model.objects import Checksum, Rung
 from s3plan.model.plan import Target
@@ -37,8 +37,9 @@ RunOutcome = Literal[
 """``rebuilt``: the journal was lost, and made again from what catalogues prove."""
 
 
-Approves = Literal["delete", "loss"]
-"""What a person can approve at a gate: the deletion, and besides it the loss that comes with it."""
+Approves = Literal["delete", "loss", "replace"]
+"""What a person can approve at a gate: the deletion, and besides it the loss that comes with it; or
+that an archive is replaced, of which something changes or goes."""
 
 LossReason = Literal["unverifiable", "no-copy", "annotations", "metadata", "grants"]
 """Why a deletion loses something: nothing tells whether its copy is right, or there is none; or the
@@ -326,6 +327,7 @@ class GateRecord(Record, frozen=True, tag="gate"):
     itself is to go. ``guard`` says what keeps a deletion from hitting another object; empty where
     none follows.
     With ``losses`` it passes but for them: a deletion takes the approval of the loss besides.
+    ``takes`` is what has to be approved where it is no deletion; nothing, where nothing goes.
     """
 
     step: str
@@ -339,6 +341,7 @@ class GateRecord(Record, frozen=True, tag="gate"):
     guard: str = ""
     configuration: str = ""
     losses: tuple[Loss, ...] = ()
+    takes: tuple[Approves, ...] | UnsetType = UNSET
 
 
 class Approved(Record, frozen=True, tag="approved"):

@@ -6,7 +6,9 @@ from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
+from s3plan.model.actions import Action
 from s3plan.model.archives import Compression
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.buckets import Document, DocumentName
 from s3plan.model.commands import CommandRef
 from s3plan.model.grouping import GroupingRules, TypeRule
@@ -22,10 +24,6 @@ happens; ``never``: cannot be undone."""
 Kept = Literal["enabled", "suspended"]
 """How a bucket that keeps versions is set. An action without it is about a bucket that never did,
 and is written as it was before there was this parameter."""
-
-
-class Action(Struct, frozen=True, tag_field="verb"):
-    """One verb with its parameters. The variants below are all there are."""
 
 
 Tier = Literal["Expedited", "Standard", "Bulk"]
@@ -517,10 +515,17 @@ AnyAction = (
     | RemoveExtracted
     | PutFiles
     | RemovePut
+    | Tag
+    | Adopt
+    | VerifyReplacement
     | Configure
     | Purge
     | RunCommand
 )
+
+
+Verifying = Verify | VerifyCopies | VerifyReplacement
+"""Verbs that end with a gate: they look at a worklist as a whole, and make evidence of it."""
 
 
 class Select(Struct, frozen=True, omit_defaults=True):
@@ -556,9 +561,12 @@ class Gate(Struct, frozen=True):
 
     ``approve-loss`` stands before a step whose items have no copy at all: they are losses of that
     evidence, whatever the verification finds.
+
+    ``approve-replace`` opens when the evidence passes and, where something of what is replaced
+    changes or goes, a person has approved that evidence. Its ``subject`` is ``bucket/key``.
     """
 
-    kind: Literal["approve-delete", "approve-loss"]
+    kind: Literal["approve-delete", "approve-loss", "approve-replace"]
     subject: str
     evidence: str
 
@@ -584,9 +592,9 @@ class Item(Struct, frozen=True, gc=False, tag_field="type", tag="item", omit_def
     newer entries of its key (0 is what the key holds now), and ``marker`` tells a delete marker.
     ``beneath`` counts the entries that an upload finds below what it puts back. ``upload_id`` names
     an incomplete multipart upload of the key. ``label`` is the type of an object that is regrouped,
-    where its key and its size alone do not tell. ``keywords`` are what the header of a file says
-    that goes into an archive. ``ambiguous`` tells a key that came twice in one listing: it fails,
-    and nothing is done to it.
+    where its key and its size alone do not tell, and what becomes of a member of an archive that is
+    replaced. ``keywords`` are what the header of a file says that goes into an archive.
+    ``ambiguous`` tells a key that came twice in one listing: it fails, and nothing is done to it.
     """
 
     step: str

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from msgspec import structs
 
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.cost import Charge, ChargeLine, Cost, Dollars
 from s3plan.model.steps import (
     AbortUploads,
@@ -97,7 +98,7 @@ class _Bill:
         return None if self._unknown else _cost(self._once, self._monthly)
 
 
-def cost_of(  # noqa: PLR0912 - one case a verb
+def cost_of(  # noqa: PLR0912, PLR0915 - one case a verb
     action: AnyAction, holdings: Sequence[Holding], prices: RegionPrices | None
 ) -> Cost | None:
     """What a step costs whose worklist is ``holdings``; None where a price is not known."""
@@ -115,6 +116,12 @@ def cost_of(  # noqa: PLR0912 - one case a verb
             _each(holdings, bill, _compared_twice)
         case Archive():
             _archived(action, bill)
+        case Adopt():
+            _adopted(action, bill)
+        case Tag():
+            _each(holdings, bill, _keyed)
+        case VerifyReplacement():
+            pass  # a look at two objects; what it reads is on this host
         case RemoveArchive() | RemovePut() | RemoveExtracted():
             _each(holdings, bill, _looked_at)
         case PutFiles():
@@ -270,6 +277,13 @@ def _archived(action: Archive, bill: _Bill) -> None:
     bill.once("requests", name, billing.get_requests(prices, name, 4))
 
 
+def _adopted(action: Adopt, bill: _Bill) -> None:
+    """The archive read once, sent out of the region, and an index whose bytes count for nothing."""
+    _read_out(Holding(action.storage_class, 1, action.size, action.size, 0, (0, 0)), bill)
+    index = action.index_class
+    bill.once("requests", index, billing.put_requests(bill.prices, index, 1))
+
+
 def _copied(storage_class: str | None, held: Holding, bill: _Bill) -> None:
     """Objects copied within S3: the source is retrieved, its region is not left."""
     source = held.storage_class
@@ -286,7 +300,7 @@ def _compared_twice(held: Holding, bill: _Bill) -> None:
 
 
 def _keyed(held: Holding, bill: _Bill) -> None:
-    """A look before, one after, and a request between that is billed as a PUT."""
+    """Looks before and after, and a request between that is billed as a PUT."""
     name, prices = held.storage_class, bill.prices
     bill.once("requests", name, billing.get_requests(prices, name, 2 * held.objects))
     bill.once("requests", name, billing.put_requests(prices, name, held.objects))

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
+from s3plan.model.actions import Action
 from s3plan.model.commands import CommandRef
 from s3plan.model.limits import Limits
 from s3plan.model.plan import Target
-from s3plan.model.steps import Action, verb_of
+from s3plan.model.steps import verb_of
 
 DIGEST_PREFIX = "sha256:"
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PLAN_FORMAT, PlanEnd, PlanHeader
-from s3plan.model.steps import Item, Step, Verify, VerifyCopies
+from s3plan.model.steps import Item, Step, Verifying
 from s3plan.model.worklist import Asked
 from s3plan.plan import compression
 from s3plan.plan.digest import PlanDigest, step_id_of
@@ -313,7 +313,7 @@ class _Reader:
         self._steps.append(record)
         self._ids.add(record.id)
         self._worklists[record.id] = record.worklist
-        if isinstance(record.action, Verify | VerifyCopies):
+        if isinstance(record.action, Verifying):
             self._verifications.add(record.id)
         if record.worklist == record.id:
             self._own_worklists.add(record.id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import UNSET
+
 from s3plan.model.events import GateReached
 from s3plan.model.journal import Approved, Approves, GateRecord
 
@@ -12,7 +14,9 @@ Given = Mapping[tuple[str, Approves], Approved]
 
 
 def approvals_of(gate: GateRecord | GateReached) -> tuple[Approves, ...]:
-    """What has to be approved before anything is deleted on this evidence, in the order asked."""
+    """What has to be approved before anything is done on this evidence, in the order asked."""
+    if gate.takes is not UNSET:
+        return gate.takes
     return ("delete", "loss") if gate.losses else ("delete",)
 
 

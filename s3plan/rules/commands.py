@@ -15,7 +15,7 @@ SHORT_DIGEST = len("sha256:") + 12
 """As much of a digest as ``--approve`` needs; 12 hex digits are what it takes at least."""
 
 SHORT_EVIDENCE = 16
-"""As many hex digits of evidence as ``--approve-delete`` and ``--approve-loss`` are shown with."""
+"""As many hex digits of evidence as ``--approve-delete`` and its like are shown with."""
 
 
 def short(digest: str) -> str:
@@ -66,6 +66,6 @@ def receipts_command(plan: str, step: str) -> str:
 
 
 def approve_options(what: Iterable[Approves], subject: str, evidence: str) -> str:
-    """The options that approve a deletion, its loss, or both, on that evidence only."""
+    """The options that approve each of these, on that evidence only."""
     value = f"{subject}@{evidence[:SHORT_EVIDENCE]}"
     return shlex.join(word for name in what for word in (f"--approve-{name}", value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, assert_never
 
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,
@@ -46,7 +47,7 @@ Effect = Literal["reads", "adds", "changes", "removes"]
 def effect_of(action: AnyAction) -> Effect:  # noqa: PLR0912 - one case a verb
     """The strongest thing that the verb does."""
     match action:
-        case Verify() | VerifyCopies() | VerifyStaged():
+        case Verify() | VerifyCopies() | VerifyStaged() | VerifyReplacement():
             return "reads"
         case Copy() if action.shared:
             return "reads"
@@ -54,11 +55,13 @@ def effect_of(action: AnyAction) -> Effect:  # noqa: PLR0912 - one case a verb
             return "changes"
         case Restore() | Download() | Upload() | Copy() | CreateBucket() | BackupFile():
             return "adds"
-        case Archive() | Extract():
+        case Archive() | Extract() | Adopt():
             return "adds"
         case Stage():
             return "adds"
-        case Configure() | RewriteFile() | RestoreFile() | Swap() | SwapBack() | Reencrypt():
+        case (
+            Configure() | RewriteFile() | RestoreFile() | Swap() | SwapBack() | Reencrypt() | Tag()
+        ):
             return "changes"
         case RunCommand():
             return "changes"  # nobody knows: whoever approves classes of steps names it

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, assert_never
 
 from msgspec import Struct
 
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.buckets import DocumentName
 from s3plan.model.steps import (
     AbortUploads,
@@ -144,6 +145,10 @@ def _on_bucket(action: AnyAction) -> tuple[str, ...]:
             return ("s3:DeleteBucket", *saved, *uploads, *_versions(action.versions))
         case AbortUploads():
             return ("s3:ListBucketMultipartUploads",)
+        case VerifyReplacement():
+            return (READ["versioning"],)
+        case Archive() if action.replaces is not None:
+            return (READ["versioning"],)
         case Verify() | Delete() | Upload() | RemoveFile() | Purge():
             return _versions(action.versions)
         case Configure():
@@ -198,6 +203,10 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
         case PutFiles():
             tags = ("s3:PutObjectTagging",) if action.tags else ()
             return (*_IN_PARTS, "s3:GetObject", "s3:ListMultipartUploadParts", *tags)
+        case Tag():
+            return ("s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging")
+        case Adopt():
+            return ("s3:GetObject", "s3:PutObject")
         case RemoveArchive() | RemovePut():
             return (
                 "s3:AbortMultipartUpload",
@@ -221,7 +230,7 @@ def _on_objects(  # noqa: PLR0912 - one case a verb
             return ("s3:GetObject", "s3:GetObjectTagging")
         case Reencrypt():
             return ("s3:GetObject", "s3:UpdateObjectEncryption")
-        case RemoveFile() | RewriteFile() | Extract() | RemoveExtracted():
+        case RemoveFile() | RewriteFile() | Extract() | RemoveExtracted() | VerifyReplacement():
             return ("s3:GetObject",)
         case Restore():
             return ("s3:GetObject", "s3:RestoreObject")
@@ -271,9 +280,13 @@ def undone_by(action: AnyAction) -> tuple[AnyAction, ...]:  # noqa: PLR0912 - a 
             return ()  # it is for good
         case Verify() | VerifyCopies() | VerifyStaged() | Restore() | AbortUploads():
             return ()
+        case VerifyReplacement():
+            return ()
+        case Tag():
+            return (action,)
         case CreateBucket():
             return (DeleteBucket(action.region, ""),)
-        case Archive():
+        case Archive() | Adopt():
             return (RemoveArchive(),)
         case Extract():
             return (RemoveExtracted("", "", "", "", ""),)

@@ -38,6 +38,9 @@ _KINDS: dict[bytes, EntryKind] = {
     tarfile.FIFOTYPE: "special",
     tarfile.GNUTYPE_SPARSE: "sparse",
 }
+_LAST = 60_000_000_000.0
+"""Seconds; before and after that a calendar has no years."""
+
 _GLOBAL = b"g"
 _PAX = (b"x", b"X")
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ")
@@ -148,6 +151,8 @@ def _entry(header: tarfile.TarInfo, own: dict[str, str], at: int) -> TarEntry:
         mtime = float(own.get("mtime", header.mtime))
     except ValueError as error:
         raise BadTar(f"the header before {at:,} tells no size or time: {error}") from error
+    if not abs(mtime) < _LAST:
+        raise BadTar(f"the header before {at:,} tells no time: {mtime}")
     name = own.get("path", header.name)
     kind: EntryKind = "file" if header.type in _FILES else _KINDS.get(header.type, "unknown")
     if any(key.startswith("GNU.sparse.") for key in own):

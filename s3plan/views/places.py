@@ -7,6 +7,7 @@ from typing import assert_never
 
 from rich.text import Text
 
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.steps import (
     AbortUploads,
     Archive,
@@ -40,9 +41,10 @@ from s3plan.model.steps import (
     VerifyCopies,
     VerifyStaged,
 )
+from s3plan.views.archivesteps import archive_rows
 from s3plan.views.documents import change_rows
 from s3plan.views.layout import layout_rows
-from s3plan.views.quantities import counted, duration, size
+from s3plan.views.quantities import counted, duration
 from s3plan.views.text import visible
 
 
@@ -75,41 +77,14 @@ def place_rows(  # noqa: PLR0912 - one case a verb
             yield from _bucket_itself(action)
         case BackupFile() | RewriteFile() | RestoreFile() | RunCommand():
             yield from _on_this_host(action)
-        case Archive():
-            yield from _archive(action, step.subject)
-        case RemoveArchive() | RemovePut():
-            pass  # the worklist names them
-        case Extract() | RemoveExtracted():
-            yield "archive", Text(visible(f"s3://{step.subject}/{action.key}"))
-            yield "index", Text(visible(f"s3://{step.subject}/{action.index}"))
-            yield (
-                "in" if isinstance(action, RemoveExtracted) else "to",
-                Text(visible(action.destination)),
-            )
-        case PutFiles():
-            yield "from", Text(visible(action.source))
-            yield "to", Text(visible(f"s3://{step.subject}, in {action.storage_class}"))
+        case Archive() | RemoveArchive() | Extract() | RemoveExtracted() | PutFiles() | RemovePut():
+            yield from archive_rows(action, step.subject)
+        case Tag() | Adopt() | VerifyReplacement():
+            yield from archive_rows(action, step.subject)
         case Configure():
             yield from change_rows(action)
         case _:
             assert_never(action)
-
-
-def _archive(action: Archive, subject: str) -> Iterator[tuple[str, Text]]:
-    yield "from", Text(visible(action.source))
-    packed = "" if action.compression == "none" else f", {action.compression}"
-    yield "to", Text(visible(f"s3://{subject}/{action.key}"))
-    yield "", Text(f"{size(action.tar)} as tar{packed}, in {visible(action.storage_class)}")
-    yield "index", Text(visible(f"s3://{subject}/{action.index}"))
-    if action.keep is not None:
-        yield "keeps", Text(visible(f"a copy in {action.keep}"))
-    if action.tags:
-        yield "tags", Text(visible(", ".join(f"{k}={v}" for k, v in sorted(action.tags.items()))))
-    if action.window is not None:
-        yield "hours", Text(visible(action.window))
-    if action.replaces is not None:
-        old = f"{size(action.replaces.size)}, ETag {action.replaces.etag}"
-        yield "replaces", Text(visible(old), style="yellow")
 
 
 def _readings(action: Verify) -> Iterator[tuple[str, Text]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, assert_never
 
+from msgspec import UNSET
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -123,6 +124,8 @@ class Watch:
                     for part in loss_parts(gate.losses):
                         self._screen.say(part)
                     question = f"Delete also what may be lost for good in bucket {name}? (yes/no)"
+                case "replace":
+                    question = f"Replace the archive {name}, of which files change or go? (yes/no)"
                 case _:
                     assert_never(gate.asks)
             return confirmed(self._screen, question)
@@ -228,11 +231,12 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
     elif gate.passes:
         yield Text(f"verification of {name} passed", style="bold green")
     else:
-        yield Text(f"verification of {name} did not pass: nothing is deleted", style="bold red")
+        deed = "deleted" if gate.takes is UNSET else "replaced"
+        yield Text(f"verification of {name} did not pass: nothing is {deed}", style="bold red")
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("objects", number(gate.totals.items))
+    table.add_row("objects" if gate.takes is UNSET else "files", number(gate.totals.items))
     table.add_row("bytes", size(gate.totals.bytes))
     for figure, value in gate.figures.items():
         if figure in _FOR_REPORTS:
@@ -244,9 +248,11 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
     yield from name_lines("problems", gate.problems, len(gate.problems), ON_A_TERMINAL)
     yield from loss_parts(gate.losses)
     if gate.passes and gate.guard:
-        yield Text(visible(f"deletion: {gate.guard}"))
+        deed = "deletion" if gate.takes is UNSET else "replacement"
+        yield Text(visible(f"{deed}: {gate.guard}"))
         options = approve_options(approvals_of(gate), gate.subject, gate.evidence)
-        yield Text(visible(f"approve with: {options}"))
+        if options:
+            yield Text(visible(f"approve with: {options}"))
     yield Text()
 
 

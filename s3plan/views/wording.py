@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Final, NamedTuple, assert_never
 
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.commands import CommandRef
 from s3plan.model.journal import LossReason
 from s3plan.model.status import BucketState
@@ -88,6 +89,12 @@ def words_of(action: AnyAction) -> VerbWords:  # noqa: PLR0912 - one case a verb
         case Archive():
             symbol = "~" if action.replaces is not None else "+"
             return VerbWords(symbol, "to archive", "file")
+        case Tag():
+            return VerbWords("~", "to tag", "object")
+        case Adopt():
+            return VerbWords("+", "to adopt", "file")
+        case VerifyReplacement():
+            return VerbWords("=", "to verify", "file")
         case RemoveArchive():
             return VerbWords("-", "to remove", "archive")
         case Extract():
@@ -160,6 +167,9 @@ PAST: Final = {
     "purge": "purged",
     "archive": "archived",
     "remove-archive": "removed",
+    "tag": "tagged",
+    "adopt": "adopted",
+    "verify-replacement": "verified",
     "put-files": "put",
     "remove-put": "removed",
     "stage": "staged",

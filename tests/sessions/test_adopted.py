@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from s3plan import api
 from s3plan.cli import main
 from s3plan.model.verification import ArchivesVerified
+from s3plan.rules.archiveindex import read_index
 from tests.engine.conftest import scene
 from tests.engine.scene import Scene
 from tests.sessions.test_archiving import library, plan, write
@@ -84,3 +86,62 @@ def test_files_that_are_gone_from_disk_say_nothing_against_an_archive(scene: Sce
     (scene.directory / "library" / NIGHT / "lights/b.fits").unlink()
     plan(scene)
     assert verify().examined == 1
+
+
+def test_an_adopted_archive_gets_its_index(scene: Scene) -> None:
+    """D49: a planned step that reads it, compares it, and writes the index; it can be undone."""
+    library(scene)
+    body = foreign(scene, NIGHT)
+    scene.put(KEY, body)
+    other = "2024/20240211_AAAA0000"
+    scene.put(f"raw/{other}.tar", foreign(scene, other, a=b"x" * 5760))
+    result = plan(scene, "adopted: index", only=["session=2023*"])
+    assert result.plan is not None
+    assert [step.verb for step in result.plan.steps] == ["adopt"]
+    assert scene.apply().exit_code == 0, scene.problems()
+    assert scene.objects()[KEY].body == body
+    index = read_index(scene.objects()[f"{KEY}.index.jsonl"].body)
+    for member in index.members:
+        data = body[member.offset : member.offset + member.size]
+        path = scene.directory / "library/2023" / member.name
+        assert (sha256(data).hexdigest(), data) == (member.sha256, path.read_bytes())
+    # From now on it is an archive as any other.
+    assert plan(scene, "adopted: index", only=["session=2023*"]).plan is None
+    found = verify(only=["session=2023*"])
+    assert (found.passes, found.by_checksum + found.by_etag, found.unindexed) == (True, 1, 0)
+    with api.query("FROM s3_backup_archives") as answer:
+        assert len(list(answer.rows)) == 1
+    # What does not hold what is on disk is told of, file by file, and gets none.
+    plan(scene, "adopted: index", only=["session=20240211*"])
+    assert scene.apply().exit_code == 3
+    assert "20240211_AAAA0000/lights/a.fits has other content" in str(scene.problems())
+    assert f"raw/{other}.tar.index.jsonl" not in scene.objects()
+
+
+def test_the_index_of_an_adopted_archive_is_taken_back_alone(scene: Scene) -> None:
+    library(scene)
+    scene.put(KEY, foreign(scene, NIGHT))
+    plan(scene, "adopted: index", only=["session=2023*"])
+    assert scene.apply().exit_code == 0, scene.problems()
+    assert scene.rollback() is not None
+    assert scene.keys() == [KEY]
+
+
+@pytest.mark.long
+def test_what_no_index_can_describe_gets_none(scene: Scene) -> None:
+    """A packed one cannot be read file by file, links are no files; both are told."""
+    library(scene)
+    scene.put(KEY, foreign(scene, NIGHT, mode="w:gz"))
+    other = "2024/20240211_AAAA0000"
+    out = io.BytesIO(foreign(scene, other))
+    with tarfile.open(fileobj=out, mode="a") as tar:
+        link = tarfile.TarInfo("20240211_AAAA0000/latest")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    scene.put(f"raw/{other}.tar", out.getvalue())
+    plan(scene, "adopted: index", exclude=["session=20240315*"])
+    assert scene.apply().exit_code == 3
+    told = str(scene.problems())
+    assert "packed as one piece" in told
+    assert "latest (link)" in told
+    assert sorted(scene.keys()) == [KEY, f"raw/{other}.tar"]

@@ -62,6 +62,14 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     "May be repeated.",
 )
 @click.option(
+    "--approve-replace",
+    "replacements",
+    multiple=True,
+    metavar="SUBJECT@EVIDENCE",
+    help="Let an archive be replaced whose files change or go, as the gate listed them. "
+    "May be repeated.",
+)
+@click.option(
     "--approve-class",
     "classes",
     metavar="VERB,...",
@@ -113,6 +121,7 @@ def command(
     approve: str | None,
     deletes: tuple[str, ...],
     losses: tuple[str, ...],
+    replacements: tuple[str, ...],
     classes: str | None,
     approvals: Path | None,
     mirror: str | None,
@@ -130,6 +139,7 @@ def command(
     """
     asked = read_approve(approve, plan, "plan")
     given = read_evidences(deletes), read_evidences(losses)
+    replaced = read_evidences(replacements)
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
         raise click.UsageError(message)
@@ -156,6 +166,7 @@ def command(
             *given,
             classes=None if classes is None else read_classes(classes),
             granted=None if approvals is None else api.read_approvals(approvals),
+            replacements=replaced,
         )
         outlets = api.Outlets(snapshot, _seconds(snapshot_interval), metrics_file)
         return _run(view, path, approval, mirror, outlets, runner, scheduler)

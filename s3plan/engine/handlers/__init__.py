@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from s3plan.engine.context import Context
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.steps import (
     AbortUploads,
     Archive,
@@ -118,6 +119,18 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
             from s3plan.engine.handlers.remove_put import remove_put
 
             await remove_put(context, step, step.action)
+        case Tag():
+            from s3plan.engine.handlers.tag import tag
+
+            await tag(context, step, step.action)
+        case Adopt():
+            from s3plan.engine.handlers.adopt import adopt
+
+            await adopt(context, step, step.action)
+        case VerifyReplacement():
+            from s3plan.engine.handlers.verify_replacement import verify_replacement
+
+            await verify_replacement(context, step, step.action)
         case RemoveArchive():
             from s3plan.engine.handlers.remove_archive import remove_archive
 

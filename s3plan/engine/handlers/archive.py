@@ -14,6 +14,7 @@ from pathlib import Path
 from s3plan.engine.archiving.keeping import LocalCopy
 from s3plan.engine.archiving.packing import SourceChanged, check_source, open_source
 from s3plan.engine.archiving.proof import compared
+from s3plan.engine.archiving.replacing import keeps_versions
 from s3plan.engine.archiving.sending import Made, make_archive
 from s3plan.engine.context import Context
 from s3plan.engine.hours import wait_for_hours
@@ -159,6 +160,9 @@ class _Archiver:
         await self._intend()
         upload, stored = await self._begun()
         made = await self._make(upload, stored)
+        if there is not None and not await keeps_versions(self.context, self.step.subject):
+            # Hours may have passed since the gate.
+            raise _Taken(self.action.key)
         known = self.context.capabilities
         condition: CapabilityName = "complete-if-match" if there else "complete-if-none-match"
         if not known.holds(condition) and _etag(

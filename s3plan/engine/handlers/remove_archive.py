@@ -19,6 +19,7 @@ from s3plan.errors import (
     NoSuchKeyError,
 )
 from s3plan.localfs.tree import Tree
+from s3plan.model.archivesteps import Adopt
 from s3plan.model.journal import StoredObject
 from s3plan.model.objects import ObjectHead
 from s3plan.model.steps import Archive, Item, RemoveArchive, Step
@@ -39,8 +40,9 @@ class _Remover:
         self.archives = {
             made.action.key: made
             for made in self.made.steps
-            if isinstance(made.action, Archive)
-            and (made.subject, made.action.keep) == (step.subject, action.keep)
+            if isinstance(made.action, Archive | Adopt)
+            and made.subject == step.subject
+            and (made.action.keep if isinstance(made.action, Archive) else None) == action.keep
         }
         self._removal = Removal(context, step)
 
@@ -49,6 +51,9 @@ class _Remover:
 
     async def _one(self, item: Item) -> None:
         made = self.archives[item.key]
+        if isinstance(made.action, Adopt):
+            await self._adopted(item, made)
+            return
         assert isinstance(made.action, Archive)
         begun = self.before.uploads.get((made.id, 0))
         if begun is not None:
@@ -75,6 +80,20 @@ class _Remover:
             await self._removal.remove(item, beside)
         if self.keep is not None:
             await self._remove_copy(item, self.keep)
+
+    async def _adopted(self, item: Item, made: Step) -> None:
+        """The index that the run put beside an archive of somebody else's, and that alone."""
+        known = self.before.archives.get(made.id)
+        if known is None:
+            return
+        if known.index is None:
+            beside = await self._unrecorded_index(item, known.archive)
+        elif not known.index.adopted:
+            beside = await self._ours(item.path, known.index, None)
+        else:
+            beside = None
+        if beside is not None:
+            await self._removal.remove(item, beside)
 
     async def _remove_copy(self, item: Item, keep: str) -> None:
         tree = self.context.destination(keep).tree

@@ -337,6 +337,16 @@ class ArchiveSpec(Fields):
         description="Sessions that are not what their archive holds: a step that replaces it, in a"
         " bucket that keeps versions; or they are only told of.",
     )
+    other_tags: Literal["replace", "list", "ignore"] = Field(
+        "replace",
+        description="Archives whose tags are not those of the lifecycle policy, as they were made"
+        " under another: a step that changes the tags; or they are told of; or nobody asks.",
+    )
+    adopted: Literal["list", "index"] = Field(
+        "list",
+        description="Archives without an index, made by another program: they are told of; or a"
+        " step reads each, compares it with the disk, and puts the index beside it.",
+    )
     order: Literal["oldest", "newest"] = Field(
         "oldest", description="In which order sessions are archived."
     )

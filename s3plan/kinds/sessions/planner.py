@@ -20,10 +20,13 @@ from s3plan.kinds.sessions.manifest import (
 )
 from s3plan.kinds.sessions.obstacles import archive_obstacles, file_obstacles, name_obstacles
 from s3plan.kinds.sessions.standing import Session, name_sessions, sessions_in
-from s3plan.kinds.sessions.steps import archive_step, bucket_steps
+from s3plan.kinds.sessions.steps import adopt_step, archive_steps, bucket_steps
+from s3plan.kinds.sessions.tagging import tag_inquiry, tag_steps
 from s3plan.kinds.sessions.telling import remarks
+from s3plan.model.archivesteps import Adopt, Tag, VerifyReplacement
 from s3plan.model.steps import AnyAction, Archive, Configure, CreateBucket, PutFiles
 from s3plan.plan import StepDraft
+from s3plan.rules.classes import ARCHIVED_CLASSES
 
 
 class Sessions:
@@ -49,6 +52,7 @@ class Sessions:
             filters=manifest.filters,
             library=library_of(spec, manifest.directory),
             keeps=keep_of(spec, manifest.directory),
+            inquiry=tag_inquiry(spec),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
@@ -57,6 +61,12 @@ class Sessions:
         for target in spec.targets():
             tags = {**spec.tags(), **target.tags}
             yield target.bucket, Archive("", "", "", "", 0, kms_key=target.kms_key, tags=tags)
+            if spec.changed == "replace":
+                yield target.bucket, VerifyReplacement("", "", "", 0, "")
+            if spec.adopted == "index":
+                yield target.bucket, Adopt("", "", "", "", "", 0, kms_key=target.kms_key)
+            if spec.lifecycle is not None and spec.other_tags == "replace":
+                yield target.bucket, Tag({}, tags)
             if (spec.notes or spec.extras) and target is spec.target:
                 yield target.bucket, PutFiles("", kms_key=target.kms_key)
             if spec.policies():
@@ -95,11 +105,20 @@ class Sessions:
                 todo += chosen
                 drafts += first
                 drafts += _archives(spec, manifest, target, chosen, first, observed)
+                adopting = _indexed(spec, found, chosen, manifest)
+                drafts += [
+                    adopt_step(one, target, library, observed.database, first) for one in adopting
+                ]
+                replaced = [one.key for one in chosen]
+                tags, wrong = tag_steps(spec, manifest, target, replaced, first, observed)
+                drafts += tags
+                problems += wrong
                 if target is spec.target:
                     puts, wrong = put_steps(spec, manifest, observed, first)
                     drafts += puts
                     problems += wrong
-                observed.notes.extend(remarks(manifest, observed.database, library, found, chosen))
+                planned = [*chosen, *adopting]
+                observed.notes.extend(remarks(manifest, observed.database, library, found, planned))
             except PlanningError as error:
                 problems.append(error)
         problems += file_obstacles(observed.database, library, spec, todo)
@@ -127,6 +146,24 @@ def _chosen(
     return chosen[: filters.sessions.limit]
 
 
+def _indexed(
+    spec: ArchiveSpec, found: Sequence[Session], chosen: Sequence[Session], manifest: Manifest
+) -> list[Session]:
+    """Adopted archives that are read and get an index: none that is asleep, or has a broken one."""
+    if spec.adopted != "index":
+        return []
+    archived_again = {one.key for one in chosen}
+    return [
+        one
+        for one in found
+        if one.state == "adopted"
+        and one.index_etag is None
+        and one.key not in archived_again
+        and one.storage_class not in ARCHIVED_CLASSES
+        and one.kept_by(manifest.filters)
+    ]
+
+
 def _archive_problems(
     spec: ArchiveSpec, found: Sequence[Session], chosen: Sequence[Session], observed: Observed
 ) -> Iterator[PlanningError]:
@@ -149,7 +186,7 @@ def _archives(
     library = library_of(spec, manifest.directory)
     keep = keep_of(spec, manifest.directory)
     for session in chosen:
-        yield archive_step(session, spec, target, library, observed.database, first, keep)
+        yield from archive_steps(session, spec, target, library, observed.database, first, keep)
 
 
 def _spec(manifest: Manifest) -> ArchiveSpec:

@@ -12,9 +12,12 @@ from s3plan.kinds.kind import Observed
 from s3plan.kinds.making import new_bucket_steps, versioning_steps
 from s3plan.kinds.sessions.manifest import ArchiveSpec, TargetFields
 from s3plan.kinds.sessions.standing import Session
+from s3plan.model.archivesteps import Adopt, VerifyReplacement
+from s3plan.model.connection import Limits
 from s3plan.model.sessions import INDEX_SUFFIX, Library
-from s3plan.model.steps import Archive, Need, Replaced
+from s3plan.model.steps import Archive, Gate, Need, Replaced, Totals
 from s3plan.plan import StepDraft
+from s3plan.plan.estimate import download_seconds
 from s3plan.rules.counting import counted
 from s3plan.rules.lifecycle.document import Rule, merged, same_lifecycle
 from s3plan.rules.tarlayout import tar_size
@@ -54,7 +57,7 @@ def _meaning(rule: Rule) -> str:
     return f"rule {rule.id}: objects with {tags} go to {moves}"
 
 
-def archive_step(
+def archive_steps(
     session: Session,
     spec: ArchiveSpec,
     target: TargetFields,
@@ -62,8 +65,11 @@ def archive_step(
     database: Database,
     needs: Sequence[StepDraft],
     keep: str | None,
-) -> StepDraft:
-    """One session to one object. Raises PlanningError for names that no tar can hold."""
+) -> Iterator[StepDraft]:
+    """One session to one object, after the gate of what it replaces, if anything.
+
+    Raises PlanningError for names that no tar can hold.
+    """
     members = list(database.rows(_MEMBERS, [library.path, session.name, session.key]))
     try:
         size = tar_size(session.name, members)
@@ -77,6 +83,9 @@ def archive_step(
     replaces = None
     if session.etag is not None:
         replaces = Replaced(session.etag, session.size or 0, None, session.index_etag)
+        gate = _verification(session, target, library, database, needs)
+        yield gate
+        needs = (*needs, gate)
     draft = StepDraft(
         Archive(
             source=library.path,
@@ -102,7 +111,107 @@ def archive_step(
         reason=_reason(session),
         needs=tuple(Need(one.id) for one in needs),
         warnings=tuple(_warnings(session)),
+        gate=None
+        if replaces is None
+        else Gate("approve-replace", f"{target.bucket}/{session.key}", needs[-1].id),
     )
+    _fill(draft, session, library, database)
+    yield replace(draft, worklist=draft.id)
+
+
+def _verification(
+    session: Session,
+    target: TargetFields,
+    library: Library,
+    database: Database,
+    needs: Sequence[StepDraft],
+) -> StepDraft:
+    """The evidence on which the session's archive may be replaced: file by file, old and new."""
+    assert session.etag is not None
+    # An index that is damaged, or of another archive, tells nothing of the one that is there.
+    known = session.state in ("changed", "same")
+    draft = StepDraft(
+        VerifyReplacement(
+            source=library.path,
+            key=session.key,
+            etag=session.etag,
+            size=session.size or 0,
+            index=session.key + INDEX_SUFFIX,
+            index_etag=session.index_etag if known else None,
+        ),
+        target.bucket,
+        reversibility="free",
+        undo="It changes nothing.",
+        reason="What the archive holds is compared with what shall take its place.",
+        needs=tuple(Need(one.id) for one in needs),
+    )
+    database.execute(
+        _REPLACED,
+        {
+            "step": draft.id,
+            "library": library.path,
+            "session": session.name,
+            "key": session.key,
+            "bucket": session.bucket,
+            "known": known,
+        },
+    )
+    meaning = tuple(_becoming(database, draft.id, known=known))
+    return replace(draft, worklist=draft.id, meaning=meaning)
+
+
+def _becoming(database: Database, step: str, *, known: bool) -> Iterator[str]:
+    """What of the old archive will be another file, or none: its first names, and how many."""
+    if not known:
+        yield "nothing tells what the archive holds: its replacement has to be approved by itself"
+        return
+    told = False
+    for label, words in (("changed", "change"), ("gone", "go")):
+        rows = database.rows(_BECOMING, [step, label])
+        names = [name for (name,) in rows]
+        if names:
+            told = True
+            first = ", ".join(names[:_NAMED])
+            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+            yield f"of the archive's files {len(names):,} {words}: {first}{more}"
+    if told:
+        yield "that has to be approved by itself, once everything was verified"
+
+
+def adopt_step(
+    session: Session,
+    target: TargetFields,
+    library: Library,
+    database: Database,
+    needs: Sequence[StepDraft],
+) -> StepDraft:
+    """The index of an archive that another program made, once it was read and compared."""
+    assert session.etag is not None
+    draft = StepDraft(
+        Adopt(
+            source=library.path,
+            key=session.key,
+            index=session.key + INDEX_SUFFIX,
+            name=session.name,
+            etag=session.etag,
+            size=session.size or 0,
+            storage_class=session.storage_class or "STANDARD",
+            encryption=None if target.encryption == "bucket" else target.encryption,
+            kms_key=target.kms_key,
+        ),
+        target.bucket,
+        reversibility="free",
+        undo="The index is deleted, if it is still as the run left it.",
+        reason="The archive has no index; it is read whole and compared with the disk first.",
+        needs=tuple(Need(one.id) for one in needs),
+        seconds=download_seconds(Totals(1, session.size or 0), Limits()),
+    )
+    _fill(draft, session, library, database)
+    return replace(draft, worklist=draft.id)
+
+
+def _fill(draft: StepDraft, session: Session, library: Library, database: Database) -> None:
+    """The files of the session as the items of the step."""
     database.execute(
         _ITEMS,
         {
@@ -113,7 +222,6 @@ def archive_step(
             "bucket": session.bucket,
         },
     )
-    return replace(draft, worklist=draft.id)
 
 
 def _reason(session: Session) -> str:
@@ -142,6 +250,35 @@ _MEMBERS = """
     SELECT f.member, f.size FROM session_files f JOIN sessions s
         ON s.destination = f.destination AND s.session = f.session AND s.parts = f.parts
     WHERE f.destination = ? AND f.session = ? AND s.key = ? ORDER BY f.member"""
+
+# As sessions are compared (standing), but file by file.
+_REPLACED = """
+    INSERT INTO items BY NAME
+    WITH files AS (
+        SELECT f.member, f.path, f.size, f.modified, f.sha256
+        FROM session_files f
+        JOIN sessions s
+            ON s.destination = f.destination AND s.session = f.session AND s.parts = f.parts
+        WHERE f.destination = $library AND f.session = $session AND s.key = $key
+    ), held AS (
+        SELECT name, size, modified, sha256 FROM members
+        WHERE bucket = $bucket AND archive = $key AND $known
+    )
+    SELECT $step AS step, row_number() OVER (ORDER BY coalesce(f.member, h.name)) - 1 AS n,
+        coalesce(f.member, h.name) AS key, coalesce(f.path, '') AS path,
+        coalesce(f.size, h.size) AS size, '' AS etag, coalesce(f.modified, h.modified) AS modified,
+        'STANDARD' AS storage_class,
+        CASE WHEN NOT $known THEN 'unknown' WHEN h.name IS NULL THEN 'added'
+            WHEN f.member IS NULL THEN 'gone'
+            WHEN f.size <> h.size OR (f.modified <> h.modified
+                AND f.sha256 IS DISTINCT FROM h.sha256) THEN 'changed'
+            ELSE 'same' END AS label
+    FROM files f FULL JOIN held h ON h.name = f.member"""
+
+_BECOMING = "SELECT key FROM items WHERE step = ? AND label = ? ORDER BY n"
+
+_NAMED = 5
+"""Files that a plan names in a sentence; its items are all of them."""
 
 _ITEMS = """
     INSERT INTO items BY NAME

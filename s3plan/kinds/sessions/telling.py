@@ -43,7 +43,7 @@ def remarks(
         yield (
             f"s3://{bucket}: {counted(len(adopted), 'archive')} without an index, adopted and"
             f" unverified: {_named(adopted)}; s3plan verify {manifest.address.partition(':')[0]}"
-            " --adopted reads them, --replace archives them again"
+            " --adopted reads them, adopted: index gives them one, --replace archives them again"
         )
     other = [one.name for one in left if one.state == "other"]
     if other:

@@ -73,6 +73,18 @@ class SessionKey(Struct, frozen=True):
         return "" if name else literal
 
     @property
+    def regex(self) -> str:
+        """A regular expression for whole keys, with a group named for each part."""
+        text = ""
+        seen: set[str] = set()
+        for name, literal in self.pieces:
+            part = _PARTS.get(name, "[^/]+")
+            group = f"(?:{part})" if name in seen else f"(?P<{name}>{part})"
+            text += group if name else re.escape(literal)
+            seen.add(name)
+        return text
+
+    @property
     def names(self) -> frozenset[str]:
         """The parts that it is made of."""
         return frozenset(names_of(self.pieces))

@@ -39,6 +39,9 @@ class ArchivePolicy(Struct, frozen=True):
         return (past[-1] if past else None), (min(coming) if coming else None)
 
 
+POLICY_TAGS = frozenset({"archive", "backup", "archive_policy", "backup_policy"})
+"""Names of the tags by which the rules of these policies go, and those of the replaced tool."""
+
 POLICIES = {
     "fast": ArchivePolicy(
         "ArchiveFastToDeepArchive", {"archive": "fast"}, (Transition("DEEP_ARCHIVE", 7),)
