@@ -166,14 +166,17 @@ def _becoming(database: Database, step: str, *, known: bool) -> Iterator[str]:
         yield "nothing tells what the archive holds: its replacement has to be approved by itself"
         return
     told = False
-    for label, words in (("changed", "change"), ("gone", "go")):
+    for label, words in (
+        ("changed", "will have other content"),
+        ("gone", "will not be in the new one"),
+    ):
         rows = database.rows(_BECOMING, [step, label])
         names = [name for (name,) in rows]
         if names:
             told = True
             first = ", ".join(names[:_NAMED])
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-            yield f"of the archive's files {len(names):,} {words}: {first}{more}"
+            yield f"{counted(len(names), 'file')} of the archive {words}: {first}{more}"
     if told:
         yield "that has to be approved by itself, once everything was verified"
 
