@@ -26,6 +26,7 @@ from s3plan.model.journal import (
     Intent,
     ItemFailed,
     JournalRecord,
+    Puts,
     Receipts,
     Restores,
     RunStarted,
@@ -248,6 +249,8 @@ def _check_items(path: Path, seq: int, record: JournalRecord, most_items: int) -
             named = (record.n,)
         case Copied():
             named = tuple(copy.n for copy in record.copies)
+        case Puts():
+            named = tuple(put.n for put in record.puts)
         case _:
             return
     if named and not 0 <= min(named) <= max(named) < most_items:

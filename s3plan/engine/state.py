@@ -26,6 +26,7 @@ from s3plan.model.journal import (
     JournalRecord,
     Outcome,
     PutDone,
+    Puts,
     Receipts,
     Restores,
     RestoreStage,
@@ -245,6 +246,8 @@ class RunState:
                 self.jobs[record.step, record.number] = record
             case PutDone():
                 self.puts[record.step, record.n] = record.stored
+            case Puts():
+                self.puts.update(((record.step, put.n), put.stored) for put in record.puts)
             case Copied():
                 pass  # how a copy is recognised; whether it is done its receipt says
             case Receipts():

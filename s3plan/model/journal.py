@@ -206,11 +206,39 @@ class StoredObject(Struct, frozen=True, omit_defaults=True):
 
 
 class PutDone(Record, frozen=True, tag="put", omit_defaults=True):
-    """The object of item ``n`` exists: what it is recognised by. Its receipt follows."""
+    """The object of item ``n`` exists: what it is recognised by. Its receipt follows.
+
+    Read, and not written any more: :class:`Puts` says it of many.
+    """
 
     step: str
     n: int
     stored: StoredObject
+
+
+class PutFacts(Struct, frozen=True, gc=False, array_like=True):
+    """What the object of item ``n`` is recognised by; as :class:`StoredObject`."""
+
+    n: int
+    etag: str
+    size: int
+    checksum: Checksum
+    version_id: str | None = None
+    adopted: bool = False
+
+    @property
+    def stored(self) -> StoredObject:
+        """The same, without its number."""
+        return StoredObject(self.etag, self.size, self.checksum, self.version_id, self.adopted)
+
+
+class Puts(Record, frozen=True, tag="puts"):
+    """Objects exist that were put from local files: what each is recognised by. Their receipts
+    follow.
+    """
+
+    step: str
+    puts: tuple[PutFacts, ...]
 
 
 class Archived(Record, frozen=True, tag="archived", omit_defaults=True):
@@ -405,6 +433,7 @@ JournalRecord = (
     | UploadBegan
     | Archived
     | PutDone
+    | Puts
     | BatchJob
     | FileRewritten
     | BackedUp

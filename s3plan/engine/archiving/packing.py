@@ -67,7 +67,7 @@ def check_source(tree: Tree, item: Item) -> FileStat:
     stat = tree.stat(item.path)
     if stat is None:
         raise SourceChanged(item, "source-gone", f"{item.path} is gone")
-    _compare(item, stat)
+    check_stat(item, stat)
     return stat
 
 
@@ -159,7 +159,7 @@ class Packer:
         left = item.size
         try:
             with self._tree.open_read(item.path, drop_cache=False) as file:
-                _compare(item, file.stat)
+                check_stat(item, file.stat)
                 for chunk in file.chunks():
                     left -= len(chunk)
                     if left < 0:
@@ -175,6 +175,7 @@ class Packer:
             raise SourceChanged(item, "source-gone", f"{item.path} is gone") from error
 
 
-def _compare(item: Item, stat: FileStat) -> None:
+def check_stat(item: Item, stat: FileStat) -> None:
+    """Raises SourceChanged unless a file that was found so is as it was planned."""
     if (stat.size, modified_of(stat.mtime_ns)) != (item.size, item.modified):
         raise SourceChanged(item, "source-changed", f"{item.path} was changed after the plan")
