@@ -8,15 +8,18 @@ goes through :meth:`JournalWriter.note`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Protocol
 
 import msgspec
 
+from s3plan.engine.journaltimes import JournalTimes
 from s3plan.errors import JournalError
 from s3plan.localfs.appendlog import AppendLog, BrokenLine, read_log
 from s3plan.localfs.refusals import next_step_of
@@ -33,6 +36,7 @@ from s3plan.model.journal import (
     UploadBegan,
 )
 
+_log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)
 
@@ -98,6 +102,9 @@ class JournalWriter:
         self._seq = log.seq
         self.listener: Callable[[JournalRecord], object] = lambda _: None
         """Told of every record, on the loop."""
+        self.times = JournalTimes(perf_counter())
+        self._waiters = 0
+        self._waited_since = 0.0
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -109,14 +116,14 @@ class JournalWriter:
     def note(self, record: JournalRecord) -> None:
         """Write soon, durable at the next commit. Losing it only makes items unknown."""
         self._raise()
-        self._pending.append((_encoder.encode(record), None))
+        self._pending.append((self._encoded(record), None))
         self.listener(record)
         if len(self._pending) >= MOST_PENDING:
             self._wake.set()
 
     async def commit(self, record: JournalRecord) -> None:
         """Write and return once it is durable, together with all that was noted before."""
-        await self._waited(_encoder.encode(record))
+        await self._waited(self._encoded(record))
         self.listener(record)
 
     async def flush(self) -> None:
@@ -128,7 +135,22 @@ class JournalWriter:
         waiter = _Waiter()
         self._pending.append((body, waiter))
         self._wake.set()
-        await waiter.future
+        if not self._waiters:
+            self._waited_since = perf_counter()
+        self._waiters += 1
+        try:
+            await waiter.future
+        finally:
+            self._waiters -= 1
+            if not self._waiters:
+                self.times.waiting += perf_counter() - self._waited_since
+
+    def _encoded(self, record: JournalRecord) -> bytes:
+        began = perf_counter()
+        body = _encoder.encode(record)
+        self.times.encoding += perf_counter() - began
+        self.times.records += 1
+        return body
 
     def is_ours(self) -> bool:
         """Whether the journal is still at its path and nobody else has written to it."""
@@ -141,6 +163,7 @@ class JournalWriter:
             self._wake.set()
             self._thread.join()
             self._log.close()
+            _log.debug("%s: %s", self._log.path.name, self.times.told())
 
     def __enter__(self) -> JournalWriter:
         return self
@@ -174,10 +197,14 @@ class JournalWriter:
     def _write(self, bodies: list[bytes], *, durable: bool) -> JournalError | None:
         if self._error is None:
             try:
+                began = perf_counter()
                 if bodies:
                     self._seq = self._log.append(bodies)
+                written = perf_counter()
+                self.times.writing += written - began
                 if durable:
                     self._log.sync()
+                    self.times.syncing += perf_counter() - written
             except OSError as error:
                 self._error = JournalError(
                     f"the journal cannot be written: {error.strerror}",

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -35,6 +36,31 @@ class CountingLog(AppendLog):
     def sync(self) -> None:
         self.syncs += 1
         super().sync()
+
+
+def test_debug_tells_where_a_journals_time_went(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The share of a journal in a run is measured by what it notes itself: there is no off switch.
+    Two that wait at the same time wait once.
+    """
+    log = CountingLog.create(tmp_path / "journal.json")
+    assert isinstance(log, CountingLog)
+    log.hold_back()
+
+    async def main(journal: JournalWriter) -> None:
+        waiting = [asyncio.create_task(journal.commit(Intent("get", n, n))) for n in range(2)]
+        await asyncio.sleep(0.1)
+        log.gate.set()
+        await asyncio.gather(*waiting)
+
+    with caplog.at_level("DEBUG", "s3plan.engine.journal"), JournalWriter(log) as journal:
+        asyncio.run(main(journal))
+    assert 0.1 <= journal.times.waiting <= perf_counter() - journal.times.began
+    assert journal.times.writing + journal.times.syncing >= 0.09
+    (line,) = caplog.messages
+    assert line.startswith("journal.json: records=2 open=")
+    assert f"waiting={journal.times.waiting:.3f}s" in line
 
 
 def test_many_waiters_share_one_sync(tmp_path: Path) -> None:
