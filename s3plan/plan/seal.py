@@ -32,6 +32,15 @@ from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
 
+_FEWEST, _MOST = 2_048, 61_440
+"""Items whose lines are made at once: a unit of DuckDB's, and half of what it keeps together."""
+
+_AT_ONCE = 32 * 1024 * 1024
+"""Bytes of lines that are made at once, of which there are some in memory."""
+
+_BESIDES = 256
+"""Bytes of a line besides key and path."""
+
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
 """One escape of a JSON text. They are read in order: the second of two backslashes begins none."""
 
@@ -95,11 +104,17 @@ def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database
             digest.step(msgspec.to_builtins(record))
     (asked,) = database.row("SELECT count(*) FROM asked")
     worklists = [
-        database.texts(_ITEM_LINES, step.totals.items, {"step": step.id, "text": _json(step.id)})
+        database.texts(
+            _ITEM_LINES,
+            {"step": step.id, "text": _json(step.id)},
+            count=step.totals.items,
+            stretch=_stretch(step.id, database),
+        )
         for step in steps
         if step.worklist == step.id
     ]
-    for text in chain(*worklists, database.texts(_ASKED_LINES, asked, {})):
+    of_asked = database.texts(_ASKED_LINES, {}, count=asked, stretch=_FEWEST)
+    for text in chain(*worklists, of_asked):
         block = _as_msgspec(text).encode()
         digest.items(block)
         stream.write(block)
@@ -160,7 +175,7 @@ def _plan_cost(
 
 # One concat and not a chain of ||, each of which would write all the text before it again.
 _ITEM_LINES = """
-    SELECT string_agg(concat(
+    SELECT concat(
         '{"type":"item","step":', $text, ',"n":', n,
         ',"key":', to_json(key), ',"path":', to_json(path), ',"size":', size,
         ',"etag":', to_json(etag), ',"modified":', to_json(modified),
@@ -175,19 +190,27 @@ _ITEM_LINES = """
         CASE WHEN label IS NULL THEN '' ELSE ',"label":' || to_json(label) END,
         CASE WHEN keywords IS NULL THEN '' ELSE ',"keywords":' || keywords END,
         CASE WHEN coalesce(ambiguous, false) THEN ',"ambiguous":true' ELSE '' END,
-        '}', chr(10)), '' ORDER BY n)
-    FROM items WHERE step = $step AND n >= $first AND n < $behind
+        '}', chr(10))
+    FROM items WHERE step = $step AND n >= $first AND n < $behind ORDER BY n
 """
 
 _ASKED_LINES = """
-    SELECT string_agg(concat(
+    SELECT concat(
         '{"type":"asked","n":', n, ',"bucket":', to_json(bucket), ',"key":', to_json(key),
         CASE WHEN reason IS NULL THEN '' ELSE ',"reason":' || to_json(reason) END,
         CASE WHEN fields IS NULL THEN '' ELSE ',"fields":' || fields END,
-        '}', chr(10)), '' ORDER BY n)
-    FROM asked WHERE n >= $first AND n < $behind
+        '}', chr(10))
+    FROM asked WHERE n >= $first AND n < $behind ORDER BY n
 """
 """``fields`` is JSON of ours by the time it is here."""
+
+
+def _stretch(step: str, database: Database) -> int:
+    """How many items of a step are written at once: few where keys are long."""
+    (longest,) = database.row(
+        "SELECT coalesce(max(strlen(key) + strlen(path)), 0) FROM items WHERE step = ?", [step]
+    )
+    return max(_FEWEST, min(_MOST, _AT_ONCE // (_BESIDES + int(longest))))
 
 
 def _as_msgspec(text: str) -> str:

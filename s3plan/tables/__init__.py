@@ -33,6 +33,7 @@ from s3plan.tables.definitions import (
     Column,
     TableDef,
 )
+from s3plan.tables.paths import directory_of, is_ascii
 
 __all__ = [
     "ARCHIVES",
@@ -67,5 +68,7 @@ __all__ = [
     "Database",
     "ScratchError",
     "TableDef",
+    "directory_of",
+    "is_ascii",
     "warm_up",
 ]

@@ -38,7 +38,6 @@ Params = Sequence[object] | Mapping[str, object]
 
 _MEBIBYTE = 1024 * 1024
 _BATCH = 10_000
-_STRETCH = 8_192
 _HANDS = 2
 
 
@@ -205,23 +204,24 @@ class Database:
         (row,) = self.rows(sql, params)
         return row
 
-    def texts(self, sql: str, count: int, params: Mapping[str, object]) -> Iterator[str]:
-        """The one text of a query for each stretch of ``count`` numbers from 0, in their order.
+    def texts(
+        self, sql: str, params: Mapping[str, object], *, count: int, stretch: int
+    ) -> Iterator[str]:
+        """The one column of a query as text, without anything in between, stretch by stretch.
 
-        ``sql`` is bounded by ``n >= $first AND n < $behind``: sorting and joining a stretch needs
-        little memory, where doing so with millions of rows would need them all.
+        ``sql`` is of the rows whose ``n`` is ``n >= $first AND n < $behind``, in their order, of
+        ``count`` from 0: sorting a stretch needs little memory, sorting millions would need it all.
         """
 
         def text_of(first: int) -> str:
-            stretch = {"first": first, "behind": first + _STRETCH}
-            (text,) = self.row(sql, {**params, **stretch})
-            return text or ""
+            bounds = {"first": first, "behind": first + stretch}
+            return "".join([text for (text,) in self.rows(sql, {**params, **bounds})])
 
         # One is made while the one before it is written.
         with ThreadPoolExecutor(_HANDS, thread_name_prefix="texts") as pool:
             waiting: deque[Future[str]] = deque()
             try:
-                for first in range(0, count, _STRETCH):
+                for first in range(0, count, stretch):
                     waiting.append(pool.submit(text_of, first))
                     if len(waiting) > _HANDS:
                         yield waiting.popleft().result()

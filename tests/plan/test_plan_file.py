@@ -190,6 +190,16 @@ def test_item_lines_are_the_bytes_that_msgspec_writes(
     assert list(plan.items(step)) == items
 
 
+def test_it_does_not_matter_how_many_items_are_written_at_once(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sealed(tmp_path, database, [f"key {n}" for n in range(30)])
+    monkeypatch.setattr("s3plan.plan.seal._FEWEST", 1)
+    monkeypatch.setattr("s3plan.plan.seal._MOST", 7)
+    again = seal(drafts(), database, HEADER, tmp_path / "again.json")
+    assert again.path.read_bytes() == whole.path.read_bytes()
+
+
 def test_the_digest_covers_what_is_done_and_not_how_it_is_told(
     tmp_path: Path, database: Database
 ) -> None:

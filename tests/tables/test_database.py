@@ -7,7 +7,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from s3plan.tables import LISTING, TABLES, TREE, Database, ScratchError
+from s3plan.tables import (
+    ASKED,
+    LISTING,
+    TABLES,
+    TREE,
+    Database,
+    ScratchError,
+    directory_of,
+    is_ascii,
+)
 
 HOSTILE = ("a'b", 'q"; DROP TABLE listing; --', "nul\x00in", "\x1f\x7f", "é", "e\u0301", "😀", "")
 
@@ -74,3 +83,37 @@ def test_a_scratch_directory_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ScratchError):
         Database(tmp_path / "file")
+
+
+def test_directories_and_ascii_are_what_python_says(tmp_path: Path) -> None:
+    paths = [
+        "a/b/c",
+        "a/b/",
+        "a",
+        "",
+        "/",
+        "/a",
+        "//",
+        "//x/",
+        "a\\b/c",
+        "é/ü",
+        "a/\u0308b",
+        "x\n/y",
+    ]
+    with Database(tmp_path) as database:
+        database.append(TREE, {"path": paths})
+        rows = list(
+            database.rows(f"SELECT path, {directory_of('path')}, {is_ascii('path')} FROM tree")
+        )
+    assert rows == [(path, path[: path.rfind("/") + 1], path.isascii()) for path in paths]
+
+
+def test_text_of_many_rows_comes_in_stretches_and_in_order(tmp_path: Path) -> None:
+    """Also where a stretch has no rows, and where rows did not come in their order."""
+    numbers = [*range(500, 1_000), *range(500)]
+    with Database(tmp_path) as database:
+        database.append(ASKED, {"n": numbers, "key": [f"{n}\n" for n in numbers]})
+        sql = "SELECT key FROM asked WHERE n >= $first AND n < $behind AND n % $of = 0 ORDER BY n"
+        texts = list(database.texts(sql, {"of": 7}, count=1_003, stretch=2))
+    assert len(texts) == 502
+    assert "".join(texts) == "".join(f"{n}\n" for n in range(0, 1_000, 7))

@@ -8,6 +8,7 @@ from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.model.steps import Select
 from s3plan.rules.classes import ARCHIVED_CLASSES
 from s3plan.rules.naming import PLAIN_PATTERN
+from s3plan.tables import directory_of
 
 # A file is as its catalogue row left it. Device and inode are not asked for: a disk gets another
 # device number when it is plugged in again, and what matters is read again before any deletion.
@@ -18,13 +19,12 @@ _PRESENT = """
     ELSE coalesce(t.size = c.size AND t.mtime_ns = c.mtime_ns, false) END
 """
 
-_PARENT = r"regexp_extract({path}, '^(.*/)[^/]*$', 1, 's')"
 _GRANDPARENT = r"regexp_extract({path}, '^(.*/)[^/]+/$', 1, 's')"
 
 # Ancestors of everything in the bucket's directory on disk.
 _TREE_DIRECTORIES = f"""
     WITH RECURSIVE found(path) AS (
-        SELECT DISTINCT {_PARENT.format(path="path")} FROM tree
+        SELECT DISTINCT {directory_of("path")} FROM tree
         WHERE destination = $destination AND starts_with(path, $root)
         UNION
         SELECT {_GRANDPARENT.format(path="path")} FROM found WHERE path <> ''
@@ -132,5 +132,5 @@ def find_differences(
     )
     assign_paths(work)
     work.create("evacuation_objects", _STATES)
-    for table in ("evacuation_placed", "evacuation_names", "evacuation_colliding"):
-        work.execute(f"DROP TABLE {table}")
+    for table in ("evacuation_placed", "evacuation_colliding"):
+        work.execute(f"DROP TABLE IF EXISTS {table}")

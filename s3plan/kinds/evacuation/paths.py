@@ -11,7 +11,6 @@ from itertools import islice
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.evacuation.workspace import (
-    DIRECTORIES,
     FOLDS,
     PATHS,
     VERSION_PATHS,
@@ -20,36 +19,44 @@ from s3plan.kinds.evacuation.workspace import (
 from s3plan.rules.collisions import resolve_collisions
 from s3plan.rules.naming import encode_key, fold
 from s3plan.rules.versioning import version_path
-from s3plan.tables import TableDef
+from s3plan.tables import TableDef, directory_of, is_ascii
 
 _BATCH = 10_000
 _PASSES = 10
-_ASCII = r"'[\x00-\x7f]*'"
 
-# Every path that this bucket has, or is to have, in the destination.
+# Every path that this bucket has, or is to have, in the destination. It is a part of each query
+# that asks for it, and no table: writing ten million names takes longer than comparing them.
 _NAMES = f"""
-    SELECT key, path, known, CASE WHEN regexp_full_match(path, {_ASCII}) THEN lower(path) END
-        AS folded
-    FROM (
-        SELECT key, path, known_path IS NOT NULL AS known FROM evacuation_placed
-        WHERE history IS NULL AND path <> ''
-        UNION ALL
-        SELECT c.key, c.path, true FROM catalogue c
-        WHERE c.destination = $destination AND c.bucket = $bucket AND c.history IS NULL
-          AND NOT EXISTS (
-            SELECT 1 FROM evacuation_placed o WHERE o.key = c.key AND o.history IS NULL)
+    evacuation_names AS NOT MATERIALIZED (
+        SELECT p.key, p.path, p.known,
+            CASE WHEN {is_ascii("p.path")} THEN lower(p.path) ELSE f.folded END AS folded
+        FROM (
+            SELECT key, path, known_path IS NOT NULL AS known FROM evacuation_placed
+            WHERE history IS NULL AND path <> ''
+            UNION ALL
+            SELECT c.key, c.path, true FROM catalogue c
+            ANTI JOIN (SELECT key FROM evacuation_placed WHERE history IS NULL) o USING (key)
+            WHERE c.destination = $destination AND c.bucket = $bucket AND c.history IS NULL
+        ) p LEFT JOIN evacuation_folds f ON f.path = p.path
     )
-"""  # noqa: S608 - made of this module's constants; values are bound
+"""  # noqa: S608 - made of constants; values are bound
 
 _NAME_DIRECTORIES = f"""
-    WITH RECURSIVE found(path) AS (
-        SELECT DISTINCT regexp_extract(path, '^(.*/)[^/]*$', 1, 's') FROM evacuation_names
+    INSERT INTO evacuation_directories
+    WITH RECURSIVE {_NAMES}, found(path) AS (
+        SELECT DISTINCT {directory_of("path")} FROM evacuation_names
         UNION
         SELECT regexp_extract(path, '^(.*/)[^/]+/$', 1, 's') FROM found WHERE path <> ''
     )
-    INSERT INTO evacuation_directories
-    SELECT path, CASE WHEN regexp_full_match(path, {_ASCII}) THEN lower(path) END, 'name'
+    SELECT path, CASE WHEN {is_ascii("path")} THEN lower(path) END, 'name'
     FROM found WHERE path <> ''
+"""  # noqa: S608 - as above
+
+# Case folding beyond ASCII is Python's: DuckDB's lower() leaves more letters alone.
+_UNFOLDED = f"""
+    WITH {_NAMES}
+    SELECT path FROM evacuation_names WHERE folded IS NULL
+    UNION SELECT path FROM evacuation_directories WHERE source = 'name' AND folded IS NULL
 """  # noqa: S608 - as above
 
 _TWINS = """
@@ -61,7 +68,7 @@ _TWINS = """
 # directory; and everything below directories that move: those of the same name as another, and
 # those that give way to a file that is there already.
 _COLLIDING = f"""
-    WITH wanted AS (
+    WITH {_NAMES}, wanted AS (
         SELECT d.path, d.folded FROM evacuation_directories d WHERE d.source = 'name'
     ), clashing AS (
         SELECT n.key, n.known, w.path AS directory FROM evacuation_names n
@@ -79,6 +86,16 @@ _COLLIDING = f"""
             GROUP BY c.directory, n.known
         UNION SELECT n.key FROM evacuation_names n JOIN moving m ON starts_with(n.path, m.path)
     )
+"""  # noqa: S608 - as above
+
+# Whether there can be any of these, in two passes instead of six: nearly always there are none.
+_CAN_COLLIDE = f"""
+    WITH {_NAMES}
+    SELECT
+        EXISTS (SELECT folded FROM evacuation_names GROUP BY folded HAVING count(*) > 1)
+        OR EXISTS ({_TWINS})
+        OR EXISTS (SELECT 1 FROM evacuation_names WHERE folded IN (
+            SELECT left(folded, -1) FROM evacuation_directories WHERE source = 'name'))
 """  # noqa: S608 - as above
 
 
@@ -142,21 +159,22 @@ def _place_versions(work: Workspace) -> None:
 
 
 def _colliding(work: Workspace) -> bool:
-    """Fill ``evacuation_colliding`` with what cannot stand as it is, and whom it collides with."""
-    work.create("evacuation_names", _NAMES)
+    """Whether paths cannot stand as they are; then ``evacuation_colliding`` holds these, and whom
+    they collide with.
+    """
+    work.empty(FOLDS)
     work.execute("DELETE FROM evacuation_directories WHERE source = 'name'")
     work.execute(_NAME_DIRECTORIES)
-    for table in ("evacuation_names", DIRECTORIES.name):
-        # Case folding beyond ASCII is Python's: DuckDB's lower() leaves more letters alone.
-        unfolded = work.rows(f"SELECT DISTINCT path FROM {table} WHERE folded IS NULL")  # noqa: S608 - constants
-        work.empty(FOLDS)
-        _fill(work, FOLDS, ((path, fold(path)) for (path,) in unfolded))
-        work.execute(
-            f"""
-            UPDATE {table} SET folded = f.folded FROM evacuation_folds f
-            WHERE {table}.path = f.path AND {table}.folded IS NULL
-            """  # noqa: S608 - constants
-        )
+    _fill(work, FOLDS, ((path, fold(path)) for (path,) in work.rows(_UNFOLDED)))
+    work.execute(
+        """
+        UPDATE evacuation_directories SET folded = f.folded FROM evacuation_folds f
+        WHERE evacuation_directories.path = f.path AND evacuation_directories.folded IS NULL
+        """
+    )
+    (possible,) = work.row(_CAN_COLLIDE)
+    if not possible:
+        return False
     work.create("evacuation_colliding", _COLLIDING)
     # Directories that share a fold collide until they are apart, except where the catalogue
     # already has files in both: these stay, and were told apart by whoever made them.
