@@ -67,6 +67,7 @@ class Listable(Protocol):
         self, prefix: str = "", *, repeats: bool = False
     ) -> AsyncIterator[ObjectsPage]: ...
     def version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
+    def divided_version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
 
 
 async def observe_bucket(
@@ -86,18 +87,24 @@ async def observe_bucket(
     of the store passes through: a listing that failed anywhere is no listing, and the rows that are
     already there must not be used.
     """
-    if versions:
-        found = bucket.version_pages(prefix=prefix)
-        return await _observe(bucket.name, found, _Columns.add_entries, database, observer)
-    try:
-        pages = bucket.divided_pages(prefix=prefix, repeats=repeats)
+
+    async def observe(pages: AsyncIterator[ObjectsPage]) -> Totals:
         return await _observe(bucket.name, pages, _Columns.add, database, observer)
+
+    async def observe_versions(pages: AsyncIterator[VersionsPage]) -> Totals:
+        return await _observe(bucket.name, pages, _Columns.add_entries, database, observer)
+
+    try:
+        if versions:
+            return await observe_versions(bucket.divided_version_pages(prefix=prefix))
+        return await observe(bucket.divided_pages(prefix=prefix, repeats=repeats))
     except SeamError:
         # Its order is not that of bytes, or it changes as we look.
         for table in (LISTING, REPEATED, SHADOWS):
             database.execute(_FORGET.format(table=table.name), [bucket.name, prefix])
-        pages = bucket.pages(prefix=prefix, repeats=repeats)
-        return await _observe(bucket.name, pages, _Columns.add, database, observer)
+        if versions:
+            return await observe_versions(bucket.version_pages(prefix=prefix))
+        return await observe(bucket.pages(prefix=prefix, repeats=repeats))
 
 
 _FORGET = "DELETE FROM {table} WHERE bucket = ? AND starts_with(key, ?)"

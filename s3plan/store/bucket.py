@@ -107,9 +107,21 @@ class Bucket:
             prefix,
         )
 
-    def version_pages(self, prefix: str = "", max_keys: int = 1000) -> AsyncIterator[VersionPage]:
+    def version_pages(
+        self, prefix: str = "", start_after: str = "", max_keys: int = 1000
+    ) -> AsyncIterator[VersionPage]:
         """Every version and delete marker, checked page by page; otherwise as :meth:`pages`."""
-        return versions.pages(self._sender, self.name, prefix=prefix, max_keys=max_keys)
+        return versions.pages(
+            self._sender, self.name, prefix=prefix, start_after=start_after, max_keys=max_keys
+        )
+
+    def divided_version_pages(self, prefix: str = "") -> AsyncIterator[VersionPage]:
+        """The same, several pages asked for at once; otherwise as :meth:`divided_pages`."""
+        return dividing.pages(
+            lambda start: self.version_pages(prefix=prefix, start_after=start),
+            dividing.nowhere,
+            prefix,
+        )
 
     async def mark_deleted(self, key: str) -> str | None:
         """DeleteObject without a version, which in a bucket that keeps versions makes a marker.

@@ -10,26 +10,47 @@ that of bytes. Two neighbours are joined only where the first key that one saw b
 very first key that the other saw: then, in the server's own order whatever it is, the second began
 where the first ended. Where a seam does not close, the divided listing is worth nothing
 (`SeamError`), and the bucket is to be listed by one hand.
+
+A listing of versions is divided at keys too (key-marker): all entries of a key come by one hand.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
 from s3plan.errors import ListingError
 from s3plan.rules.keyspace import between, spread
-from s3plan.store.listing import ListPage
 
 HANDS = 8
 """Pages of one bucket that are asked for at once."""
 
-ListFrom = Callable[[str], AsyncIterator[ListPage]]
-"""The checked pages of the listing from behind a key."""
+
+class Page(Protocol):
+    """Entries in a server's order. Of versions, those of a key stand together, the newest first."""
+
+    @property
+    def keys(self) -> Sequence[str]: ...
+    @property
+    def more(self) -> bool: ...
+    def head(self, count: int, /) -> Self: ...
+
+
+AnyPage = TypeVar("AnyPage", bound=Page)
+
+ListFrom = Callable[[str], AsyncIterator[AnyPage]]
+"""The checked pages of the listing from behind a key, with nothing of that key itself."""
 
 FoldersAfter = Callable[[str], Awaitable[list[str]]]
 """Places, rising, at which the key space behind a key may be divided."""
+
+
+async def nowhere(after: str) -> list[str]:
+    """No such places, where asking for them is more than it is worth: halves do as well."""
+    del after
+    return []
 
 
 class SeamError(Exception):
@@ -37,9 +58,9 @@ class SeamError(Exception):
 
 
 async def pages(
-    list_from: ListFrom, folders: FoldersAfter, prefix: str, *, hands: int = HANDS
-) -> AsyncIterator[ListPage]:
-    """Every page of a listing, in no order; each key once. A bucket of one page is listed as ever.
+    list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str, *, hands: int = HANDS
+) -> AsyncIterator[AnyPage]:
+    """Every page of a listing, in no order; each entry once. One page is asked for but once.
 
     Raises what ``list_from`` and ``folders`` raise, and SeamError after the last page: then none of
     them counts.
@@ -77,11 +98,11 @@ class _Stretch:
         return after
 
 
-class _Listing:
+class _Listing(Generic[AnyPage]):
     """What the hands share; all of it belongs to one event loop."""
 
-    def __init__(self, list_from: ListFrom, folders: FoldersAfter, prefix: str) -> None:
-        self.found: asyncio.Queue[ListPage | Exception | None] = asyncio.Queue(2 * HANDS)
+    def __init__(self, list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str) -> None:
+        self.found: asyncio.Queue[AnyPage | Exception | None] = asyncio.Queue(2 * HANDS)
         self._list_from = list_from
         self._folders = folders
         self._last = f"{prefix}\x7f" if prefix else None

@@ -24,7 +24,8 @@ from s3plan.store.sender import Request, Sender
 class VersionPage(Struct, frozen=True):
     """Entries as columns of equal length: keys rising, of each key the newest entry first.
 
-    ``newer`` counts the entries of the key that are newer: 0 is what the key holds now.
+    ``newer`` counts the entries of the key that are newer: 0 is what the key holds now. ``more``
+    says whether there are further pages.
     ``markers`` tells delete markers, which have no size, ETag or class. An object that was written
     while the bucket kept no versions has the id ``null``. Otherwise as :class:`ListPage`.
     """
@@ -38,6 +39,24 @@ class VersionPage(Struct, frozen=True):
     modified: list[str]
     storage_classes: list[str]
     checksums: list[str | None]
+    more: bool = False
+
+    def head(self, count: int) -> VersionPage:
+        """Its first entries."""
+        if count == len(self.keys):
+            return self
+        return VersionPage(
+            self.keys[:count],
+            self.version_ids[:count],
+            self.newer[:count],
+            self.markers[:count],
+            self.sizes[:count],
+            self.etags[:count],
+            self.modified[:count],
+            self.storage_classes[:count],
+            self.checksums[:count],
+            self.more,
+        )
 
 
 class _Entry(Struct, frozen=True):
@@ -66,14 +85,14 @@ _ECHOES = re.compile(rb"<((?:Next)?KeyMarker|Prefix)>.*?</\1>", re.DOTALL)
 
 
 async def pages(
-    sender: Sender, bucket: str, *, prefix: str, max_keys: int
+    sender: Sender, bucket: str, *, prefix: str, start_after: str, max_keys: int
 ) -> AsyncIterator[VersionPage]:
-    """All pages. Raises `ListingError`, or the `StoreError` of a page that failed."""
-    checker = _Checker(bucket, prefix)
+    """All pages behind a key. Raises `ListingError`, or the `StoreError` of a page that failed."""
+    checker = _Checker(bucket, prefix, start_after)
     query = [("versions", ""), ("encoding-type", "url"), ("max-keys", str(max_keys))]
     if prefix:
         query.append(("prefix", prefix))
-    position: list[tuple[str, str]] = []
+    position = [("key-marker", start_after)] if start_after else []
     while True:
         answer = await sender.send(
             Request("GET", bucket, None, "s3:ListBucketVersions", query=(*query, *position))
@@ -84,7 +103,7 @@ async def pages(
             raise bad_listing(bucket, f"a page cannot be read: {error!r}") from error
         newer = checker.check(parsed)
         if parsed.entries:
-            yield _columns(parsed.entries, newer)
+            yield _columns(parsed.entries, newer, more=parsed.truncated)
         if not parsed.truncated:
             return
         last = parsed.entries[-1]
@@ -129,7 +148,7 @@ def _entry(element: Element, *, encoded: bool) -> _Entry:
     )
 
 
-def _columns(entries: list[_Entry], newer: list[int]) -> VersionPage:
+def _columns(entries: list[_Entry], newer: list[int], *, more: bool) -> VersionPage:
     return VersionPage(
         keys=[entry.key for entry in entries],
         version_ids=[entry.version_id for entry in entries],
@@ -140,16 +159,17 @@ def _columns(entries: list[_Entry], newer: list[int]) -> VersionPage:
         modified=[entry.modified for entry in entries],
         storage_classes=[entry.storage_class for entry in entries],
         checksums=[entry.checksum for entry in entries],
+        more=more,
     )
 
 
 class _Checker:
     """What one listing has shown so far; a key's entries may go on over several pages."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    def __init__(self, bucket: str, prefix: str, start_after: str) -> None:
         self._bucket = bucket
         self._prefix = prefix
-        self._order = KeyOrder(bucket)
+        self._order = KeyOrder(bucket, start_after)
         self._newer = 0
 
     def check(self, parsed: _Parsed) -> list[int]:

@@ -108,6 +108,9 @@ class FakeBucket:
         for _ in range(self.count):
             yield FakeVersions([f"{prefix}a", f"{prefix}a", f"{prefix}b", f"{prefix}b"])
 
+    def divided_version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
+        return self.version_pages(prefix)
+
 
 def test_a_listing_becomes_rows_and_events(database: Database) -> None:
     events: list[AnyEvent] = []
@@ -164,6 +167,11 @@ class TornBucket(ShadowedBucket):
         yield FakePage(["a/b", "nowhere", *self.SHADOWS, *(f"{n:05}" for n in range(5_000))])
         raise SeamError
 
+    async def divided_version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
+        del prefix
+        yield FakeVersions(["a", "a", "nowhere", "nowhere"])
+        raise SeamError
+
 
 def test_a_bucket_that_cannot_be_divided_is_listed_by_one_hand(database: Database) -> None:
     """Nothing of the first attempt stays."""
@@ -176,12 +184,12 @@ def test_a_bucket_that_cannot_be_divided_is_listed_by_one_hand(database: Databas
     assert database.row("SELECT count(*) FROM listing WHERE bucket = 'other'") == (1,)
 
 
+@pytest.mark.parametrize("bucket", [FakeBucket(1), TornBucket(1)])
 def test_a_listing_of_versions_tells_what_a_key_holds_from_what_it_held(
-    database: Database,
+    database: Database, bucket: FakeBucket
 ) -> None:
-    asyncio.run(
-        observe_bucket(FakeBucket(1), database, prefix="", observer=lambda _: None, versions=True)
-    )
+    """By several hands, and by one where they do not fit together."""
+    asyncio.run(observe_bucket(bucket, database, prefix="", observer=lambda _: None, versions=True))
     found = list(
         database.rows("SELECT key, version_id, newer, marker, history FROM listing ORDER BY ALL")
     )

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from s3plan.errors import EndpointError, ListingError, StoreError
 from s3plan.rules.keyspace import between
 from s3plan.store import SeamError
-from s3plan.store.dividing import pages
+from s3plan.store.dividing import nowhere, pages
 from s3plan.store.listing import ListPage
+from s3plan.store.versions import VersionPage
 
 Order = Callable[[str], object]
 
@@ -92,6 +93,68 @@ def test_another_order_is_listed_whole_or_refused(keys: list[str], most: int, ha
     except SeamError:
         return
     assert sorted(found) == sorted(keys)
+
+
+class VersionShelf(Shelf):
+    """Versions of keys, of which some have several; a page ends anywhere among them."""
+
+    def __init__(self, stacks: dict[str, int], order: Order = by_bytes, most: int = 3) -> None:
+        super().__init__([*stacks], order, most)
+        self.stacks = stacks
+
+    async def versions_from(self, start: str) -> AsyncIterator[VersionPage]:
+        self.asked.append(start)
+        keys = [k for k in self.keys if not start or self.order(k) > self.order(start)]  # type: ignore[operator]
+        entries = [(key, newer) for key in keys for newer in range(self.stacks[key])]
+        for first in range(0, len(entries), self.most):
+            for _ in range(self.random.randrange(4)):
+                await asyncio.sleep(0)
+            some = entries[first : first + self.most]
+            count = len(some)
+            yield VersionPage(
+                [key for key, _ in some], [f"{key}@{newer}" for key, newer in some],
+                [newer for _, newer in some], [False] * count, [1] * count, ["e"] * count,
+                ["t"] * count, ["S"] * count, [None] * count,
+                more=first + self.most < len(entries),
+            )  # fmt: skip
+
+    def listed_versions(self, hands: int) -> list[tuple[str, int, str]]:
+        """All entries that came, by several hands."""
+
+        async def go() -> list[tuple[str, int, str]]:
+            found: list[tuple[str, int, str]] = []
+            async for page in pages(self.versions_from, nowhere, "", hands=hands):
+                assert len(page.keys) == len(page.markers) == len(page.checksums)
+                found += zip(page.keys, page.newer, page.version_ids, strict=True)
+            return found
+
+        return asyncio.run(go())
+
+
+STACKS = st.dictionaries(st.text("ab/ -.0~é", min_size=1, max_size=5), st.integers(1, 9))
+
+
+@given(STACKS, st.sampled_from([by_bytes, by_path]), st.integers(1, 5), st.integers(1, 6))
+def test_each_version_comes_once_and_those_of_a_key_in_their_order(
+    stacks: dict[str, int], order: Order, most: int, hands: int
+) -> None:
+    """Or it is refused, where keys are not in byte order: never with something missing."""
+    try:
+        found = VersionShelf(stacks, order, most).listed_versions(hands)
+    except SeamError:
+        assert order is by_path
+        return
+    assert sorted(found) == [
+        (key, newer, f"{key}@{newer}") for key in sorted(stacks) for newer in range(stacks[key])
+    ]
+    for key, count in stacks.items():
+        assert [newer for other, newer, _ in found if other == key] == [*range(count)]
+
+
+def test_the_hands_share_the_versions_of_a_bucket() -> None:
+    shelf = VersionShelf({f"IMG_{n:05}.jpg": 1 + n % 3 for n in range(3000)}, most=20)
+    assert len(shelf.listed_versions(hands=8)) == 6000
+    assert len(shelf.asked) > 8, "listings that began in the middle of it"
 
 
 def test_an_order_that_divides_badly_is_refused() -> None:

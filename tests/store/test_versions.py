@@ -10,7 +10,7 @@ import pytest
 
 from s3plan.errors import AccessDeniedError, ListingError, NoSuchKeyError
 from s3plan.model.connection import Connection
-from s3plan.store import Bucket, DeleteTarget, Store, VersionPage
+from s3plan.store import Bucket, DeleteTarget, SeamError, Store, VersionPage
 from tests.engine.scene import client_of
 from tests.servers import Server
 from tests.store.keys import HOSTILE_KEYS
@@ -150,11 +150,14 @@ def in_versioned_bucket(server: Server, act: Any) -> Any:
     return on_bucket(server, acting)
 
 
-async def entries(bucket: Bucket, **options: Any) -> list[tuple[str, str, int, bool]]:
+async def entries(
+    bucket: Bucket, *, divided: bool = False, **options: Any
+) -> list[tuple[str, str, int, bool]]:
     """Key, version id, how many are newer, whether it is a delete marker."""
+    pages = bucket.divided_version_pages if divided else bucket.version_pages
     return [
         entry
-        async for one in bucket.version_pages(**options)
+        async for one in pages(**options)
         for entry in zip(one.keys, one.version_ids, one.newer, one.markers, strict=True)
     ]
 
@@ -185,6 +188,31 @@ def test_each_version_is_read_and_deleted_by_its_id(
         gone = await bucket.delete_singly([DeleteTarget(k, None, v) for k, v, *_ in found])
         assert not any(one.error for one in gone)
         assert await entries(bucket) == []
+
+    in_versioned_bucket(request.getfixturevalue(server), act)
+
+
+@pytest.mark.parametrize("server", ["seaweed", "moto_server"])
+def test_several_hands_find_the_versions_that_one_finds(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    """Or none of it counts, where a server does not begin behind the key it is told."""
+
+    async def act(bucket: Bucket) -> None:
+        for number in range(40):
+            await put(bucket, f"{number % 7}/{number:02}", b"old")
+        for number in range(0, 40, 3):
+            await put(bucket, f"{number % 7}/{number:02}", b"newer", if_none_match=False)
+        whole = await entries(bucket)
+        assert len(whole) == 54
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Bucket.version_pages, "__defaults__", ("", "", 5))
+            try:
+                found = await entries(bucket, divided=True)
+            except SeamError:
+                assert server == "moto_server"
+                return
+        assert sorted(found) == sorted(whole)
 
     in_versioned_bucket(request.getfixturevalue(server), act)
 
