@@ -94,6 +94,14 @@ def read_report(document: bytes, address: str) -> Report:
     elif form == "csv":
         written = [name.strip() for name in told.file_schema.split(",")]
         columns = tuple(_NAMES.get(name, str(at)) for at, name in enumerate(written))
+    elif form == "orc":
+        raise unusable(
+            address,
+            "a report in Parquet or CSV",
+            "ORC, which DuckDB does not read (docs/inventory-reports.md)",
+            "choose Parquet in the inventory configuration of the bucket, and wait for a report;"
+            " or leave inventory out",
+        )
     else:
         raise unusable(address, "a report in Parquet or CSV", told.file_format)
     missing = [written for name, written in NEEDED.items() if name not in columns]

@@ -197,6 +197,89 @@ def test_a_report_of_another_kind_is_refused(
     assert said in str(caught.value)
 
 
+def test_orc_is_refused_with_what_to_choose_instead(scene: Scene, holder: str) -> None:
+    address = report(scene, holder, rows_of(scene), fileFormat="ORC")
+    with pytest.raises(PlanningError) as caught:
+        scene.plan(spec(address))
+    assert "ORC, which DuckDB does not read" in str(caught.value.found)
+    assert "choose Parquet" in str(caught.value.next_step)
+
+
+_OTHERS = """\
+apiVersion: s3plan/v1
+kind: Connection
+metadata: {{name: default}}
+spec: {{endpoint: {endpoint}, region: {region}}}
+---
+apiVersion: s3plan/v1
+kind: {kind}
+metadata: {{name: reported}}
+spec:
+  {rest}
+  inventory: {{from: {address}}}
+"""
+
+
+def write_other(scene: Scene, address: str, kind: str, rest: str) -> None:
+    """A manifest of another kind than the scene's own, planned from the report."""
+    (scene.directory / "manifest.yaml").write_text(
+        _OTHERS.format(
+            endpoint=scene.server.endpoint,
+            region=scene.server.region,
+            kind=kind,
+            rest=rest,
+            address=json.dumps(address),
+        )
+    )
+
+
+def test_a_grouping_is_planned_from_a_report(scene: Scene, holder: str) -> None:
+    """What changed since is left alone, and what a report does not know is not copied."""
+    for key in ("in/1.jpg", "in/2.jpg", "in/3.jpg"):
+        scene.put(key, key.encode())
+    address = report(scene, holder, rows_of(scene))
+    scene.put("in/2.jpg", b"written since")
+    scene.put("in/4.jpg", b"younger")
+    scene.s3.delete_object(Bucket=scene.bucket, Key="in/3.jpg")
+    copying = (
+        f'source: {{bucket: {scene.bucket}, prefix: in/, pattern: "{{path}}"}}\n'
+        '  target: {key: "out/{path}"}'
+    )
+    write_other(scene, address, "ObjectGrouping", copying)
+
+    made = scene.plan()
+
+    assert "planned from the S3 Inventory report of 2026-11-19" in made.notes[0]
+    assert [one["key"] for one in items(scene)] == ["in/1.jpg", "in/2.jpg", "in/3.jpg"]
+    assert scene.apply().exit_code == 3
+    copies = [key for key in scene.objects() if key.startswith("out/")]
+    assert copies == ["out/1.jpg"]
+    reasons = {problem.key: problem.reason for problem in scene.problems()}
+    assert reasons == {"in/2.jpg": "source-changed", "in/3.jpg": "source-gone"}
+
+
+def test_a_layout_is_planned_from_a_report(scene: Scene, holder: str) -> None:
+    """Each object is looked at besides, so that one that changed since is left out and named."""
+    for key in ("a", "b", "c"):
+        scene.put(key, key.encode())
+    address = report(scene, holder, rows_of(scene))
+    scene.put("b", b"written since")
+    scene.s3.delete_object(Bucket=scene.bucket, Key="c")
+    write_other(
+        scene,
+        address,
+        "ObjectLayout",
+        f"select: {{bucket: {scene.bucket}}}\n  target: {{layoutVersion: 2}}\n"
+        "  cutover: {window: accept}",
+    )
+
+    made = scene.plan()
+
+    assert "planned from the S3 Inventory report of 2026-11-19" in made.notes[0]
+    assert [one["key"] for one in items(scene)] == ["a"]
+    assert any("changed" in note and "b" in note for note in made.notes), made.notes
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

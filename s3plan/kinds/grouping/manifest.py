@@ -11,7 +11,14 @@ from msgspec import UNSET
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from s3plan.kinds.fields import CONTRADICTION, CommandName, Fields, Frame, Size
+from s3plan.kinds.fields import (
+    CONTRADICTION,
+    CommandName,
+    Fields,
+    Frame,
+    InventoryFields,
+    Size,
+)
 from s3plan.model.soak import SoakTerms
 from s3plan.rules.grouping import (
     FILETYPE_BASIC,
@@ -377,6 +384,9 @@ class GroupingSpec(Fields):
         "stored",
         description="compute: what S3 has no checksum of is read once. For {sha256} in target.key"
         " when planning; for md5_hash in reports, of multipart uploads, when it is copied.",
+    )
+    inventory: InventoryFields | None = Field(
+        None, description="S3 Inventory reports to plan from, where listing takes too long."
     )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."

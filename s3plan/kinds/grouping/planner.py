@@ -47,6 +47,7 @@ class Grouping:
             files=(table,) if table is not None else (),
             earlier=spec.sources == "deleteAfterSoak" or spec.artifacts is not None,
             inquiry=inquiry_of(spec),
+            reports=spec.inventory.reports if spec.inventory else (),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:

@@ -11,7 +11,16 @@ from msgspec import structs
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, Moment, ObjectFields, Size, Text
+from s3plan.kinds.fields import (
+    CONTRADICTION,
+    Fields,
+    Frame,
+    InventoryFields,
+    Moment,
+    ObjectFields,
+    Size,
+    Text,
+)
 from s3plan.kinds.quantities import parse_moment
 from s3plan.model.layout import LARGEST_PUT, Compression, Recipe
 from s3plan.model.steps import Select
@@ -199,6 +208,9 @@ class LayoutSpec(Fields):
     )
     cutover: CutoverFields = Field(
         default_factory=CutoverFields, description="How new forms take their places."
+    )
+    inventory: InventoryFields | None = Field(
+        None, description="S3 Inventory reports to plan from, where listing takes too long."
     )
     connection: Text | None = Field(
         None, description="The name of a Connection; without it, the only one or 'default'."

@@ -41,6 +41,7 @@ class Layout:
             repeats=True,
             documents=("ownership",),
             filters=manifest.filters,
+            reports=spec.inventory.reports if spec.inventory else (),
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
