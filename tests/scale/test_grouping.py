@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pytest
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
 from tests.flow.test_grouping import NAMES, _expected
+from tests.peaks import peak
 from tests.servers import Server, find_program
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(1800)]
@@ -174,7 +174,7 @@ def test_a_million_objects_are_planned_in_bounded_memory(tmp_path: Path) -> None
     """The mapping, all its checks and the plan file, in a process of its own."""
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.scale.million", str(tmp_path)]
-    assert _peak(subprocess.Popen(command)) < CEILING
+    assert peak(subprocess.Popen(command)) < CEILING
     assert time.monotonic() - began < 120
     assert (tmp_path / "plan.json.zst").exists()
 
@@ -191,7 +191,7 @@ def test_a_table_of_a_gigabyte_streams(scene: Scene) -> None:
             file.write(f"{row},{notes},,,\r\n")
     assert table.stat().st_size > 1 << 30
     for command in (("plan", "manifest.yaml"), ("apply", "--approve")):
-        assert _peak(scene.start(*command)) < CEILING
+        assert peak(scene.start(*command)) < CEILING
     backup = scene.directory / "backups" / "output_pre_url_update.csv"
     changed = 0
     with table.open("rb") as new, backup.open("rb") as old:
@@ -202,11 +202,3 @@ def test_a_table_of_a_gigabyte_streams(scene: Scene) -> None:
             assert now[0] == was[0]
             changed += now[1] != was[1]
     assert changed == 20
-
-
-def _peak(process: subprocess.Popen[bytes]) -> int:
-    """Peak memory in bytes of a process that ends well."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss * 1024
