@@ -10,6 +10,7 @@ from benchmarks import server
 from benchmarks.bare import RefusedError
 from benchmarks.case import RUNS, Case, Place
 from benchmarks.places import say, serving
+from benchmarks.profiles import profile
 from benchmarks.programs import WrongResultError
 from benchmarks.registry import CASES
 from benchmarks.results import CaseResult, Results, here_and_now
@@ -25,6 +26,9 @@ def main() -> int:
     try:
         with serving(options.disk) as (place, disk):
             for case in options.cases:
+                if options.profile:
+                    _profile(case, place)
+                    continue
                 result = _result(case, place, options.runs, disk)
                 results.add(result)
                 results.write(RESULTS, [one.name for one in CASES])
@@ -53,6 +57,14 @@ def _result(case: Case, place: Place, runs: int, disk: str) -> CaseResult:
     )
 
 
+def _profile(case: Case, place: Place) -> None:
+    text = profile(case, place, say).markdown()
+    path = RESULTS / "profiles"
+    path.mkdir(parents=True, exist_ok=True)
+    (path / f"{case.name}.md").write_text(f"{text}\n")
+    print(text)
+
+
 def _options() -> argparse.Namespace:
     known = {case.name: case for case in CASES}
 
@@ -71,6 +83,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--disk", metavar="DIRECTORY", help="keep data and output there, not on a memory disk"
     )
+    parser.add_argument(
+        "--profile", action="store_true",
+        help="measure nothing: sample one run of s3plan, and write where its time goes",
+    )  # fmt: skip
     return parser.parse_args()
 
 
