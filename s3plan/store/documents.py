@@ -33,6 +33,35 @@ def parse(document: bytes) -> Element:
     return root
 
 
+# One level of elements, plain ASCII, of the entities only the quotation mark that ETags stand in.
+_FLAT = re.compile(
+    rb"""(?:<\?xml\ version="1\.0"(?:\ encoding="(?:UTF|utf)-8")?\ ?\?>)?[ \t\r\n]*
+    <(?P<root>[A-Za-z]\w*)(?:\ xmlns="http://s3\.amazonaws\.com/doc/2006-03-01/")?>
+    (?P<children>(?:[ \t\r\n]*
+        <([A-Za-z]\w*)>(?:[^<>&\x00-\x1f\x7f-\xff]|&quot;|&\#34;)*</\3>)*)[ \t\r\n]*
+    </(?P=root)>[ \t\r\n]*""",
+    re.VERBOSE,
+)
+_CHILD = re.compile(r"<(\w+)>([^<]*)")
+
+
+def read_flat(document: bytes) -> tuple[str, dict[str, str]]:
+    """The root's local name and its children's texts (as :func:`fields`). Raises `DocumentError`.
+
+    An answer to a copy is such a document: a pattern that takes only what any parser would read
+    alike reads it in a tenth of a parser's time; all else is left to the parser.
+    """
+    match = _FLAT.fullmatch(document)
+    if match is None:
+        root = parse(document)
+        return local_name(root.tag), fields(root)
+    found = dict(_CHILD.findall(match["children"].decode("ascii")))
+    for name, text in found.items():
+        if "&" in text:
+            found[name] = text.replace("&quot;", '"').replace("&#34;", '"')
+    return match["root"].decode("ascii"), found
+
+
 def local_name(tag: str) -> str:
     """The tag without its namespace; S3's clones differ in which they use."""
     return tag.rpartition("}")[2]
