@@ -6,6 +6,7 @@ or pull out the disk meanwhile. Asked before every intent; a few system calls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,6 +21,9 @@ class Leave(Protocol):
 
     def check(self) -> None:
         """Raise LockLostError unless it may."""
+
+    def seconds_left(self) -> float:
+        """How long it may at least, as far as is known; infinite where nothing ends it."""
 
 
 class Guard:
@@ -53,3 +57,7 @@ class Guard:
             )
         if self._leases is not None:
             self._leases.check()
+
+    def seconds_left(self) -> float:
+        """How long the leases are trusted, where there are any."""
+        return math.inf if self._leases is None else self._leases.seconds_left()

@@ -35,6 +35,7 @@ def plan_copies(
     scratch: str | None = None,
     target: str | None = None,
     batch: Batch | None = None,
+    connections: int = 8,
     **changes: Any,
 ) -> PlanFile:
     """Write plan.json: every object below ``prefix`` copied to its new name, then verified."""
@@ -86,7 +87,7 @@ def plan_copies(
             connection=Connection(
                 endpoint=server.endpoint,
                 region=server.region,
-                limits=Limits(connections=8),
+                limits=Limits(connections=connections),
                 scratch=scratch,
                 batch=batch,
             ),

@@ -105,11 +105,13 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(directory: Path, environ: Mapping[str, str]) -> Iterator[DaskCluster]:
-    """A scheduler with two workers, all gone at the end."""
+def dask_cluster(
+    directory: Path, environ: Mapping[str, str], workers: int = 2
+) -> Iterator[DaskCluster]:
+    """A scheduler with so many workers, all gone at the end."""
     cluster = DaskCluster(directory, environ)
     try:
-        cluster.start()
+        cluster.start(workers)
         yield cluster
     finally:
         cluster.close()

@@ -10,13 +10,16 @@ import pytest
 
 from s3plan import api
 from s3plan.engine.journal import read_journal
+from s3plan.engine.runners.dask.cluster import Cluster, Worker
 from s3plan.model.events import RunFinished, RunnerReady
 from s3plan.model.journal import Copied, ItemFailed
 from s3plan.model.runners import RunnerName
+from tests.crash.harness import fill, picture
 from tests.engine.conftest import enter
 from tests.engine.copying import plan_copies
-from tests.engine.scene import Scene, open_scene
+from tests.engine.scene import COPY_ONLY, Scene, open_scene
 from tests.runners.clusters import DaskCluster, dask_cluster
+from tests.secrets.canaries import ACCESS_KEY, SECRET_KEY
 from tests.servers import Server
 
 PROJECT = """\
@@ -115,3 +118,49 @@ def test_copies_by_workers_end_as_copies_by_this_process(
     (ready,) = [event for event in scene.events if isinstance(event, RunnerReady)]
     assert ready.verbs == ("copy",)
     assert "verify-copies" in ready.here
+
+
+@pytest.mark.dask
+@pytest.mark.parametrize("shared", [True, False])
+def test_downloads_by_workers_end_as_downloads_by_this_process(
+    seaweed: Server,
+    cluster: DaskCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: bool,
+) -> None:
+    """Issue 11, 2: download only where the destination is declared shared; the same files, the same
+    catalogue and the same verdicts. No parcel holds a key: workers find their own.
+    """
+    parcels: list[bytes] = []
+    run = Cluster._run
+
+    async def seen(self: Cluster, worker: Worker, name: str, parcel: bytes, handout: Any) -> Any:
+        parcels.append(parcel)
+        return await run(self, worker, name, parcel, handout)
+
+    monkeypatch.setattr(Cluster, "_run", seen)
+    pictures: dict[str, Any] = {}
+    readies: list[RunnerReady] = []
+    runners: tuple[RunnerName, ...] = ("local", "dask")
+    for runner in runners:
+        (tmp_path / runner).mkdir()
+        with open_scene(seaweed, tmp_path / runner) as scene:
+            enter(scene, monkeypatch)
+            fill(scene)
+            settings(scene, cluster, 5)
+            scene.manifest(COPY_ONLY)
+            if shared:
+                manifest = scene.directory / "manifest.yaml"
+                told = manifest.read_text().replace("./here}", "./here, shared: true}")
+                manifest.write_text(told)
+            scene.plan()
+            assert applied(scene, runner).outcome == "done", scene.problems()
+            pictures[runner] = picture(scene)
+            readies += [event for event in scene.events if isinstance(event, RunnerReady)]
+    assert pictures["dask"] == pictures["local"]
+    (ready,) = readies
+    assert ready.verbs == (("download",) if shared else ())
+    assert ("download" in ready.here, bool(parcels)) == (not shared, shared)
+    for secret in (ACCESS_KEY, SECRET_KEY):
+        assert not any(secret.encode() in parcel for parcel in parcels)

@@ -19,6 +19,7 @@ from typing import Any
 from distributed import Client, LocalCluster
 
 from s3plan import __version__
+from s3plan.engine.context import Context
 from s3plan.engine.runners.dask import worker as remote
 from s3plan.engine.runners.dask.parcels import Outcome, unpack_outcome, unpack_told
 from s3plan.engine.runners.dask.takeover import Handout
@@ -58,16 +59,16 @@ class Worker:
 class Cluster:
     """Made by :func:`connected`."""
 
-    def __init__(
-        self, client: Client, settings: DaskSettings, stopping: Callable[[], bool]
-    ) -> None:
+    def __init__(self, client: Client, settings: DaskSettings, context: Context) -> None:
         self.session = secrets.token_hex(8)
         self.dashboard: str = client.dashboard_link
         self.shares = 1
         """Among how many workers the connection's ceilings are split."""
         self._client = client
         self._settings = settings
-        self._stopping = stopping
+        self._context = context
+        self._dismissed = False
+        self._failure: Exception | None = None
         self._workers: dict[str, Worker] = {}
         self._departed: list[Worker] = []
         self._names = 0
@@ -149,8 +150,8 @@ class Cluster:
         """Return once the worker cannot write any more."""
         await asyncio.sleep(max(0.0, worker.answered + self._settings.trust - time.monotonic()))
 
-    def _held(self, what: str) -> HeldError:
-        return HeldError(
+    def _held(self, what: str) -> Exception:
+        return self._failure or HeldError(
             what,
             address=self._settings.scheduler,
             found="nothing was lost: what was under way is looked at again",
@@ -161,9 +162,15 @@ class Cluster:
 
     async def ask_regularly(self) -> None:
         """Ask every worker once a second, until cancelled."""
-        while not self._lost.is_set():
-            await self._round()
-            await asyncio.sleep(BEAT)
+        try:
+            while not self._lost.is_set():
+                await self._round()
+                await asyncio.sleep(BEAT)
+        except Exception as error:
+            # Nobody may write for long without it, so nobody shall wait for more.
+            self._failure = error
+            self._lost.set()
+            raise
 
     async def ready(self, count: int) -> None:
         """Return once so many workers may write. Raises RunnerError."""
@@ -190,6 +197,7 @@ class Cluster:
 
     async def dismiss(self) -> None:
         """Tell every worker to stop, and return once none can write any more."""
+        self._dismissed = True
         while True:
             now = time.monotonic()
             left = [
@@ -229,7 +237,10 @@ class Cluster:
 
     async def _ask(self, worker: Worker) -> None:
         known = {name: handout.taken_over for name, handout in worker.handouts.items()}
-        ask = Ask(self.session, self._settings.trust, worker.mark, known, self._stopping())
+        # Never longer than this process itself may.
+        seconds = min(self._settings.trust, self._context.guard.seconds_left())
+        stopping = self._dismissed or self._context.stopping
+        ask = Ask(self.session, seconds, worker.mark, known, stopping)
         try:
             got = await self._client.run(
                 remote.answer, ask, workers=[worker.address], on_error="return"
@@ -265,7 +276,7 @@ async def _result(future: Any) -> bytes | None:
 
 
 @asynccontextmanager
-async def connected(settings: DaskSettings, stopping: Callable[[], bool]) -> AsyncIterator[Cluster]:
+async def connected(settings: DaskSettings, context: Context) -> AsyncIterator[Cluster]:
     """The workers of a scheduler, or of a cluster of this session's own; quiet at the end.
 
     Raises RunnerError where they cannot be reached, or have another version of s3plan.
@@ -273,7 +284,7 @@ async def connected(settings: DaskSettings, stopping: Callable[[], bool]) -> Asy
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     async with AsyncExitStack() as stack:
         client, count = await _client(settings, stack)
-        cluster = Cluster(client, settings, stopping)
+        cluster = Cluster(client, settings, context)
         asking = asyncio.create_task(cluster.ask_regularly())
         try:
             await cluster.ready(settings.workers or count)

@@ -219,7 +219,7 @@ async def dask_runner(context: Context, settings: DaskSettings) -> AsyncIterator
             and step.action.destination in context.plan.header.shared_destinations
         }
     )
-    async with connected(settings, lambda: context.stopping) as cluster:
+    async with connected(settings, context) as cluster:
         with tokens(wanted, cluster.session) as left:
             shared = {
                 path: token for path, token in left.items() if await _all_see(cluster, path, token)

@@ -1,0 +1,163 @@
+"""Worker, scheduler and coordinator killed in turn, ten times each, in the middle of a copy step.
+
+Each time the run ends, or the same command ends it, with the copies and the verdicts of a run that
+nobody disturbed, and nothing is done for it any more once its process says that it is over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from s3plan.engine.journal import read_journal
+from s3plan.engine.state import ItemState
+from s3plan.errors import JournalError
+from s3plan.model.journal import Receipts
+from tests.engine.copying import plan_copies
+from tests.engine.scene import Scene, open_scene
+from tests.runners.clusters import DaskCluster, dask_cluster
+from tests.runners.test_dask import settings
+from tests.servers import Server
+
+pytestmark = [pytest.mark.dask, pytest.mark.timeout(900)]
+
+COUNT = 120
+PARTITION = 10
+KILLS = 10
+LIMIT = 300.0
+"""Seconds that one run may take on a machine that does other things as well."""
+
+APPLY = ("apply", "--approve", "--runner", "dask")
+
+
+class Killing:
+    """One bucket whose objects are copied again and again, each time to a folder of their own."""
+
+    def __init__(self, scene: Scene, cluster: DaskCluster) -> None:
+        self.scene = scene
+        self.cluster = cluster
+        for number in range(COUNT):
+            scene.put(f"from/{number:03}", b"content %d" % number)
+        settings(scene, cluster, PARTITION)
+
+    def run(self, name: str, kill: Callable[[subprocess.Popen[bytes]], None], after: int) -> int:
+        """Apply a new plan, and ``kill`` once ``after`` items are told; how the command ended."""
+        plan_copies(self.scene, lambda key: f"{name}/{key[5:]}", prefix="from/")
+        known = set(self.scene.directory.glob(".s3plan/runs/*"))
+        process = self.apply()
+        deadline = time.monotonic() + LIMIT
+        while self.told(known) < after:
+            assert process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.02)
+        kill(process)
+        return process.wait(LIMIT)
+
+    def apply(self) -> subprocess.Popen[bytes]:
+        """The command, begun."""
+        with (self.scene.directory / "apply.log").open("wb") as log:
+            return self.scene.start(*APPLY, output=log)
+
+    def told(self, known: set[Path]) -> int:
+        """How many items the journal of the new run has receipts of."""
+        new = set(self.scene.directory.glob(".s3plan/runs/*")) - known
+        try:
+            return sum(
+                len(record.items)
+                for run in new
+                for _, record in read_journal(run / "journal.json")
+                if isinstance(record, Receipts)
+            )
+        except JournalError:
+            return 0  # not made yet
+
+    def check(self, name: str) -> None:
+        """All is as without a kill."""
+        step = self.scene.step("copy")
+        known = self.scene.run().state().step(step.id)
+        assert known.count(ItemState.VERIFIED) == COUNT, self.said()
+        assert not any(known.was_taken(n) for n in range(COUNT)), "its own copies are a stranger's"
+        pages = self.scene.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.scene.bucket, Prefix=f"{name}/"
+        )
+        copies = {entry["Key"]: entry["ETag"] for page in pages for entry in page["Contents"]}
+        assert copies == {
+            f"{name}/{n:03}": f'"{hashlib.md5(b"content %d" % n).hexdigest()}"'
+            for n in range(COUNT)
+        }
+
+    def said(self) -> str:
+        """What was printed."""
+        return (self.scene.directory / "apply.log").read_text() + self.cluster.said()
+
+
+@pytest.fixture(scope="module")
+def killing(seaweed: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    with (
+        open_scene(seaweed, tmp_path_factory.mktemp("killing")) as scene,
+        dask_cluster(tmp_path_factory.mktemp("dask"), scene.environ) as cluster,
+    ):
+        yield Killing(scene, cluster)
+
+
+def _after(kill: int) -> int:
+    """How many items are told before a kill: from none to nearly all."""
+    return kill * (COUNT - 2 * PARTITION) // KILLS
+
+
+Kill = Callable[[Killing, str, int], None]
+
+
+def worker(killing: Killing, name: str, after: int) -> None:
+    """What a worker had when it was killed is looked at by another."""
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        killing.cluster.kill_worker()
+        killing.cluster.add_worker()
+
+    assert killing.run(name, kill, after) == 0, killing.said()
+
+
+def coordinator(killing: Killing, name: str, after: int) -> None:
+    """The next process waits until the workers of the killed one write no more."""
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+
+    assert killing.run(name, kill, after) == -signal.SIGKILL
+    assert killing.apply().wait(LIMIT) == 0, killing.said()
+    assert "its workers may go on for 5 s" in killing.said()
+
+
+def scheduler(killing: Killing, name: str, after: int) -> None:
+    """The run is held, exit 4, and nobody goes on for it; then the same command with another."""
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        killing.cluster.kill_scheduler()
+
+    code = killing.run(name, kill, after)
+    assert (code, "scheduler cannot be reached" in killing.said()) == (4, True), killing.said()
+    there = len(killing.scene.keys())
+    killing.cluster.end_workers()
+    assert len(killing.scene.keys()) == there
+    killing.cluster.start()
+    assert killing.apply().wait(LIMIT) == 0, killing.said()
+
+
+@pytest.mark.parametrize("what", [worker, coordinator, scheduler])
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_killed_at_any_time_the_run_ends_as_without_it(
+    killing: Killing, kill: int, what: Kill
+) -> None:
+    """Issue 11, Show: worker, scheduler and coordinator killed in turn, ten times each; from before
+    the first item is told until nearly all are.
+    """
+    name = f"{what.__name__}-{kill}"
+    what(killing, name, kill * (COUNT - 2 * PARTITION) // KILLS)
+    killing.check(name)
