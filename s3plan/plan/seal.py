@@ -32,8 +32,8 @@ from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
 
-_FEWEST, _MOST = 2_048, 61_440
-"""Items whose lines are made at once: a unit of DuckDB's, and half of what it keeps together."""
+_FEWEST, _MOST = 2_048, 30_720
+"""Items whose lines are made at once: a unit of DuckDB's, and a quarter of a row group of its."""
 
 _AT_ONCE = 32 * 1024 * 1024
 """Bytes of lines that are made at once, of which there are some in memory."""

@@ -178,7 +178,10 @@ class Evacuation:
         except PlanningError as error:
             problems.append(error)
         _refuse(bucket, problems)
-        return steps_of(work, spec, select, facts, observed)
+        drafts = steps_of(work, spec, select, facts, observed)
+        # Worklists stand in ``items`` by now: what they were made of takes no room beside them.
+        work.execute("DROP TABLE evacuation_objects")
+        return drafts
 
 
 def _kept(spec: EvacuationSpec) -> tuple[Kept | UnsetType, ...]:
