@@ -24,7 +24,7 @@ from s3plan.model.events import (
 )
 from s3plan.model.journal import Outcome
 from s3plan.views.quantities import duration, number
-from s3plan.views.text import shorten, visible
+from s3plan.views.text import shorten, visible, without_name
 
 INTERVAL = 2.0
 """Seconds between two looks; nothing is shown of a run that is shorter."""
@@ -56,6 +56,7 @@ class Dashboard:
         self._counts = dict.fromkeys(("succeeded", "failed", "drifted", "kept"), 0)
         self._steps: dict[str, int] = {}
         """Items of each step that is under way and not at their end."""
+        self._verbs: dict[str, str] = {}
         self._running: dict[tuple[str, str], float] = {}
         self._problems: deque[tuple[float, ItemProblem]] = deque(maxlen=RECENT)
         self._last: float | None = None
@@ -78,6 +79,7 @@ class Dashboard:
                 self._counts["succeeded"] = event.done.items
             case StepBegan():
                 self._steps[event.step] = event.totals.items - event.done.items
+                self._verbs[event.step] = event.verb
             case StepFinished():
                 self._finished(event)
             case _:
@@ -122,14 +124,14 @@ class Dashboard:
             f"{number(count)} {name}" for name, count in counts.items() if count or name in _ALWAYS
         ]
         head = Text(
-            f"items: {', '.join(said)}; last completion {_ago(self._last, now)};"
-            f" {duration(now - began)}"
+            f"all steps, {duration(now - began)}: {', '.join(said)};"
+            f" last completion {_ago(self._last, now)}"
         )
         head.truncate(columns, overflow="ellipsis")
         yield head
         recent: list[tuple[float, Text]] = [
-            (since, Text(f"  running {shorten(key, columns // 2)}, {duration(now - since)}"))
-            for (_, key), since in nlargest(RECENT, running, key=itemgetter(1))
+            (since, Text(f"  {self._doing(step)} {_name(key, columns)}, {duration(now - since)}"))
+            for (step, key), since in nlargest(RECENT, running, key=itemgetter(1))
         ]
         recent += [
             (since, _problem(event, now - since, columns)) for since, event in list(self._problems)
@@ -137,6 +139,13 @@ class Dashboard:
         for _, line in nlargest(RECENT, recent, key=itemgetter(0)):
             line.truncate(columns, overflow="ellipsis")
             yield line
+
+    def _doing(self, step: str) -> str:
+        return self._verbs.get(step, "running")
+
+
+def _name(key: str, columns: int) -> str:
+    return shorten(key, columns // 2)
 
 
 def _ago(then: float | None, now: float) -> str:
@@ -147,6 +156,6 @@ def _ago(then: float | None, now: float) -> str:
 
 def _problem(event: ItemProblem, seconds: float, columns: int) -> Text:
     line = Text("  ").append(event.outcome, style=_STYLES.get(event.outcome, ""))
-    name = shorten(event.key, columns // 2)
-    line.append(f" {name}, {duration(seconds)} ago: {visible(event.message)}", style="default")
+    said = visible(without_name(event.message, event.key))
+    line.append(f" {_name(event.key, columns)}, {duration(seconds)} ago: {said}", style="default")
     return line

@@ -123,7 +123,7 @@ class _Live(RichProgress):
             SpinnerColumn(),
             _Name(),
             _Bar(),
-            _Figures(),
+            Figures(screen),
             console=screen,
             refresh_per_second=5,
             transient=True,
@@ -215,9 +215,13 @@ def _meter(task: Task) -> Meter:
     return meter
 
 
+_NAME, _BAR = 30, 12
+"""Columns; beside them are the spinner and a blank between each two."""
+
+
 class _Name(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(shorten(task.description, 30), no_wrap=True)
+        return Text(shorten(task.description, _NAME), no_wrap=True)
 
 
 class _Bar(ProgressColumn):
@@ -225,14 +229,23 @@ class _Bar(ProgressColumn):
         meter = _meter(task)
         if not meter.totals.items:
             return Text()
-        return ProgressBar(total=1.0, completed=meter.fraction, width=12)
+        return ProgressBar(total=1.0, completed=meter.fraction, width=_BAR)
 
 
-class _Figures(ProgressColumn):
+class Figures(ProgressColumn):
+    """How far a step is, in what room its bar leaves."""
+
+    def __init__(self, screen: Screen) -> None:
+        """``screen`` tells its width whenever it is drawn."""
+        super().__init__()
+        self._screen = screen
+
     def render(self, task: Task) -> Text:
+        """One line of text."""
         meter = _meter(task)
         known = meter.totals.items > 0
-        figures = _standing(meter) if known else _extent_of(meter.items, meter.bytes)
+        room = self._screen.width - len("⠋ ") - (_NAME + 1) - (_BAR + 1)
+        figures = _standing(meter, room) if known else _extent_of(meter.items, meter.bytes)
         return Text(figures, no_wrap=True, overflow="ellipsis")
 
 
@@ -245,8 +258,12 @@ def progress_for(mode: Mode, screen: Screen) -> Progress:
     return Plain(screen)
 
 
-def _standing(meter: Meter) -> str:
-    """Say ``28%, 340 of 1,204, 5.1 GiB of 18.2 GiB, 120.0 MiB/s, 2 min left``."""
+def _standing(meter: Meter, room: int | None = None) -> str:
+    """Say ``28%, 340 of 1,204, 5.1 GiB of 18.2 GiB, 120.0 MiB/s, 2 min left``.
+
+    In a ``room`` of so many columns the rate is left out first, then the bytes: how long it takes
+    matters more.
+    """
     # Rounded down: 100% is only said of what is done.
     parts = [f"{int(meter.fraction * 100)}%"]
     parts.append(f"{number(meter.items)} of {number(meter.totals.items)}")
@@ -255,17 +272,24 @@ def _standing(meter: Meter) -> str:
         parts.append(f"waiting for {counted(objects, 'object')}")
         parts.append(f"next look in {duration(seconds)}")
         return ", ".join(parts)
-    if meter.bytes:
-        parts.append(f"{size(meter.bytes)} of {size(meter.totals.bytes)}")
+    volume = f"{size(meter.bytes)} of {size(meter.totals.bytes)}" if meter.bytes else ""
+    left = meter.seconds_left
+    time_left = ""
+    if left is not None:
+        time_left = "nearly done" if left < 1 else f"{duration(left)} left"
+    text = ""
+    for optional in ((volume, _rate(meter)), (volume,), ()):
+        text = ", ".join(filter(None, [*parts, *optional, time_left]))
+        if room is None or len(text) <= room:
+            break
+    return text
+
+
+def _rate(meter: Meter) -> str:
     items, volume = meter.rate
     if volume:
-        parts.append(f"{size(volume)}/s")
-    elif items:
-        parts.append(f"{items:,.0f}/s")
-    left = meter.seconds_left
-    if left is not None:
-        parts.append("nearly done" if left < 1 else f"{duration(left)} left")
-    return ", ".join(parts)
+        return f"{size(volume)}/s"
+    return f"{items:,.0f}/s" if items else ""
 
 
 def _extent(totals: Totals, done: Totals) -> str:

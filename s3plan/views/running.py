@@ -44,7 +44,7 @@ from s3plan.views.progress import Progress
 from s3plan.views.prompt import confirmed
 from s3plan.views.quantities import counted, dollars, elapsed, number, size
 from s3plan.views.terminal import Screen
-from s3plan.views.text import visible
+from s3plan.views.text import visible, without_name
 from s3plan.views.wording import PAST
 
 _STEP_MARKS: dict[StepOutcome, tuple[str, str]] = {
@@ -206,7 +206,8 @@ class Watch:
                 self._say("more items did not end well; the closing summary names them")
             return
         line = Text(event.outcome, style="red")
-        line.append(f": {visible(event.key)}: {visible(event.message)}", style="default")
+        said = visible(without_name(event.message, event.key))
+        line.append(f": {visible(event.key)}: {said}", style="default")
         self._screen.say(line)
         if event.path:
             self._say(f"  at: {event.path}")
@@ -276,7 +277,9 @@ def summary(finished: RunFinished, most_names: int) -> Iterator[Text]:
     ]
     if finished.kept:
         ended.append(f"{number(finished.kept)} kept")
-    volume = f"{size(finished.bytes)} in {elapsed(finished.seconds)}"
+    # Copies within S3 and deletions move nothing over the network.
+    moved = f"{size(finished.bytes)} in " if finished.bytes else ""
+    volume = f"{moved}{elapsed(finished.seconds)}"
     if finished.bytes and finished.seconds > 0:
         volume += f" ({size(finished.bytes / finished.seconds)}/s)"
     style = _RUN_STYLES[finished.outcome]

@@ -40,6 +40,11 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def without_name(message: str, name: str) -> str:
+    """What is said of a thing, where its name stands before it anyway."""
+    return message.removeprefix(f"{name}: ")
+
+
 def shorten(text: str, width: int) -> str:
     """Return visible ``text`` in at most ``width`` terminal cells, its middle left out.
 

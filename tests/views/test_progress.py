@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from rich.progress import Task, TaskID
 
 from s3plan.model.events import (
     ItemBegan,
@@ -21,7 +22,7 @@ from s3plan.model.events import (
 from s3plan.model.steps import Totals
 from s3plan.views.dashboard import Dashboard
 from s3plan.views.meter import Meter
-from s3plan.views.progress import Bars, Plain, Silent, progress_for
+from s3plan.views.progress import Bars, Figures, Plain, Silent, progress_for
 from s3plan.views.terminal import Screen
 
 
@@ -64,6 +65,24 @@ def test_the_rate_forgets_what_is_longer_ago_than_its_window() -> None:
         meter.add(1, 0)
     items, _ = meter.rate
     assert items == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (120, "10%, 1 of 10, 1.0 KiB of 10.0 KiB, 1.0 KiB/s, 9 s left"),
+        (90, "10%, 1 of 10, 1.0 KiB of 10.0 KiB, 9 s left"),
+        (80, "10%, 1 of 10, 9 s left"),
+    ],
+)
+def test_how_long_it_takes_is_said_on_a_narrow_terminal_too(columns: int, shown: str) -> None:
+    clock = Clock()
+    meter = Meter(Totals(10, 10 << 10), Totals(), clock)
+    clock.now += 1
+    meter.add(1, 1 << 10)
+    screen = Screen(Terminal(), color=False, environ={"TERM": "xterm", "COLUMNS": str(columns)})
+    task = Task(TaskID(0), "stage b", None, 0, _get_time=clock, fields={"meter": meter})
+    assert Figures(screen).render(task).plain == shown
 
 
 def test_a_wait_counts_down_and_says_for_what() -> None:
@@ -185,13 +204,15 @@ def test_a_dashboard_tells_how_items_stand() -> None:
     dashboard.handle(Progressed("s", "verified", 1, 10, ("key-0",)))
     clock.now += 30
     dashboard.handle(Progressed("s", "failed", 1, 0, ("key-3",)))
-    dashboard.handle(ItemProblem("s", "key-3", "p", "failed", "endpoint", "no answer", "again"))
+    dashboard.handle(
+        ItemProblem("s", "key-3", "p", "failed", "endpoint", "key-3: no answer", "again")
+    )
     shown = _shown(dashboard)
     assert shown[0] == (
-        "items: 48 planned, 10 running, 41 succeeded, 1 failed; last completion 30 s ago; 42 s"
+        "all steps, 42 s: 48 planned, 10 running, 41 succeeded, 1 failed; last completion 30 s ago"
     )
-    assert shown[1] == "  failed key-3, under 1 s ago: no answer"
-    assert shown[2] == "  running key-11, 30 s"
+    assert shown[1] == "  failed key-3, under 1 s ago: no answer", "its name once"
+    assert shown[2] == "  download key-11, 30 s"
     assert len(shown) == 1 + 10
     clock.now += 1.5
     dashboard.handle(Progressed("s", "verified", 1, 0, ("key-1",)))
@@ -209,7 +230,7 @@ def test_a_dashboard_counts_what_a_verification_saw_as_a_whole() -> None:
     clock.now += 3
     (line,) = _shown(dashboard)
     assert line.startswith(
-        "items: 0 planned, 0 running, 20 succeeded, 0 failed; last completion none yet"
+        "all steps, 3 s: 0 planned, 0 running, 20 succeeded, 0 failed; last completion none yet"
     )
 
 
@@ -238,4 +259,4 @@ def test_bars_have_the_dashboard_below_them() -> None:
     bars.close()
     text = stream.getvalue()
     assert "9 planned, 1 running, 0 succeeded, 0 failed" in text
-    assert "running the-key" in text
+    assert "download the-key" in text
