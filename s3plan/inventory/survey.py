@@ -25,6 +25,7 @@ from s3plan.inventory.report import Reported, observe_report, read_reports
 from s3plan.inventory.s3 import observe_bucket
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.inventory.tags import sampled_tags
+from s3plan.inventory.tarheaders import observe_headers
 from s3plan.localfs.catalogue import list_catalogues
 from s3plan.localfs.tablefile import digests, lines
 from s3plan.localfs.tree import RootMissingError, Tree
@@ -66,6 +67,8 @@ class Claim(Protocol):
     def library(self) -> Library | None: ...
     @property
     def indexes(self) -> bool: ...
+    @property
+    def headers(self) -> str | None: ...
     @property
     def versions(self) -> bool: ...
     @property
@@ -155,7 +158,8 @@ async def survey(
                         hidden.add(name)
         if claim.inquiry is not None:
             await _ask(claim.inquiry, store, database, observer)
-        await _look_at_library(claim, [store.bucket(name) for name in meant], database, now)
+        buckets = [store.bucket(name) for name in meant]
+        await _look_at_library(claim, buckets, database, now, observer)
         if claim.destination is not None:
             found = await asyncio.to_thread(
                 _look_at_disk, claim, claim.destination, meant, database
@@ -274,12 +278,18 @@ def _can_list(facts: BucketFacts, store: Store) -> bool:
 
 
 async def _look_at_library(
-    claim: Claim, buckets: Sequence[Bucket], database: Database, now: datetime
+    claim: Claim,
+    buckets: Sequence[Bucket],
+    database: Database,
+    now: datetime,
+    observer: Observer,
 ) -> None:
     """The files of sessions; after the indexes of their archives, which know most of them."""
     if claim.library is not None or claim.indexes:
         for bucket in buckets:
             await observe_indexes(bucket, database)
+            if claim.headers is not None:
+                await observe_headers(bucket, claim.headers, database, observer)
     if claim.library is not None:
         await asyncio.to_thread(observe_library, claim.library, now, database)
 

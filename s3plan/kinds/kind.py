@@ -121,7 +121,8 @@ class Scope:
     ``earlier`` it is asked what runs of this directory copied between these buckets, with
     ``layouts`` what of changes of layout they still need. ``inquiry`` is what has to be asked of
     single objects. ``library`` is where sessions lie on disk; the indexes of their archives are
-    read with it, and with ``indexes``. ``keeps`` is a directory that is written besides.
+    read with it, and with ``indexes``; with ``headers``, a regular expression of keys, so are the
+    headers of tars without one. ``keeps`` is a directory that is written besides.
     """
 
     include: tuple[str, ...]
@@ -150,6 +151,7 @@ class Scope:
     inquiry: Inquiry | None = None
     library: Library | None = None
     indexes: bool = False
+    headers: str | None = None
 
     @property
     def literals(self) -> tuple[str, ...]:

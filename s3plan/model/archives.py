@@ -66,6 +66,15 @@ class IndexMember(Struct, frozen=True, tag_field="type", tag="member", omit_defa
     keywords: dict[str, str] = {}
 
 
+class TarMember(Struct, frozen=True):
+    """A file in a tar, whoever tells of it: ``sha256`` is None where nobody does."""
+
+    name: str
+    offset: Count
+    size: Count
+    sha256: str | None
+
+
 class IndexEnd(Struct, frozen=True, tag_field="type", tag="end"):
     """Last line: how many members there are, and the SHA-256 of all lines before it."""
 

@@ -464,7 +464,8 @@ class Extract(Action, frozen=True, tag="extract", omit_defaults=True):
 
     An item's ``key`` is the member's name, its ``path`` that of the file. ``etag`` and ``size`` are
     the archive's; where a member lies, and what it must be, says the object ``index``, if its
-    ``digest`` is still this.
+    ``digest`` is still this. Without an index, where ``index`` is empty, the headers of the tar say
+    where; ``digest`` is theirs, and what is read twice must be the same.
     """
 
     destination: str

@@ -10,12 +10,13 @@ A tar that ends early, or a header that is not one, is no tar: nothing is guesse
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from s3plan.rules.tarlayout import BLOCK, MOST_MEMBERS
 
@@ -143,6 +144,21 @@ class TarWalk:
             raise BadTar(f"the header before {at:,} tells a size below 0")
         if self._size is not None and at + size > self._size:
             raise BadTar(f"it ends at {self._size:,}, and {at + size:,} bytes are announced")
+
+
+def files_of(entries: Iterable[TarEntry]) -> Iterator[TarEntry]:
+    """The files, each name once: where one is there twice, the last counts, as it does for tar."""
+    last = {entry.name: entry for entry in entries}
+    return (entry for entry in last.values() if entry.kind == "file")
+
+
+def digest_of_entries(entries: Iterable[TarEntry]) -> str:
+    """The SHA-256, in hex, over all that the headers tell: equal for equal headers."""
+    running = hashlib.sha256()
+    for one in entries:
+        told = (one.name, one.kind, one.offset, one.size, one.mtime)
+        running.update(json.encode(told) + b"\n")
+    return running.hexdigest()
 
 
 def _entry(header: tarfile.TarInfo, own: dict[str, str], at: int) -> TarEntry:

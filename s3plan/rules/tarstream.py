@@ -15,7 +15,7 @@ import zstandard
 from msgspec import Struct
 
 from s3plan.model.archives import Compression
-from s3plan.rules.tarheaders import BadTar, TarEntry, TarWalk
+from s3plan.rules.tarheaders import BadTar, TarEntry, TarWalk, files_of
 from s3plan.rules.tarlayout import MANIFEST, read_manifest
 
 MOST_MANIFEST = 64 << 20
@@ -40,8 +40,7 @@ class ReadTar(Struct, frozen=True):
 
     def files(self) -> Iterator[TarEntry]:
         """Its files, each name once, in the tar's order."""
-        last = {entry.name: entry for entry in self.entries}
-        return (entry for entry in last.values() if entry.kind == "file")
+        return files_of(self.entries)
 
     def unlike_its_manifests(self) -> Iterator[str]:
         """Sentences on files that are not what a list of digests in the tar says, or not there.

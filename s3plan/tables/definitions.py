@@ -186,10 +186,17 @@ ARCHIVES = TableDef(
         Column("content"),
         Column("digest"),
         Column("problem"),
+        Column("unindexed", "BOOLEAN"),
+        Column("asleep", "BOOLEAN"),
+        Column("others", "BIGINT"),
     ),
 )
 """One row per index of an archive: of which object it is, and what it says of it. ``problem`` says
-why it cannot be read, and then the rest is NULL."""
+why it cannot be read, and then the rest is NULL.
+
+And one per ``unindexed`` archive whose headers were read, where that was asked for: ``digest`` is
+of them, ``others`` counts entries that are neither files nor directories; ``asleep`` is one that
+cannot be read before it is restored."""
 
 MEMBERS = TableDef(
     "members",

@@ -1,7 +1,7 @@
 """The content of one member of an archive, by the ranges of the object that hold it.
 
-Nothing of the tar itself is interpreted: where a member lies and what it is says the index, whose
-digest the plan names. So no header of an archive can lead a file anywhere.
+Where a member lies and what it is says the index, or, where there is none, what its headers were
+when the plan was made; the plan names the digest of either. So no header can lead a file anywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from s3plan.engine.archiving.opening import Opened
 from s3plan.errors import ArchiveIndexError
-from s3plan.model.archives import IndexFrame, IndexMember
+from s3plan.model.archives import IndexFrame, TarMember
 from s3plan.model.objects import ObjectHead
 from s3plan.rules.frames import unpack
 from s3plan.store import Bucket
@@ -66,14 +66,14 @@ class Members:
     def __init__(self, bucket: Bucket, opened: Opened) -> None:
         self._bucket = bucket
         self._head: ObjectHead = opened.head
-        self._compression = opened.index.header.compression
-        self._frames = sorted(opened.index.frames, key=lambda frame: frame.tar_offset)
+        self._compression = opened.compression
+        self._frames = sorted(opened.frames, key=lambda frame: frame.tar_offset)
         self._starts = [frame.tar_offset for frame in self._frames]
         # One frame at a time: members beside each other are in the same one.
         self._turn = asyncio.Lock()
         self._last: tuple[IndexFrame, bytes] | None = None
 
-    async def fetch(self, member: IndexMember, sink: MemberSink) -> None:
+    async def fetch(self, member: TarMember, sink: MemberSink) -> None:
         """All bytes of the member into ``sink``, which is started first."""
         if not member.size:
             sink.start()
@@ -89,7 +89,15 @@ class Members:
                     end = min(frame.raw, member.offset + member.size - frame.tar_offset)
                     await asyncio.to_thread(sink.feed, memoryview(data)[first:end])
 
-    def _frames_of(self, member: IndexMember) -> Iterator[IndexFrame]:
+    async def digest(self, member: TarMember) -> str:
+        """The SHA-256 that it must have, in hex; where nothing says it, that of a first read."""
+        if member.sha256 is not None:
+            return member.sha256
+        sink = MemberSink(lambda: None, lambda _: None)
+        await self.fetch(member, sink)
+        return sink.sha256
+
+    def _frames_of(self, member: TarMember) -> Iterator[IndexFrame]:
         at = bisect_right(self._starts, member.offset) - 1
         while at < len(self._frames) and self._starts[at] < member.offset + member.size:
             yield self._frames[at]

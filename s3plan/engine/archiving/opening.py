@@ -1,22 +1,30 @@
-"""The archive of a step with its index, if both are still those that were planned with."""
+"""The archive of a step with its index, if both are still those that were planned with.
+
+Of one without an index the headers take its place: they must be those that were planned with.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from s3plan.errors import ArchiveIndexError, NoSuchKeyError
 from s3plan.inventory.indexes import read_index
-from s3plan.model.archives import Index
+from s3plan.inventory.tarheaders import read_entries, read_members
+from s3plan.model.archives import Compression, IndexFrame, TarMember
 from s3plan.model.objects import ObjectHead
 from s3plan.model.steps import Extract, RemoveExtracted
+from s3plan.rules.tarheaders import BadTar, digest_of_entries
 from s3plan.store import Bucket
 
 
-class Opened:
-    """An archive as it is in S3 now, and the members that its index names."""
+class Opened(NamedTuple):
+    """An archive as it is in S3 now, and the members that its index or its headers tell of."""
 
-    def __init__(self, head: ObjectHead, index: Index) -> None:
-        self.head = head
-        self.index = index
-        self.members = {member.name: member for member in index.members}
+    head: ObjectHead
+    members: Mapping[str, TarMember]
+    compression: Compression = "none"
+    frames: tuple[IndexFrame, ...] = ()
 
 
 class ArchiveChanged(Exception):
@@ -25,6 +33,8 @@ class ArchiveChanged(Exception):
 
 async def open_archive(bucket: Bucket, action: Extract | RemoveExtracted) -> Opened:
     """Raises ArchiveChanged, and StoreError where S3 cannot be asked."""
+    if not action.index:
+        return await _by_headers(bucket, action)
     try:
         index = await read_index(bucket, action.index)
     except ArchiveIndexError as error:
@@ -33,10 +43,29 @@ async def open_archive(bucket: Bucket, action: Extract | RemoveExtracted) -> Ope
         raise ArchiveChanged(f"{action.index} is gone")
     if index.digest != action.digest:
         raise ArchiveChanged(f"{action.index} is not the index that was planned with")
+    head = await _planned(bucket, action)
+    members = {
+        one.name: TarMember(one.name, one.offset, one.size, one.sha256) for one in index.members
+    }
+    return Opened(head, members, index.header.compression, index.frames)
+
+
+async def _by_headers(bucket: Bucket, action: Extract | RemoveExtracted) -> Opened:
+    head = await _planned(bucket, action)
+    try:
+        entries = await read_entries(bucket, head)
+    except BadTar as error:
+        raise ArchiveChanged(f"{action.key} is no whole tar: {error}") from error
+    if digest_of_entries(entries) != action.digest:
+        raise ArchiveChanged(f"{action.key} has other headers than were planned with")
+    return Opened(head, await read_members(bucket, head, entries))
+
+
+async def _planned(bucket: Bucket, action: Extract | RemoveExtracted) -> ObjectHead:
     try:
         head = await bucket.head(action.key)
     except NoSuchKeyError as error:
         raise ArchiveChanged(f"{action.key} is gone") from error
     if head.etag != action.etag:
         raise ArchiveChanged(f"{action.key} is not the archive that was planned with")
-    return Opened(head, index)
+    return head

@@ -25,7 +25,7 @@ from s3plan.errors import (
 )
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Occupied
-from s3plan.model.archives import IndexMember
+from s3plan.model.archives import TarMember
 from s3plan.model.journal import Outcome
 from s3plan.model.steps import Extract, Item, Step
 from s3plan.rules.hashing import spell
@@ -52,6 +52,8 @@ class _Extractor:
         self.tree = destination.tree
         self.state = context.step_state(step)
         self.members = opened.members
+        assert isinstance(step.action, Extract)
+        self.indexed = bool(step.action.index)
         self.archive = Members(context.bucket(step), opened)
         self.broken: S3PlanError | None = None
 
@@ -101,9 +103,11 @@ class _Extractor:
             except (StoreError, ArchiveIndexError) as error:
                 self._problem(item, "failed", error.code, str(error))
 
-    async def _one(self, item: Item, member: IndexMember) -> None:
+    async def _one(self, item: Item, member: TarMember) -> None:
+        async with self.context.streams:
+            expected = await self.archive.digest(member)
         there = await self.context.in_thread(self.tree.stat, item.path)
-        if there is not None and await self.context.in_thread(self._is_it, item, member):
+        if there is not None and await self.context.in_thread(self._is_it, item, expected):
             self._done(item)
             return
         if there is not None and self._is_ours(item, there.mtime_ns):
@@ -112,32 +116,33 @@ class _Extractor:
         elif there is not None:
             raise Occupied(item.path)
         for _ in range(ATTEMPTS):
-            if await self._written(item, member):
+            if await self._written(item, member, expected):
                 self._done(item)
                 return
+        said = "what the index says" if self.indexed else "the same each time it is read"
         self._problem(
             item, "mismatched", "content-differs",
-            f"{item.key} is not what the index says, {ATTEMPTS} times; nothing was written",
+            f"{item.key} is not {said}, {ATTEMPTS} times; nothing was written",
         )  # fmt: skip
 
-    async def _written(self, item: Item, member: IndexMember) -> bool:
-        """Whether the member was what the index says, and has its name."""
+    async def _written(self, item: Item, member: TarMember, expected: str) -> bool:
+        """Whether the member was what it must be, and has its name."""
         file = await self.context.in_thread(self.tree.partial, item.path, item.size)
         try:
             sink = MemberSink(file.restart, file.write)
             async with self.context.streams:
                 await self.archive.fetch(member, sink)
-            if sink.sha256 != member.sha256:
+            if sink.sha256 != expected:
                 return False
             await self.context.in_thread(file.commit, mtime_of(item))
             return True
         finally:
             await self.context.in_thread(file.abort)
 
-    def _is_it(self, item: Item, member: IndexMember) -> bool:
+    def _is_it(self, item: Item, expected: str) -> bool:
         """Whether the file at the item's path has the member's content; on a disk thread."""
         found = digest_of_file(self.tree, item.path, ("SHA256", ""))
-        return found is not None and found[0].value == spell("SHA256", bytes.fromhex(member.sha256))
+        return found is not None and found[0].value == spell("SHA256", bytes.fromhex(expected))
 
     def _is_ours(self, item: Item, mtime_ns: int) -> bool:
         """Whether this run wrote the file: it began the item, and the file bears its time."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from itertools import islice
 
+from s3plan.engine.archiving.fetching import Members
 from s3plan.engine.archiving.opening import ArchiveChanged, open_archive
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.state import SETTLED
 from s3plan.localfs.digests import digest_of_file
 from s3plan.localfs.tree import Changed
-from s3plan.model.archives import IndexMember
 from s3plan.model.steps import Item, RemoveExtracted, Step
 from s3plan.rules.hashing import spell
 
@@ -33,21 +33,22 @@ async def remove_extracted(context: Context, step: Step, action: RemoveExtracted
         for item in items:
             _kept(context, step, item, "last-copy", f"{changed}, so {item.path} may be the last")
         return
+    archive = Members(context.bucket(step), opened)
     while batch := list(islice(items, RANGE)):
         context.check_stop()
         await context.intend(step, batch[0].n, batch[-1].n)
         for item in batch:
             context.check_stop()
             context.began(step, item.n, item.key)
-            member = opened.members[item.key]
-            if await context.in_thread(_remove, destination, item, member):
+            expected = await archive.digest(opened.members[item.key])
+            if await context.in_thread(_remove, destination, item, expected):
                 context.receive(step, "done", [item.n], item.size, [item.key])
             else:
                 message = f"{item.path} is not as the run left it"
                 _kept(context, step, item, "not-ours", message)
 
 
-def _remove(destination: Destination, item: Item, member: IndexMember) -> bool:
+def _remove(destination: Destination, item: Item, expected: str) -> bool:
     """Whether the file is gone; on a disk thread."""
     tree = destination.tree
     stat = tree.stat(item.path)
@@ -56,7 +57,7 @@ def _remove(destination: Destination, item: Item, member: IndexMember) -> bool:
     if (stat.size, stat.mtime_ns) != (item.size, mtime_of(item)):
         return False
     found = digest_of_file(tree, item.path, ("SHA256", ""))
-    if found is None or found[0].value != spell("SHA256", bytes.fromhex(member.sha256)):
+    if found is None or found[0].value != spell("SHA256", bytes.fromhex(expected)):
         return False
     try:
         tree.remove(item.path, found[1])

@@ -20,6 +20,11 @@ class SourceFields(Fields):
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="The bucket that holds them."
     )
     prefix: str = Field("", description="What their keys begin with, literally.")
+    without_index: Literal["list", "read"] = Field(
+        "list",
+        description="Tars that have no index beside them, made by another program: they are counted"
+        " and left; or their headers are read, by ranges, and tell what is in them.",
+    )
 
 
 class DestinationFields(Fields):

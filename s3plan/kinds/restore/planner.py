@@ -11,7 +11,7 @@ from s3plan.kinds.buckets import missing_bucket
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import found, unserved
 from s3plan.kinds.restore.manifest import ArchiveRestoreSpec, RestoreDocument, destination_path
-from s3plan.kinds.restore.wanted import COLD_ITEMS, ITEMS, Wanted
+from s3plan.kinds.restore.wanted import COLD_ITEMS, ITEMS, Wanted, any_of
 from s3plan.kinds.restoring import (
     archived_in,
     cost_obstacles,
@@ -29,14 +29,21 @@ _FLAT = "{key}"
 """The whole destination belongs to the manifest's archives."""
 
 _MISSING = """
-    SELECT a.key, a.etag, a.size, a.digest, a.cold, count(*), CAST(sum(m.size) AS BIGINT)
+    SELECT a.key, a.etag, a.size, a.digest, a.cold, a.unindexed, count(*),
+        CAST(sum(m.size) AS BIGINT)
     FROM restore_archives a JOIN restore_members m ON m.archive = a.key AND m.state = 'missing'
     GROUP BY ALL ORDER BY a.key"""
+
+_UNINDEXED = """
+    SELECT count(*) FILTER (asleep), CAST(coalesce(sum(others), 0) AS BIGINT),
+        count(*) FILTER (NOT asleep AND problem IS NULL)
+    FROM restore_archives WHERE unindexed"""
 
 _COLD = """
     SELECT storage_class, cold, count(*), CAST(sum(size) AS BIGINT), min(key)
     FROM restore_archives
-    WHERE cold IS NOT NULL AND key IN (SELECT archive FROM restore_members WHERE state = 'missing')
+    WHERE cold IS NOT NULL AND (asleep
+        OR key IN (SELECT archive FROM restore_members WHERE state = 'missing'))
     GROUP BY ALL ORDER BY ALL"""
 
 
@@ -61,6 +68,7 @@ class ArchiveRestore:
             filters=manifest.filters,
             inventory="superset",
             indexes=True,
+            headers=any_of(spec.keys) if spec.source.without_index == "read" else None,
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
@@ -89,9 +97,10 @@ class ArchiveRestore:
         limits = observed.connection.limits
         missing_rows = list(wanted.rows(_MISSING))
         first = list(_restore(spec, wanted, missing_rows, observed, problems))
-        for key, etag, size, digest, cold, items, total in missing_rows:
+        for key, etag, size, digest, cold, unindexed, items, total in missing_rows:
+            index = "" if unindexed else key + INDEX_SUFFIX
             draft = StepDraft(
-                Extract(destination, key, etag, size, key + INDEX_SUFFIX, digest),
+                Extract(destination, key, etag, size, index, digest),
                 bucket,
                 reversibility="free",
                 undo="Files that are still as written are removed, where the archive is in S3.",
@@ -104,14 +113,35 @@ class ArchiveRestore:
             (readable if cold is None else asleep).append(replace(draft, worklist=draft.id))
         if problems:
             raise ProblemsError(f"{manifest.kind} {manifest.name} cannot be planned", problems)
+        reads = spec.source.without_index == "read"
         strangers = wanted.without_index(bucket, spec.source.prefix)
         if strangers:
             observed.notes.append(
                 f"{counted(strangers, 'object')} of {bucket} without an index beside"
                 f" {'it' if strangers == 1 else 'them'} (KEY{INDEX_SUFFIX}): nothing of"
                 f" {'it' if strangers == 1 else 'them'} is extracted"
+                + ("" if reads else "; source.withoutIndex: read reads the headers of tars")
             )
+        observed.notes.extend(_told(wanted))
         return [*readable, *first, *asleep]
+
+
+def _told(wanted: Wanted) -> Iterator[str]:
+    """What a person should know of archives without an index."""
+    asleep, others, known = next(wanted.rows(_UNINDEXED))
+    if known:
+        yield (
+            f"{counted(known, 'archive')} without an index: nothing says what"
+            " their files must be, so each is read twice and has to be the same both times"
+        )
+    if others:
+        yield f"{counted(others, 'entry', 'entries')} that are no files, such as links, are left"
+    if asleep:
+        yield (
+            f"{counted(asleep, 'archive')} without an index asleep: this plan asks for"
+            f" {'it' if asleep == 1 else 'them'}; what to extract shows once"
+            f" {'it is' if asleep == 1 else 'they are'} readable, so plan again then"
+        )
 
 
 def _bucket_problems(
@@ -139,9 +169,9 @@ def _archive_problems(
             "SELECT key || ': ' || problem FROM restore_archives WHERE problem IS NOT NULL"
             " ORDER BY key"
         ),
-        what="archives have an index that cannot be used",
+        what="archives, or their indexes, cannot be used",
         address=address,
-        expected="an index beside each that is readable, and of that archive",
+        expected="an index beside each that is readable, and of that archive; or a whole tar",
         next_step="archive the session again, or leave it out with keys",
     )
     yield from found(
@@ -165,7 +195,7 @@ def _archive_problems(
 def _restore(
     spec: ArchiveRestoreSpec,
     wanted: Wanted,
-    missing_rows: list[tuple[str, str, int, str, str | None, int, int]],
+    missing_rows: list[tuple[str, str, int, str, str | None, bool, int, int]],
     observed: Observed,
     problems: list[PlanningError],
 ) -> Iterator[StepDraft]:
@@ -177,7 +207,7 @@ def _restore(
     draft = restore_draft(bucket, spec.restore, cold)
     draft = replace(draft, worklist=draft.id)
     observed.database.execute(COLD_ITEMS, {"step": draft.id})
-    missing = Totals(sum(row[5] for row in missing_rows), sum(row[6] for row in missing_rows))
+    missing = Totals(sum(row[6] for row in missing_rows), sum(row[7] for row in missing_rows))
     problems += restore_obstacles(bucket, spec.restore, cold, missing, observed)
     problems += cost_obstacles(bucket, spec.restore, draft, observed)
     yield draft

@@ -16,6 +16,7 @@ from s3plan.tables import Database
 _ARCHIVES = """
     CREATE OR REPLACE TABLE restore_archives AS
     SELECT l.key, a.name, l.size, l.etag, l.modified, l.storage_class, a.digest,
+        coalesce(a.unindexed, false) AS unindexed, coalesce(a.asleep, false) AS asleep, a.others,
         CASE WHEN a.problem IS NOT NULL THEN a.problem
             WHEN a.etag <> l.etag OR a.size <> l.size THEN 'the archive is another one by now'
             END AS problem,
@@ -47,7 +48,8 @@ _MEMBERS = """
     LEFT JOIN tree t ON t.destination = $destination AND t.path = m.path
     LEFT JOIN present p ON p.destination = $destination AND p.path = m.path
     WHERE m.bucket = $bucket
-        AND regexp_full_match(substr(m.name, length(a.name) + 2), $files, 's')"""
+        AND regexp_full_match(CASE WHEN starts_with(m.name, a.name || '/')
+            THEN substr(m.name, length(a.name) + 2) ELSE m.name END, $files, 's')"""
 
 ITEMS = """
     INSERT INTO items BY NAME
@@ -59,8 +61,8 @@ COLD_ITEMS = """
     INSERT INTO items BY NAME
     SELECT $step AS step, row_number() OVER (ORDER BY key) - 1 AS n, key, '' AS path, size, etag,
         modified, storage_class
-    FROM restore_archives WHERE cold IS NOT NULL
-        AND key IN (SELECT archive FROM restore_members WHERE state = 'missing')"""
+    FROM restore_archives WHERE cold IS NOT NULL AND (asleep
+        OR key IN (SELECT archive FROM restore_members WHERE state = 'missing'))"""
 
 
 class Wanted:
@@ -76,10 +78,10 @@ class Wanted:
             _ARCHIVES,
             {
                 "bucket": spec.source.bucket,
-                "keys": _any(spec.keys),
-                "sessions": _any(spec.sessions),
-                "only": _any(chosen.only) if chosen.only else "",
-                "exclude": _any(chosen.exclude) if chosen.exclude else "",
+                "keys": any_of(spec.keys),
+                "sessions": any_of(spec.sessions),
+                "only": any_of(chosen.only) if chosen.only else "",
+                "exclude": any_of(chosen.exclude) if chosen.exclude else "",
                 "limit": chosen.limit if chosen.limit is not None else 2**31,
                 "cold": sorted(ARCHIVED_CLASSES),
             },
@@ -89,7 +91,7 @@ class Wanted:
             {
                 "bucket": spec.source.bucket,
                 "destination": destination,
-                "files": _any(spec.files),
+                "files": any_of(spec.files),
             },
         )
 
@@ -108,6 +110,6 @@ class Wanted:
         return int(count)
 
 
-def _any(globs: Sequence[str]) -> str:
+def any_of(globs: Sequence[str]) -> str:
     """A regular expression of what one of the globs matches."""
     return "|".join(f"(?:{glob_pattern(glob)})" for glob in globs)

@@ -1,0 +1,161 @@
+"""What archives without an index hold, by the headers of their tars: ranges of them, not the whole.
+
+A header is 512 bytes, and the next one lies behind the content. Where contents are small, a window
+that grows takes many headers with one request; where they are large, each is a request of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from s3plan.errors import ArchivedObjectError, NoSuchKeyError, StoreError
+from s3plan.model.archives import TarMember
+from s3plan.model.events import AnyEvent, Scanning
+from s3plan.model.objects import ObjectHead
+from s3plan.rules.filetimes import modified_of
+from s3plan.rules.naming import encode_key, fold
+from s3plan.rules.tarheaders import BadTar, TarEntry, TarWalk, digest_of_entries, files_of
+from s3plan.rules.tarlayout import MANIFEST, read_manifest
+from s3plan.rules.tarstream import MOST_MANIFEST
+from s3plan.store import Bucket
+from s3plan.tables import ARCHIVES, MEMBERS, Database
+
+SUFFIX = ".tar"
+"""Keys of what is looked at: what is packed as one piece cannot be read by ranges."""
+
+LEAST = 8 << 10
+MOST = 1 << 20
+"""Bytes of a window."""
+
+AT_ONCE = 16
+"""Archives that are looked at side by side."""
+
+_NANO = 1_000_000_000
+
+_STRANGERS = """
+    SELECT l.key FROM listing l ANTI JOIN archives a ON a.bucket = l.bucket AND a.key = l.key
+    WHERE l.bucket = $bucket AND l.history IS NULL AND ends_with(l.key, $suffix)
+        AND regexp_full_match(l.key, $keys, 's') ORDER BY l.key"""
+
+
+class _Held:
+    """A range in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def start(self) -> None:
+        self.data.clear()
+
+    def feed(self, chunk: bytes) -> None:
+        self.data += chunk
+
+
+async def read_entries(bucket: Bucket, head: ObjectHead) -> tuple[TarEntry, ...]:
+    """Every entry of exactly that object. Raises BadTar; ArchivedObjectError where it is asleep,
+    PreconditionFailedError where it is another one by now, and other StoreErrors.
+    """
+    walk = TarWalk(head.size)
+    window, start, ahead = b"", 0, LEAST
+    while walk.wanted is not None:
+        first, size = walk.wanted
+        if not start <= first <= first + size <= start + len(window):
+            is_near = start + len(window) <= first < start + len(window) + ahead
+            ahead = min(MOST, ahead * 2) if window and is_near else LEAST
+            start = first
+            window = await _range(bucket, head, first, first + max(size, ahead))
+        walk.give(window[first - start : first - start + size])
+    return tuple(walk.entries)
+
+
+async def read_members(
+    bucket: Bucket, head: ObjectHead, entries: Sequence[TarEntry]
+) -> dict[str, TarMember]:
+    """Its files by name, with their SHA-256 where the tar has a list of digests.
+
+    A list that cannot be read is a file as any other.
+    """
+    files = {entry.name: entry for entry in files_of(entries)}
+    said: dict[str, str] = {}
+    for entry in files.values():
+        folder, _, name = entry.name.rpartition("/")
+        if name == MANIFEST and folder and "/" not in folder and 0 < entry.size <= MOST_MANIFEST:
+            end = entry.offset + entry.size
+            try:
+                said |= read_manifest(await _range(bucket, head, entry.offset, end), folder)
+            except (ValueError, KeyError, StopIteration):
+                continue
+    return {
+        name: TarMember(name, entry.offset, entry.size, said.get(name))
+        for name, entry in files.items()
+    }
+
+
+async def _range(bucket: Bucket, head: ObjectHead, first: int, end: int) -> bytes:
+    held = _Held()
+    await bucket.get_range(
+        head.key, held, first, min(end, head.size), of=head, version=head.version_id
+    )
+    return bytes(held.data)
+
+
+async def observe_headers(
+    bucket: Bucket, keys: str, database: Database, observer: Callable[[AnyEvent], None]
+) -> None:
+    """Fill ``archives`` and ``members`` for tars of the listing that have no index; after those
+    that have one. ``keys`` is a regular expression of those that are meant.
+    """
+    values = {"bucket": bucket.name, "suffix": SUFFIX, "keys": keys}
+    found = [key for (key,) in database.rows(_STRANGERS, values)]
+    for at in range(0, len(found), AT_ONCE):
+        some = found[at : at + AT_ONCE]
+        await asyncio.gather(*[_observe(bucket, key, database) for key in some])
+        subject = f"archives without an index in {bucket.name}"
+        observer(Scanning(subject, at + len(some), 0, finished=at + len(some) == len(found)))
+
+
+async def _observe(bucket: Bucket, key: str, database: Database) -> None:
+    name = key.rpartition("/")[2].removesuffix(SUFFIX)
+    try:
+        head = await bucket.head(key)
+    except NoSuchKeyError:
+        return  # gone since the listing
+    row: dict[str, str | int | bool | None] = {
+        "bucket": bucket.name,
+        "key": key,
+        "etag": head.etag,
+        "size": head.size,
+        "unindexed": True,
+    }
+    try:
+        entries = await read_entries(bucket, head)
+    except ArchivedObjectError:
+        database.append(ARCHIVES, {"name": [name]}, row | {"asleep": True})
+        return
+    except BadTar as error:
+        database.append(ARCHIVES, {"problem": [f"no whole tar: {error}"]}, row | {"name": name})
+        return
+    except StoreError as error:
+        problem = f"{error.what}{f': {error.found}' if error.found else ''}"
+        database.append(ARCHIVES, {"problem": [problem]}, row | {"name": name})
+        return
+    files = list(files_of(entries))
+    others = len(entries) - len(files) - sum(one.kind == "directory" for one in entries)
+    database.append(
+        ARCHIVES,
+        {"digest": [digest_of_entries(entries)]},
+        row | {"name": name, "tar": head.size, "compression": "none", "others": others},
+    )
+    paths = [encode_key(entry.name, marker=False) for entry in files]
+    database.append(
+        MEMBERS,
+        {
+            "name": [entry.name for entry in files],
+            "size": [entry.size for entry in files],
+            "modified": [modified_of(int(entry.mtime * _NANO)) for entry in files],
+            "path": paths,
+            "folded": [fold(path) for path in paths],
+        },
+        {"bucket": bucket.name, "archive": key, "keywords": "{}"},
+    )
