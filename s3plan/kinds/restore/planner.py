@@ -167,12 +167,22 @@ def _archive_problems(
     yield from found(
         wanted.rows(
             "SELECT key || ': ' || problem FROM restore_archives WHERE problem IS NOT NULL"
-            " ORDER BY key"
+            " AND NOT unindexed ORDER BY key"
         ),
-        what="archives, or their indexes, cannot be used",
+        what="archives have an index that cannot be used",
         address=address,
-        expected="an index beside each that is readable, and of that archive; or a whole tar",
+        expected="an index beside each that is readable, and of that archive",
         next_step="archive the session again, or leave it out with keys",
+    )
+    yield from found(
+        wanted.rows(
+            "SELECT key || ': ' || problem FROM restore_archives WHERE problem IS NOT NULL"
+            " AND unindexed ORDER BY key"
+        ),
+        what="archives without an index cannot be read",
+        address=address,
+        expected="a whole tar, whose headers tell what is in it",
+        next_step="fetch what there is of it yourself, or leave it out with keys",
     )
     yield from found(
         wanted.rows(
