@@ -24,6 +24,7 @@ from s3plan.localfs.marker import KnownDestinations
 from s3plan.model.commands import Command
 from s3plan.model.grouping import ResolvedKey
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
+from s3plan.model.runners import ALL_HERE, RunnerChoice
 from s3plan.plan.limits import broken_limits
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.prices import PriceList
@@ -126,7 +127,13 @@ def plan(
     project = project_file()
     made, notes = asyncio.run(
         _plan(
-            loaded, out, observer, price_list(prices or project.prices), project.commands, worklist
+            loaded,
+            out,
+            observer,
+            price_list(prices or project.prices),
+            project.commands,
+            worklist,
+            project.runners,
         )
     )
     broken = broken_limits(made, project.limits) if made is not None else []
@@ -245,6 +252,7 @@ async def _plan(
     prices: PriceList,
     commands: Mapping[str, Command],
     worklist: Worklist | None = None,
+    runners: RunnerChoice = ALL_HERE,
 ) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
     from s3plan.plan import asked
@@ -283,8 +291,10 @@ async def _plan(
             held=held,
             notify=tuple(commands[name].ref for name in loaded.notify) or UNSET,
         )
-        made = await asyncio.to_thread(seal, drafts, observed.database, header, out, prices=prices)
-        return made, notes
+        made = await asyncio.to_thread(
+            seal, drafts, observed.database, header, out, prices=prices, runners=runners
+        )
+        return made, made.header.notes
 
 
 async def _render(loaded: kinds.Loaded) -> list[kinds.Rendered]:

@@ -7,10 +7,18 @@ from typing import Literal
 from msgspec import Struct
 
 Charge = Literal[
-    "requests", "retrieval", "restored-copies", "egress", "early-deletion", "storage", "monitoring"
+    "requests",
+    "retrieval",
+    "restored-copies",
+    "egress",
+    "early-deletion",
+    "storage",
+    "monitoring",
+    "batch-jobs",
 ]
 """What AWS bills for. ``restored-copies`` are the temporary copies that a restore makes; ``egress``
-leaves the region; ``early-deletion`` is the rest of a class's minimum storage duration."""
+leaves the region; ``early-deletion`` is the rest of a class's minimum storage duration;
+``batch-jobs`` is what S3 Batch Operations takes besides the requests of its jobs."""
 
 
 class Dollars(Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -20,14 +20,17 @@ from msgspec import UNSET, UnsetType
 from s3plan.errors import DestinationError, PlanFileError
 from s3plan.model.cost import Cost, PlanCost
 from s3plan.model.plan import PlanEnd, PlanHeader
+from s3plan.model.runners import ALL_HERE, RunnerChoice
 from s3plan.model.steps import Step, Totals
 from s3plan.plan import compression
 from s3plan.plan.cost import cost_of, total
 from s3plan.plan.digest import PlanDigest
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.holdings import holdings_of
+from s3plan.plan.jobs import cost_of_jobs, sentences, splits
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.plan.totals import totals_of
+from s3plan.rules.handover.splitting import Split
 from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
@@ -52,12 +55,14 @@ def seal(
     path: Path,
     *,
     prices: PriceList | None = None,
+    runners: RunnerChoice = ALL_HERE,
 ) -> PlanFile:
     """Write the plan to ``path`` and read it back, checked.
 
     Worklists are the rows of the ``items`` table by step id, and what was asked for is ``asked``.
     ``header.totals`` and, where ``prices`` (those that are shipped, if None) has the target,
-    ``header.cost`` are filled in. A name ending in ``.zst`` or ``.gz`` is compressed. The file
+    ``header.cost`` are filled in; ``runners`` are those that the project file names, for what they
+    cost. A name ending in ``.zst`` or ``.gz`` is compressed. The file
     appears complete or not at all; an older plan is replaced, anything else at ``path`` is not:
     PlanFileError. A directory that cannot be written, or is full, is DestinationError.
     """
@@ -68,8 +73,10 @@ def seal(
             next_step="choose another name with --out, or move that file away",
         )
     steps = tuple(_step(draft, database) for draft in drafts)
-    cost = _plan_cost(steps, database, header, shipped() if prices is None else prices)
-    header = msgspec.structs.replace(header, totals=_plan_totals(steps), cost=cost)
+    handed = splits(steps, database, header, runners)
+    cost = _plan_cost(steps, database, header, shipped() if prices is None else prices, handed)
+    notes = (*header.notes, *sentences(steps, handed))
+    header = msgspec.structs.replace(header, totals=_plan_totals(steps), cost=cost, notes=notes)
     # In the same directory, so that the rename cannot be a copy.
     temporary = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -153,7 +160,11 @@ def _plan_totals(steps: Sequence[Step]) -> Totals:
 
 
 def _plan_cost(
-    steps: Sequence[Step], database: Database, header: PlanHeader, known: PriceList
+    steps: Sequence[Step],
+    database: Database,
+    header: PlanHeader,
+    known: PriceList,
+    handed: Mapping[str, Split],
 ) -> PlanCost | UnsetType:
     """What the plan costs; unset where one step's prices are not known."""
     target = header.target
@@ -169,7 +180,8 @@ def _plan_cost(
         cost = cost_of(step.action, held.get(name or "", ()), prices)
         if cost is None:
             return UNSET
-        costs[step.id] = cost
+        jobs = handed.get(step.id)
+        costs[step.id] = cost if jobs is None else total([cost, cost_of_jobs(jobs)])
     return PlanCost(total(costs.values()), costs, target.region, known.date, known.source)
 
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from s3plan.model.connection import Batch
+from s3plan.model.connection import Batch, Connection
 from s3plan.model.steps import Copy, Download, Restore, Step
+from s3plan.rules.endpoints import is_aws
 
 Tool = Literal["s3-batch", "rclone", "s5cmd"]
 """S3 Batch Operations, which is AWS's own service; rclone and s5cmd, which run anywhere."""
@@ -45,6 +46,19 @@ def _of_copies(action: Copy) -> str | None:
     if action.acl == "keep" or action.encryption == "keep":
         return "each copy gets the ACL or the encryption of its own source"
     return None
+
+
+def declined(connection: Connection, endpoint: str, step: Step) -> str | None:
+    """Why S3 Batch Operations is not given a step at an endpoint; None where it is."""
+    reason = why_not("s3-batch", step)
+    if reason is not None:
+        return reason
+    told = connection.batch
+    if told is None or connection.scratch is None:
+        return "the Connection has no spec.batch, or no spec.scratch for manifests and reports"
+    if told.endpoint is None and not is_aws(endpoint):
+        return "the endpoint is not AWS's, and spec.batch names none of S3 Control"
+    return not_exclusive(told, step)
 
 
 def not_exclusive(batch: Batch, step: Step) -> str | None:

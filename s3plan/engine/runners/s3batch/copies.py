@@ -15,9 +15,10 @@ from s3plan.engine.context import Context
 from s3plan.engine.handlers.copy import Begun, Copier
 from s3plan.engine.looking import Seen
 from s3plan.engine.runners.s3batch.desk import Desk, Range
-from s3plan.engine.runners.s3batch.splitting import split
+from s3plan.engine.state import SETTLED
 from s3plan.model.journal import CopyFacts
-from s3plan.model.steps import Copy, Item, Step
+from s3plan.model.steps import Copy, Item, Step, Totals
+from s3plan.rules.handover.splitting import split
 
 
 class CopierByJobs(Copier):
@@ -31,9 +32,11 @@ class CopierByJobs(Copier):
     async def run(self) -> None:
         """Raises as :class:`Copier` does, and StoreError where a job cannot be made."""
         await self._desk.go_on()
-        found = await self.context.in_thread(
-            split, self.action, self.context.plan.items(self.step.id), self._least
+        items = self.context.plan.items(self.step.id)
+        open_ = (
+            (item, Totals(1, item.size)) for item in items if self.state.of(item.n) not in SETTLED
         )
+        found = await self.context.in_thread(split, self.action, open_, self._least)
         if found.kinds:
             await self._desk.hand_over(found, self._ranges())
         await super().run()

@@ -21,7 +21,6 @@ from s3plan.engine.handover.lines import Lines
 from s3plan.engine.handover.manifests import terms_of
 from s3plan.engine.lease import split as place_of
 from s3plan.engine.runners.s3batch.failures import Failures, read_report
-from s3plan.engine.runners.s3batch.splitting import MOST_ROWS, Split
 from s3plan.engine.together import together
 from s3plan.errors import EndpointError, StoreError, ThrottledError
 from s3plan.model.events import HandedOver, Waiting, Warned
@@ -30,6 +29,7 @@ from s3plan.model.objects import ObjectAttributes
 from s3plan.model.steps import Copy, Item, Restore, Step
 from s3plan.rules.handover import batch
 from s3plan.rules.handover.batch import JobKind
+from s3plan.rules.handover.splitting import MOST_ROWS, Split
 from s3plan.rules.handover.told import Failure
 from s3plan.store import ChunkedSource
 from s3plan.store.jobs import Job

@@ -9,10 +9,10 @@ from itertools import islice
 from s3plan.engine.context import Context
 from s3plan.engine.handlers.restore import RANGE, Restorer
 from s3plan.engine.runners.s3batch.desk import Desk, Range, kind_of_job
-from s3plan.engine.runners.s3batch.splitting import split
 from s3plan.model.journal import RestoreStage
-from s3plan.model.steps import Restore, Step
+from s3plan.model.steps import Restore, Step, Totals
 from s3plan.rules.handover.batch import COMPLETE, kind_of
+from s3plan.rules.handover.splitting import split
 
 _AT_IT = "RestoreAlreadyInProgress"
 """Somebody asked before ("Restore objects", overlapping restores)."""
@@ -29,7 +29,9 @@ class RestorerByJobs(Restorer):
     async def _ask(self) -> bool:
         await self._desk.go_on()
         asked = self._noted()
-        open_ = (item for item in self._left() if self._must_be_asked_for(item))
+        open_ = (
+            (item, Totals(1, item.size)) for item in self._left() if self._must_be_asked_for(item)
+        )
         found = await self.context.in_thread(split, self.action, open_, self._least)
         if found.kinds:
             await self._desk.hand_over(found, self._ranges())

@@ -6,8 +6,7 @@ from s3plan.engine.context import Context
 from s3plan.engine.runners.s3batch.copies import CopierByJobs
 from s3plan.engine.runners.s3batch.restores import RestorerByJobs
 from s3plan.model.steps import Copy, Restore, Step
-from s3plan.rules.endpoints import is_aws
-from s3plan.rules.handover.terms import not_exclusive, why_not
+from s3plan.rules.handover.terms import declined
 
 
 class S3Batch:
@@ -20,15 +19,8 @@ class S3Batch:
         """Steps that are not for the service, or not under the terms of the connection."""
         if context.plan.header.rollback_of:
             return "what is taken back is taken back here"
-        reason = why_not("s3-batch", step)
-        if reason is not None:
-            return reason
-        told = context.plan.header.connection.batch
-        if told is None or context.plan.header.connection.scratch is None:
-            return "the Connection has no spec.batch, or no spec.scratch for manifests and reports"
-        if told.endpoint is None and not is_aws(context.plan.header.target.endpoint):
-            return "the endpoint is not AWS's, and spec.batch names none of S3 Control"
-        return not_exclusive(told, step)
+        header = context.plan.header
+        return declined(header.connection, header.target.endpoint, step)
 
     async def run(self, context: Context, step: Step) -> None:
         """See :class:`s3plan.engine.runners.port.Runner`."""

@@ -1,7 +1,4 @@
-"""Which items of a step go to the service, in how many jobs, at what price; and why others do not.
-
-Pure: the same of a plan at any time, as far as the plan itself can tell.
-"""
+"""Which items of a step go to S3 Batch Operations, in how many jobs; why others do not. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +6,10 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from s3plan.model.cost import Dollars
 from s3plan.model.handover import LeftOut
 from s3plan.model.steps import Copy, Item, Restore, Totals
-from s3plan.rules.handover.batch import JobKind, kind_of
+from s3plan.rules.handover.batch import JobKind, kind_of, price
 
 MOST_KINDS = 1_000
 """Different jobs of one step; objects that would need more stay here."""
@@ -27,38 +25,47 @@ class Split(Struct, frozen=True):
     left: tuple[LeftOut, ...]
 
     @property
-    def given(self) -> Totals:
-        """All that goes to the service."""
-        return sum(self.kinds.values(), Totals())
+    def given(self) -> int:
+        """Objects that go to the service."""
+        return sum(totals.items for totals in self.kinds.values())
 
     @property
     def jobs(self) -> int:
         """How many jobs that is."""
         return sum(-(-totals.items // MOST_ROWS) for totals in self.kinds.values())
 
+    @property
+    def price(self) -> Dollars:
+        """What the service takes for that."""
+        return price(self.jobs, self.given)
 
-def split(action: Copy | Restore, items: Iterable[Item], least: int) -> Split:
-    """Sort a worklist. A job of fewer than ``least`` objects is not worth its price."""
+
+def split(action: Copy | Restore, entries: Iterable[tuple[Item, Totals]], least: int) -> Split:
+    """Sort a worklist, each item standing for so many that are sorted alike.
+
+    A job of fewer than ``least`` objects is not worth its price.
+    """
     kinds: dict[JobKind, LeftOut] = {}
     left: dict[str, LeftOut] = {}
-    for item in items:
+    for item, totals in entries:
         kind = kind_of(action, item)
         if not isinstance(kind, str) and kind not in kinds and len(kinds) >= MOST_KINDS:
             kind = f"more than {MOST_KINDS:,} different folders and classes"
         if isinstance(kind, str):
-            left[kind] = _more(left.get(kind), kind, item)
+            left[kind] = _more(left.get(kind), kind, item, totals)
         else:
-            kinds[kind] = _more(kinds.get(kind), "", item)
+            kinds[kind] = _more(kinds.get(kind), "", item, totals)
     few = f"fewer than {least:,} of a job"
     for kind, counted in list(kinds.items()):
         if counted.totals.items < least:
             del kinds[kind]
             known = left.get(few)
-            totals = counted.totals + (known.totals if known else Totals())
-            left[few] = LeftOut(few, totals, counted.example)
+            all_few = counted.totals + (known.totals if known else Totals())
+            left[few] = LeftOut(few, all_few, known.example if known else counted.example)
     return Split({kind: counted.totals for kind, counted in kinds.items()}, tuple(left.values()))
 
 
-def _more(known: LeftOut | None, reason: str, item: Item) -> LeftOut:
-    totals = (known.totals if known else Totals()) + Totals(1, item.size)
-    return LeftOut(reason, totals, known.example if known else item.key)
+def _more(known: LeftOut | None, reason: str, item: Item, totals: Totals) -> LeftOut:
+    if known is None:
+        return LeftOut(reason, totals, item.key)
+    return LeftOut(reason, known.totals + totals, known.example)
