@@ -54,5 +54,6 @@ class RunnerChoice:
         """Seconds that requests may still be sent for a session whose process is gone."""
         return self.dask.trust if "dask" in {self.every, *self.by_verb.values()} else 0.0
 
+
 ALL_HERE: Final = RunnerChoice()
 """This process sends everything."""
