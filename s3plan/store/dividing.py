@@ -27,6 +27,10 @@ from s3plan.rules.keyspace import between, spread
 HANDS = 8
 """Pages of one bucket that are asked for at once."""
 
+ALONE = 0.15
+"""Seconds that the first hand lists before the others help: what is listed by then, as a few
+thousand keys of a server near by are, would only be asked for in more and shorter pages."""
+
 
 class Page(Protocol):
     """Entries in a server's order. Of versions, those of a key stand together, the newest first."""
@@ -58,14 +62,21 @@ class SeamError(Exception):
 
 
 async def pages(
-    list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str, *, hands: int = HANDS
+    list_from: ListFrom[AnyPage],
+    folders: FoldersAfter,
+    prefix: str,
+    *,
+    hands: int = HANDS,
+    alone: float = ALONE,
 ) -> AsyncIterator[AnyPage]:
     """Every page of a listing, in no order; each entry once. One page is asked for but once.
+
+    ``alone`` is seconds before it is divided.
 
     Raises what ``list_from`` and ``folders`` raise, and SeamError after the last page: then none of
     them counts.
     """
-    listing = _Listing(list_from, folders, prefix)
+    listing = _Listing(list_from, folders, prefix, alone)
     tasks = [asyncio.create_task(listing.hand()) for _ in range(hands)]
     try:
         while (found := await listing.found.get()) is not None:
@@ -101,7 +112,11 @@ class _Stretch:
 class _Listing(Generic[AnyPage]):
     """What the hands share; all of it belongs to one event loop."""
 
-    def __init__(self, list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str) -> None:
+    def __init__(
+        self, list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str, alone: float
+    ) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._divided_from = self._clock() + alone
         self.found: asyncio.Queue[AnyPage | Exception | None] = asyncio.Queue(2 * HANDS)
         self._list_from = list_from
         self._folders = folders
@@ -153,7 +168,7 @@ class _Listing(Generic[AnyPage]):
                 await self.found.put(page.head(kept))
             if stretch.beyond is not None:
                 return
-            if page.more and self._idle > 0:
+            if page.more and self._idle > 0 and self._clock() >= self._divided_from:
                 await self._divide(stretch, keys[-1])
 
     async def _divide(self, stretch: _Stretch, last: str) -> None:

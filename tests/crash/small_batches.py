@@ -27,6 +27,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.sending": {"LARGEST_PUT": 2 << 20, "PART": 5 << 20, "AT_ONCE": 1},
     "layout.worklist": {"RANGE": 3},
     "handlers.purge": {"BATCH": 5},
+    "handlers.put_files": {"RANGE": 5, "TRIP": 2, "BATCH": 3},
     "handlers.putting": {"RANGE": 12, "WORKERS": 4},
     "handlers.verify": {"CHUNK_ITEMS": 15},
 }

@@ -65,7 +65,8 @@ class Shelf:
 
         async def go() -> list[str]:
             found: list[str] = []
-            async for page in pages(self.list_from, self.folders, prefix, hands=hands):
+            listing = pages(self.list_from, self.folders, prefix, hands=hands, alone=0)
+            async for page in listing:
                 assert len(page.keys) == len(page.sizes) == len(page.checksums)
                 found += page.keys
             return found
@@ -123,7 +124,7 @@ class VersionShelf(Shelf):
 
         async def go() -> list[tuple[str, int, str]]:
             found: list[tuple[str, int, str]] = []
-            async for page in pages(self.versions_from, nowhere, "", hands=hands):
+            async for page in pages(self.versions_from, nowhere, "", hands=hands, alone=0):
                 assert len(page.keys) == len(page.markers) == len(page.checksums)
                 found += zip(page.keys, page.newer, page.version_ids, strict=True)
             return found
@@ -236,3 +237,18 @@ def test_what_lies_between_lies_between(low: str, high: str | None) -> None:
     if found is not None:
         assert low.encode() < found.encode()
         assert high is None or found.encode() < high.encode()
+
+
+def test_a_listing_that_is_soon_over_is_not_divided() -> None:
+    """Of a server near by, a few pages come before others could help."""
+
+    async def go(shelf: Shelf, alone: float) -> int:
+        found = 0
+        async for page in pages(shelf.list_from, shelf.folders, "", hands=8, alone=alone):
+            found += len(page.keys)
+        assert found == len(shelf.keys)
+        return len(shelf.asked)
+
+    keys = [f"{n:04}" for n in range(60)]
+    assert asyncio.run(go(Shelf(keys), 60)) == 20
+    assert asyncio.run(go(Shelf(keys), 0)) > 20

@@ -54,6 +54,9 @@ RANGE = 1_000
 What a look tells is a moment old when it is used.
 """
 
+FIRST_RANGE = 100
+"""Items of the first one, so that copying begins soon; the next is looked at meanwhile."""
+
 BATCH = 50
 """Copies whose receipts are written together."""
 
@@ -127,7 +130,9 @@ class Copier:
     async def _begin(self, queue: asyncio.Queue[Begun | None], workers: int) -> None:
         """Look at one range after the other and say in the journal that it begins."""
         items = self.context.plan.items(self.step.id)
-        while not self.context.stopping and (ready := await self._next(items)) is not None:
+        size = FIRST_RANGE
+        while not self.context.stopping and (ready := await self._next(items, size)) is not None:
+            size = RANGE
             todo, sources, targets = ready
             taken = tuple(
                 item.n for item in todo if item.path in targets and not self.state.begun(item.n)
@@ -150,10 +155,12 @@ class Copier:
                     await self._one(begun)
 
     async def _next(
-        self, items: Iterator[Item]
+        self, items: Iterator[Item], size: int = RANGE
     ) -> tuple[list[Item], dict[str, Seen], dict[str, Seen]] | None:
-        """The next items that are not settled, and what is at their sources and new keys."""
-        while chunk := await self.context.in_thread(_take, items):
+        """Of the next ``size`` items those that are not settled, and what is at their sources and
+        new keys.
+        """
+        while chunk := await self.context.in_thread(_take, items, min(size, RANGE)):
             todo = [item for item in chunk if self.state.of(item.n) not in SETTLED]
             if todo:
                 sources, targets = await asyncio.gather(
@@ -410,8 +417,8 @@ class Copier:
         self.context.problem(self.step, item.n, item.key, item.path, "failed", code, message)
 
 
-def _take(items: Iterator[Item]) -> list[Item]:
-    return list(islice(items, RANGE))
+def _take(items: Iterator[Item], size: int) -> list[Item]:
+    return list(islice(items, size))
 
 
 async def keys_in_use(context: Context, step: Step) -> tuple[int, ...]:
@@ -419,7 +426,7 @@ async def keys_in_use(context: Context, step: Step) -> tuple[int, ...]:
     state = context.step_state(step)
     items = context.plan.items(step.id)
     found: list[int] = []
-    while chunk := await context.in_thread(_take, items):
+    while chunk := await context.in_thread(_take, items, RANGE):
         fresh = [item for item in chunk if state.of(item.n) is ItemState.PENDING]
         there = await look_at(context.bucket(step), [item.path for item in fresh])
         found += [item.n for item in fresh if item.path in there]
