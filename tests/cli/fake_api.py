@@ -45,6 +45,7 @@ class Approval:
     losses: Mapping[str, str] = field(default_factory=dict)
     classes: frozenset[str] | None = None
     granted: tuple[PlanApproval, ...] | None = None
+    replacements: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ class FakeApi:
         log: Path | None,
         mirror: str | None = None,
         outlets: Outlets | None = None,
+        runner: str | None = None,
+        scheduler: str | None = None,
     ) -> RunFinished:
         self.plan_bytes = plan.read_bytes() if plan.exists() else b""
         self.outlets = outlets

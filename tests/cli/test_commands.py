@@ -278,6 +278,12 @@ def test_a_loss_is_approved_by_an_option_of_its_own(api: FakeApi) -> None:
     assert approval(api).losses == {"c": "sha256:2"}
 
 
+def test_a_replacement_is_approved_by_an_option_of_its_own(api: FakeApi) -> None:
+    given = ["--approve-replace", "b/raw/one.tar@sha256:1"]
+    assert main(["apply", "--approve", *given]) == 0
+    assert approval(api).replacements == {"b/raw/one.tar": "sha256:1"}
+
+
 def test_without_a_terminal_a_missing_approval_prints_the_command(
     api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
