@@ -65,6 +65,11 @@ class Job:
         return self.work / "standard-output"
 
     @property
+    def told(self) -> Path:
+        """What it wrote to standard error."""
+        return self.work / "standard-error"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What programs need to know besides their arguments."""
         # s3plan remembers destinations, and those of jobs are used again and again.
@@ -90,6 +95,7 @@ class Contender:
 
     ``does`` tells it from others of the same program, ``verifies`` what it compares; ``check``
     raises WrongResultError unless all is done, and may tell further figures of the run, by name.
+    A ``slow`` one, far behind whoever is compared, is run once.
     """
 
     program: Program
@@ -99,6 +105,7 @@ class Contender:
     prepare: Prepare = _nothing
     check: Check = _nothing
     codes: tuple[int, ...] = (0,)
+    slow: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +184,8 @@ class Case:
         commands: dict[str, str] = {}
         for number in range(runs + 1):
             for one in self.contenders:
+                if one.slow and number != 1:
+                    continue
                 run, commands[one.name] = _once(place, self.dataset, one)
                 say(f"  {self.name}  {one.name:20} {run.seconds:6.2f} s")
                 if number:
@@ -225,6 +234,7 @@ def _measure(command: list[str], job: Job, figures: Path, codes: tuple[int, ...]
         capture_output=True,
         text=True,
     )
+    job.told.write_text(done.stderr)
     if done.returncode not in codes:
         said = job.said.read_text(errors="replace")[-2000:] + done.stderr[-2000:]
         raise WrongResultError(f"{' '.join(command)} exited {done.returncode}:\n{said}")

@@ -40,7 +40,7 @@ PEERS = (
         prepare=buckets.empty,
         check=buckets.arrived,
     ),
-    Contender(AWS, _aws, does=" s3 sync", prepare=buckets.empty, check=buckets.arrived),
+    Contender(AWS, _aws, does=" s3 sync", prepare=buckets.empty, check=buckets.arrived, slow=True),
 )
 
 COPIED = Dataset("small", 5_000, 16 * KIB)
@@ -51,7 +51,7 @@ CASES = (
         f"Copy within S3 and verify {COPIED.title}",
         COPIED,
         (OURS, *PEERS, limits.COPY),
-        (Ratio(0.8, tuple(peer.name for peer in PEERS)),),
+        (Ratio(0.8, tuple(peer.name for peer in PEERS)), *ours.JOURNAL),
         fill,
     ),
 )

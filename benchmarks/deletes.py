@@ -34,7 +34,7 @@ def _hold(job: Job) -> None:
 
 def _approve(job: Job) -> list[str]:
     approval = (job.work / "approval").read_text()
-    return ours.s3plan("apply", "--approve", "--approve-delete", approval)
+    return [*ours.apply(job), "--approve-delete", approval]
 
 
 def _gone(job: Job) -> None:
@@ -94,7 +94,7 @@ CASES = (
         f"Delete {DELETED.title}, each proved to be copied",
         DELETED,
         (OURS, *PEERS),
-        (Ratio(1.0, tuple(peer.name for peer in PEERS)),),
+        (Ratio(1.0, tuple(peer.name for peer in PEERS)), *ours.JOURNAL),
         note="Objects are of 1 KiB, since the bucket is filled anew for every run. `aws s3 rm` "
         "sends a request for each object and is left out.",
     ),

@@ -94,6 +94,7 @@ BY_AWS = Contender(
     "what S3 stored",
     does=" s3 sync",
     check=_arrived,
+    slow=True,
 )
 
 
@@ -127,13 +128,14 @@ EVERYBODY = (BY_S5CMD, SUMMED_S5CMD, BY_RCLONE, SYNCED, CHECKED, BY_AWS, limits.
 QUICKEST = Ratio(0.6, (BY_S5CMD.name, BY_RCLONE.name))
 
 CASES = (
-    _case("download-5000", Dataset("small", 5_000, 16 * KIB), EVERYBODY, QUICKEST),
+    _case("download-5000", Dataset("small", 5_000, 16 * KIB), EVERYBODY, QUICKEST, *ours.JOURNAL),
     _case(
         "download-50000",
         Dataset("many", 50_000, 16 * KIB),
         (BY_S5CMD, BY_RCLONE, A_FIFTH, limits.DOWNLOAD),
         QUICKEST,
         Growth(1.2, A_FIFTH.name),
+        *ours.JOURNAL,
     ),
     _large("download-large", Dataset("large", 4, 256 * MIB)),
     _large("download-huge", Dataset("huge", 1, 2 * GIB)),

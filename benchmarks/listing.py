@@ -41,7 +41,7 @@ BY_S5CMD = Contender(
     check=_lines,
 )
 BY_RCLONE = Contender(RCLONE, _rclone, does=" lsf", check=_lines)
-BY_AWS = Contender(AWS, _aws, does=" s3 ls", check=_lines)
+BY_AWS = Contender(AWS, _aws, does=" s3 ls", check=_lines, slow=True)
 BARE = (BY_S5CMD, BY_RCLONE)
 
 CASES = (

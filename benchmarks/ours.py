@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.case import Job
 from benchmarks.datasets import ALGORITHM
+from benchmarks.goals import Figure
 from benchmarks.programs import S3PLAN, WrongResultError
 from benchmarks.server import REGION
 
@@ -69,9 +70,9 @@ def plan(job: Job, *arguments: str) -> None:
 
 
 def apply(job: Job) -> list[str]:
-    """Everything but deletion is approved."""
+    """Everything but deletion is approved; ``--debug`` tells what the journal cost."""
     del job
-    return s3plan("apply", "--approve")
+    return s3plan("--debug", "apply", "--approve")
 
 
 def downloaded(job: Job) -> dict[str, float]:
@@ -97,10 +98,25 @@ def approval(said: str) -> str:
     return found[1]
 
 
+BYTES, SHARE = "bytes of journal an object", "% of time for the journal"
+
+JOURNAL = (Figure(BYTES, 120), Figure(SHARE, 5))
+"""What is promised of a journal."""
+
+_TIMES = re.compile(r"open=([\d.]+)s encoding=([\d.]+)s .*waiting=([\d.]+)s")
+
+
 def journal_figures(job: Job) -> dict[str, float]:
-    """What the journal cost: bytes of it for each object."""
-    journal = (job.work / "journal.json").resolve()
-    return {"bytes of journal an object": journal.stat().st_size / job.dataset.count}
+    """What the journal cost: its size, and the time of encoding it and waiting for it.
+
+    The share is of the time that it was open, which is less than that of the process.
+    """
+    size = (job.work / "journal.json").resolve().stat().st_size
+    figures = {BYTES: size / job.dataset.count}
+    if told := _TIMES.search(job.told.read_text()):
+        is_open, encoding, waiting = map(float, told.groups())
+        figures[SHARE] = 100 * (encoding + waiting) / is_open
+    return figures
 
 
 def _completed(job: Job, *verbs: str) -> dict[str, Any]:

@@ -51,8 +51,7 @@ class CaseResult(msgspec.Struct, frozen=True):
     def markdown(self) -> str:
         """A section of the page."""
         versions = ", ".join(f"{name} {version}" for name, version in self.where.versions.items())
-        runs = len(self.series[0].runs)
-        told = f"{runs} runs each, {self.where.when:%Y-%m-%d %H:%M} UTC. {versions}."
+        told = f"{self.where.when:%Y-%m-%d %H:%M} UTC. {versions}."
         parts = [f"## {self.title}", _table(self.series, self.count, self.size)]
         if self.findings:
             parts.append(finding_table(self.findings))
@@ -137,6 +136,7 @@ def _table(every: Sequence[Series], count: int, size: int) -> str:
             f"{series.median:.2f} s",
             f"{every[0].median / series.median:.2f}",
             f"{low:.2f}-{high:.2f} s",
+            str(len(series.runs)),
             _rate(count, size, series.median),
             f"{series.cpu_seconds:.2f} s",
             f"{series.peak_bytes / MIB:.0f} MiB",
