@@ -18,6 +18,7 @@ from s3plan.rules.naming import fold
 from s3plan.rules.permissions import (
     Permission,
     Phase,
+    jobs,
     looking,
     looking_at_versions,
     looking_for_obstructions,
@@ -116,6 +117,8 @@ def permissions(loaded: Loaded, phases: Collection[Phase]) -> tuple[Permission, 
     place = loaded.connection.scratch
     if place is not None and set(phases) & {"apply", "rollback"}:
         found |= set(scratch(place.removeprefix("s3://").partition("/")[0]))
+        if loaded.connection.batch is not None:
+            found |= set(jobs())
     return tuple(sorted(found))
 
 

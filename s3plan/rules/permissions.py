@@ -329,6 +329,15 @@ def looking(
         yield Permission(bucket, "object", "s3:GetObjectTagging")
 
 
+def jobs() -> Iterator[Permission]:
+    """What jobs of S3 Batch Operations need of their maker; their role needs its own ("Granting
+    permissions for S3 Batch Operations", Amazon S3 User Guide).
+    """
+    for action in ("s3:CreateJob", "s3:DescribeJob", "s3:UpdateJobStatus"):
+        yield Permission("", "account", action)
+    yield Permission("", "role", "iam:PassRole")
+
+
 def scratch(bucket: str) -> Iterator[Permission]:
     """What probes and leases need in the scratch place."""
     yield Permission(bucket, "bucket", "s3:ListBucket")

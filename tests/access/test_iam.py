@@ -334,6 +334,23 @@ def test_globs_prefixes_and_scratch(account: Account, capsys: pytest.CaptureFixt
     assert "s3:PutObject" in resources["arn:aws:s3:::probes/*"]
 
 
+def test_jobs_are_made_only_where_the_connection_says_how(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = account.write(
+        "BucketEvacuation", "buckets: {include: [photos]}\ndestination: {path: here}"
+    )
+    role = "arn:aws:iam::123456789012:role/batch"
+    told = f"  scratch: s3://probes/p\n  batch: {{roleArn: '{role}'}}\n  region:"
+    path.write_text(path.read_text().replace("  region:", told))
+    assert main(["iam", "manifest.yaml", "--json"]) == 0
+    statements = json.loads(capsys.readouterr().out)["policy"]["Statement"]
+    actions = {action for one in statements for action in one["Action"]}
+    wanted = {"s3:CreateJob", "s3:DescribeJob", "s3:UpdateJobStatus", "iam:PassRole"}
+    assert wanted <= actions
+    assert {one.partition(":")[2].lower() for one in wanted if "s3:" in one} <= known_actions()
+
+
 def test_every_action_exists() -> None:
     """E6: no name of an API operation where IAM has another."""
     from typing import get_args

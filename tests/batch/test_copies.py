@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from s3plan import api
 from s3plan.errors import StaleError
-from s3plan.model.events import HandedOver, RunnerReady
+from s3plan.model.events import HandedOver, RunnerReady, Warned
 from s3plan.store.jobs import Jobs
 from tests.batch.fake import BatchOperations
 from tests.batch.jobs import apply_jobs, plan_jobs, prefixed, stages
@@ -117,7 +120,7 @@ def test_a_source_that_changes_while_the_job_waits_is_not_copied(
     assert prefixed(keys[0]) not in scene.objects()
 
 
-@pytest.mark.parametrize("how", ["failed", "cancelled"])
+@pytest.mark.parametrize("how", ["failed", pytest.param("cancelled", marks=pytest.mark.long)])
 def test_a_job_that_does_not_come_to_its_end_leaves_the_rest_undone(
     scene: Scene, service: BatchOperations, how: str
 ) -> None:
@@ -141,9 +144,13 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize(
-    "point", ["before create", "after create", "before confirm", "after confirm", "while waiting"]
-)
+_LONG = [
+    pytest.param(point, marks=pytest.mark.long)
+    for point in ("before create", "before confirm", "while waiting")
+]
+
+
+@pytest.mark.parametrize("point", ["after create", "after confirm", *_LONG])
 @pytest.mark.parametrize("runner", ["s3-batch", pytest.param("local", marks=pytest.mark.long)])
 def test_killed_anywhere_one_job_does_the_work_once(
     scene: Scene,
@@ -186,6 +193,21 @@ def _kill(patch: pytest.MonkeyPatch, point: str) -> None:
     patch.setattr(Jobs, name, dying)
 
 
+def test_who_stops_waiting_is_told_that_the_job_goes_on(
+    scene: Scene, service: BatchOperations
+) -> None:
+    keys = _fill(scene)
+    plan_jobs(scene, service)
+    service.hold = True
+    service.on_active = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    assert apply_jobs(scene).exit_code == 130
+    assert any("go on in S3" in e.message for e in scene.events if isinstance(e, Warned))
+    service.hold, service.on_active = False, lambda: None
+    assert scene.apply().exit_code == 0
+    _assert_copied(scene, keys)
+    assert len(service.jobs) == 1
+
+
 def test_a_job_that_runs_holds_new_plans_and_a_rollback_cancels_it(
     scene: Scene, service: BatchOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +219,8 @@ def test_a_job_that_runs_holds_new_plans_and_a_rollback_cancels_it(
         _kill(patch, "while waiting")
         with pytest.raises(Killed):
             apply_jobs(scene)
+    with pytest.raises(StaleError, match="may still be running"):
+        api.abandon_run(scene.run().id, approver="tester")
     Path("plan.json").rename("first.json")
     plan_jobs(scene, service, lambda key: f"other/{key}")
     with pytest.raises(StaleError, match="may still be running"):

@@ -56,7 +56,7 @@ def _imported(step: Step, *reports: str) -> Looked:
     )
 
 
-@pytest.mark.parametrize("tool", ["s5cmd", "rclone"])
+@pytest.mark.parametrize("tool", ["s5cmd", pytest.param("rclone", marks=pytest.mark.long)])
 def test_copies_by_another_program_are_looked_at_and_the_rest_is_done_here(
     scene: Scene, tool: Tool
 ) -> None:

@@ -56,6 +56,8 @@ def declined(connection: Connection, endpoint: str, step: Step) -> str | None:
     told = connection.batch
     if told is None or connection.scratch is None:
         return "the Connection has no spec.batch, or no spec.scratch for manifests and reports"
+    if connection.requester_pays:
+        return "the Connection accepts to pay for requests (requesterPays), which no job is told to"
     if told.endpoint is None and not is_aws(endpoint):
         return "the endpoint is not AWS's, and spec.batch names none of S3 Control"
     return not_exclusive(told, step)
