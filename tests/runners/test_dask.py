@@ -10,7 +10,6 @@ import pytest
 
 from s3plan import api
 from s3plan.engine.journal import read_journal
-from s3plan.engine.runners.dask.cluster import Cluster, Worker
 from s3plan.model.events import RunFinished, RunnerReady
 from s3plan.model.journal import Copied, ItemFailed
 from s3plan.model.runners import RunnerName
@@ -132,6 +131,9 @@ def test_downloads_by_workers_end_as_downloads_by_this_process(
     """Issue 11, 2: download only where the destination is declared shared; the same files, the same
     catalogue and the same verdicts. No parcel holds a key: workers find their own.
     """
+    # Half a second to import, which only this test shall wait for.
+    from s3plan.engine.runners.dask.cluster import Cluster, Worker
+
     parcels: list[bytes] = []
     run = Cluster._run
 

@@ -309,6 +309,7 @@ async def _client(settings: DaskSettings, stack: AsyncExitStack) -> tuple[Client
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
                 asynchronous=True,
+                preload=[remote.__name__],
             )
             address = (await stack.enter_async_context(local)).scheduler_address
         client = Client(  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from pathlib import Path
 
@@ -49,6 +50,15 @@ class Answer(Struct, frozen=True):
     permitted: bool
     running: tuple[str, ...]
     told: dict[str, bytes]
+
+
+def dask_setup(worker: object) -> None:
+    """Called by Dask in each process of ``local:N`` as it begins.
+
+    Ctrl-C on a terminal reaches these processes as well. What they do about it the process that has
+    the run tells them: to begin nothing more, and to say what they have done.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def version() -> str:
