@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from s3plan.store import Bucket, DeleteTarget
+from contextlib import suppress
+
+from s3plan.store import Bucket, DeleteTarget, SeamError
 from tests.servers import Server
 from tests.store.keys import HOSTILE_KEYS
 from tests.store.test_servers import put
-from tests.store.test_versions import entries, in_versioned_bucket
+from tests.store.test_versions import divided, entries, in_versioned_bucket
 
 
 def test_versions_of_hostile_keys_are_told_apart_and_deleted(rgw: Server) -> None:
@@ -20,6 +22,10 @@ def test_versions_of_hostile_keys_are_told_apart_and_deleted(rgw: Server) -> Non
         assert [(k, n, m) for k, _, n, m in found] == [
             (key, newer, newer == 1) for key in keys for newer in (0, 1, 2)
         ]
+        # Among keys such as these RGW was seen not to begin where it is told. Then nothing of it
+        # counts, and one hand lists all.
+        with suppress(SeamError):
+            assert sorted(await divided(bucket, 5)) == sorted(found)
         for key, version, newer, marker in found:
             if not marker:
                 body = (await bucket.get(key, if_match=None, version=version))[1]

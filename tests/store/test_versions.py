@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -150,16 +151,28 @@ def in_versioned_bucket(server: Server, act: Any) -> Any:
     return on_bucket(server, acting)
 
 
-async def entries(
-    bucket: Bucket, *, divided: bool = False, **options: Any
-) -> list[tuple[str, str, int, bool]]:
-    """Key, version id, how many are newer, whether it is a delete marker."""
-    pages = bucket.divided_version_pages if divided else bucket.version_pages
+Entry = tuple[str, str, int, bool]
+"""Key, version id, how many are newer, whether it is a delete marker."""
+
+
+async def all_of(pages: AsyncIterator[VersionPage]) -> list[Entry]:
     return [
         entry
-        async for one in pages(**options)
+        async for one in pages
         for entry in zip(one.keys, one.version_ids, one.newer, one.markers, strict=True)
     ]
+
+
+async def entries(bucket: Bucket, **options: Any) -> list[Entry]:
+    """All of them, by one hand."""
+    return await all_of(bucket.version_pages(**options))
+
+
+async def divided(bucket: Bucket, most: int) -> list[Entry]:
+    """All of them by several hands, ``most`` a page. Raises SeamError where they do not fit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bucket.version_pages, "__defaults__", ("", "", most))
+        return await all_of(bucket.divided_version_pages())
 
 
 @pytest.mark.parametrize("server", ["seaweed", "moto_server"])
@@ -205,13 +218,11 @@ def test_several_hands_find_the_versions_that_one_finds(
             await put(bucket, f"{number % 7}/{number:02}", b"newer", if_none_match=False)
         whole = await entries(bucket)
         assert len(whole) == 54
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Bucket.version_pages, "__defaults__", ("", "", 5))
-            try:
-                found = await entries(bucket, divided=True)
-            except SeamError:
-                assert server == "moto_server"
-                return
+        try:
+            found = await divided(bucket, 5)
+        except SeamError:
+            assert server == "moto_server"
+            return
         assert sorted(found) == sorted(whole)
 
     in_versioned_bucket(request.getfixturevalue(server), act)
