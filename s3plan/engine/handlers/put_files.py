@@ -241,7 +241,13 @@ class _Putter:
         """Make the object; None where the answer does not prove what it holds."""
         if item.size > sending.LARGEST_PUT:
             large = LargeFile(item.n, item.key, item.path, item.size, self.attributes, local.whole)
-            await self.sender.send(large, if_none_match=True)
+            try:
+                await self.sender.send(
+                    large, if_none_match=not item.etag, if_match=item.etag or None
+                )
+            except PreconditionFailedError:
+                await self.sender.abandon(large)  # its parts are of no use to anybody
+                raise
             return None
         body = local.data if local.data is not None else ChunkedSource(lambda: self._chunks(item))
         result = await self.bucket.put(

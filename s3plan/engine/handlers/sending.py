@@ -72,22 +72,27 @@ class PartSender:
         self._bucket = bucket
         self._tree = tree
 
-    async def send(self, file: LargeFile, *, if_none_match: bool) -> Sent | None:
-        """Put the object there; None where the run was stopped before it was.
+    async def send(
+        self, file: LargeFile, *, if_none_match: bool, if_match: str | None = None
+    ) -> Sent | None:
+        """Put the object there, in the place of that with the ETag ``if_match``, if one is named;
+        None where the run was stopped before it was.
 
-        Raises PreconditionFailedError where something has the key, OutcomeUnknownError where only
-        looking tells, and StoreError. What was sent stays for the next try where trying again may
-        help, and is aborted where S3 refuses it.
+        Raises PreconditionFailedError where something else has the key, OutcomeUnknownError where
+        only looking tells, and StoreError. What was sent stays for the next try where trying again
+        may help, and is aborted where S3 refuses it.
         """
         try:
-            return await self._send(file, if_none_match=if_none_match)
+            return await self._send(file, if_none_match=if_none_match, if_match=if_match)
         except (EndpointError, ThrottledError, OutcomeUnknownError, PreconditionFailedError):
             raise
         except StoreError:
             await self.abandon(file)
             raise
 
-    async def _send(self, file: LargeFile, *, if_none_match: bool) -> Sent | None:
+    async def _send(
+        self, file: LargeFile, *, if_none_match: bool, if_match: str | None
+    ) -> Sent | None:
         upload, stored = await self._begun(file)
         size = part_size(file.size, PART)
         spans = [(at, min(at + size, file.size)) for at in range(0, file.size, size)]
@@ -106,11 +111,14 @@ class PartSender:
         await together(work() for _ in range(AT_ONCE))
         if len(sent) < len(spans):
             return None
-        if not self._context.capabilities.holds("complete-if-none-match"):
+        known = self._context.capabilities
+        if not known.holds("complete-if-match" if if_match else "complete-if-none-match"):
             # Hours may have passed since the key was looked at.
-            await self._check_free(file.key)
+            await self._check_key(file.key, if_match)
         parts = [sent[index][0] for index in range(len(spans))]
-        result = await upload.complete(parts, if_none_match=if_none_match, checksum=file.whole)
+        result = await upload.complete(
+            parts, if_none_match=if_none_match, if_match=if_match, checksum=file.whole
+        )
         layout = write_parts(end - first for first, end in spans)
         etag = composed("MD5", layout, [sent[index][1] for index in range(len(spans))]).value
         return Sent(result.etag == etag or file.whole in result.checksums)
@@ -162,10 +170,12 @@ class PartSender:
         )
         return part, md5
 
-    async def _check_free(self, key: str) -> None:
+    async def _check_key(self, key: str, expected: str | None) -> None:
         try:
-            await self._bucket.head(key)
+            etag: str | None = (await self._bucket.head(key)).etag
         except NoSuchKeyError:
+            etag = None
+        if etag == expected:
             return
         raise PreconditionFailedError(
             "the key was written by somebody while its object was uploaded",
