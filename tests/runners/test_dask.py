@@ -25,7 +25,7 @@ PROJECT = """\
 apiVersion: s3plan/v1
 kind: Project
 spec:
-  dask: {{scheduler: "{scheduler}", workers: 2, partition: {partition}, trust: 5s}}
+  dask: {{scheduler: "{scheduler}", workers: 2, partition: {partition}, trust: {trust}s}}
 """
 
 
@@ -43,9 +43,9 @@ def cluster(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
 
 
-def settings(scene: Scene, cluster: DaskCluster, partition: int = 10) -> None:
+def settings(scene: Scene, cluster: DaskCluster, partition: int = 10, trust: int = 20) -> None:
     """Write the project file."""
-    text = PROJECT.format(scheduler=cluster.address, partition=partition)
+    text = PROJECT.format(scheduler=cluster.address, partition=partition, trust=trust)
     (scene.directory / "s3plan.yaml").write_text(text)
 
 

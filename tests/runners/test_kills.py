@@ -27,10 +27,14 @@ from tests.servers import Server
 
 pytestmark = [pytest.mark.dask, pytest.mark.timeout(900)]
 
-COUNT = 120
+COUNT = 60
 PARTITION = 10
 KILLS = 10
-LIMIT = 300.0
+
+TRUST = 15
+"""Seconds: on a busy machine a request may take some."""
+
+LIMIT = 500.0
 """Seconds that one run may take on a machine that does other things as well."""
 
 APPLY = ("apply", "--approve", "--runner", "dask")
@@ -44,7 +48,7 @@ class Killing:
         self.cluster = cluster
         for number in range(COUNT):
             scene.put(f"from/{number:03}", b"content %d" % number)
-        settings(scene, cluster, PARTITION)
+        settings(scene, cluster, PARTITION, TRUST)
 
     def run(self, name: str, kill: Callable[[subprocess.Popen[bytes]], None], after: int) -> int:
         """Apply a new plan, and ``kill`` once ``after`` items are told; how the command ended."""
@@ -132,7 +136,7 @@ def coordinator(killing: Killing, name: str, after: int) -> None:
 
     assert killing.run(name, kill, after) == -signal.SIGKILL
     assert killing.apply().wait(LIMIT) == 0, killing.said()
-    assert "its workers may go on for 5 s" in killing.said()
+    assert f"its workers may go on for {TRUST} s" in killing.said()
 
 
 def scheduler(killing: Killing, name: str, after: int) -> None:

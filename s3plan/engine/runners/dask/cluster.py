@@ -33,6 +33,9 @@ BEAT = 1.0
 PATIENCE = 20.0
 """Seconds without a scheduler, or without any worker, after which everything waits for people."""
 
+SLOW = 90.0
+"""The same for a scheduler that is there and does not answer: it may have much to do."""
+
 AHEAD = 2
 """Partitions that a worker has: the one it runs, and the next."""
 
@@ -186,7 +189,9 @@ class Cluster:
                 )
             await asyncio.sleep(BEAT / 10)
             await self._round()
-        self.shares = max(count, len(self._workers))
+        # One request in flight is the least that a worker can have of them.
+        most = self._context.plan.header.connection.limits.connections
+        self.shares = min(max(count, len(self._workers)), most)
 
     async def on_all(self, function: Callable[..., Any], *args: object) -> dict[str, Any]:
         """What a function says on every worker that is there now, by address."""
@@ -215,13 +220,13 @@ class Cluster:
     async def _round(self) -> None:
         try:
             there = await asyncio.wait_for(self._client.nthreads(), PATIENCE)  # type: ignore[no-untyped-call]
-        except (OSError, TimeoutError, RuntimeError):
-            there = None
-        now = time.monotonic()
-        if there is None:
-            if now - self._heard > PATIENCE:
-                self._lost.set()
+        except TimeoutError:
+            self._miss(SLOW)
             return
+        except (OSError, RuntimeError):
+            self._miss(PATIENCE)
+            return
+        now = time.monotonic()
         self._heard = now
         for address in there:
             one = self._workers.setdefault(address, Worker(address))
@@ -234,6 +239,11 @@ class Cluster:
                 self._departed.append(one)
                 one.permitted = False
                 one.gone.set()
+
+    def _miss(self, patience: float) -> None:
+        """There was no answer: the scheduler is gone once that lasts too long."""
+        if time.monotonic() - self._heard > patience:
+            self._lost.set()
 
     async def _ask(self, worker: Worker) -> None:
         known = {name: handout.taken_over for name, handout in worker.handouts.items()}

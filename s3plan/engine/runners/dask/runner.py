@@ -68,6 +68,9 @@ class DaskRunner:
 
     async def run(self, context: Context, step: Step) -> None:
         """Run what is not settled, in partitions; see the port."""
+        if isinstance(step.action, Download):
+            # Before anybody writes there: what killed sessions left goes when it is opened.
+            context.destination(step.action.destination)
         chunks = _chunks(context, step, self._size(step))
         reading = asyncio.Lock()
         failed = False
