@@ -19,6 +19,7 @@ class Exported(Struct, frozen=True):
     """Worklists written to ``folder``, and the ``commands`` to run, one a line.
 
     ``after`` are steps that have to be done before; ``next_step`` is what to type afterwards.
+    ``remark`` is what has to be done by hand besides, if anything.
     """
 
     tool: str
@@ -29,6 +30,7 @@ class Exported(Struct, frozen=True):
     commands: tuple[str, ...]
     next_step: str
     after: tuple[str, ...] = ()
+    remark: str = ""
 
 
 class Looked(Struct, frozen=True):

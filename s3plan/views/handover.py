@@ -36,6 +36,8 @@ def exported_lines(exported: Exported) -> Iterator[str]:
     yield ""
     yield from (f"  {visible(command)}" for command in exported.commands)
     yield ""
+    if exported.remark:
+        yield visible(exported.remark)
     yield f"Then: {exported.next_step}"
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
+from s3plan import api
+from s3plan.errors import UsageError
 from s3plan.model.connection import Batch, Connection
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.model.runners import RunnerChoice
@@ -88,3 +93,27 @@ def test_nothing_is_said_of_what_is_not_given_away(tmp_path: Path) -> None:
     assert _sealed(tmp_path, {}).header.notes == ("a note",)
     plan = _sealed(tmp_path, {"copy": "s3-batch"}, exclusive=())
     assert plan.header.notes == ("a note",)
+
+
+def test_what_is_exported_for_the_service_waits_to_be_confirmed(tmp_path: Path) -> None:
+    """A manifest and a request for each class; what stays here is said."""
+    plan = _sealed(tmp_path, {})
+    exported = api.export("s3-batch", plan.path, plan.steps[0].id)
+    assert exported.given.items == 3
+    assert {left.totals.items for left in exported.left} == {1, 2}
+    assert "update-job-status" in exported.remark
+    folder = Path(exported.folder)
+    assert (folder / "manifest-0001.csv").read_text() == "photos,a\nphotos,b\n"
+    requests = [json.loads(path.read_text()) for path in sorted(folder.glob("job-*.json"))]
+    assert [request["ConfirmationRequired"] for request in requests] == [True, True]
+    classes = [request["Operation"]["S3PutObjectCopy"]["StorageClass"] for request in requests]
+    assert classes == ["STANDARD", "STANDARD_IA"]
+    etag = hashlib.md5(b"photos,a\nphotos,b\n").hexdigest()
+    assert requests[0]["Manifest"]["Location"]["ETag"] == etag
+
+
+def test_nothing_is_exported_for_a_target_that_others_write_to(tmp_path: Path) -> None:
+    plan = _sealed(tmp_path, {}, exclusive=())
+    with pytest.raises(UsageError, match="exclusive"):
+        api.export("s3-batch", plan.path, plan.steps[0].id, out=tmp_path / "jobs")
+    assert not (tmp_path / "jobs").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s3plan.engine.handover.leftovers import Leftovers
 from s3plan.engine.handover.lines import Lines, save
-from s3plan.engine.handover.manifests import write_jobs
+from s3plan.engine.handover.manifests import terms_for, write_jobs
 from s3plan.errors import UsageError
 from s3plan.localfs.refusals import refusal
 from s3plan.model.connection import Connection
@@ -40,6 +40,7 @@ def export(tool: Tool, plan: PlanFile, step: Step, folder: Path) -> Exported:
             address=f"{plan.path}, step {step.id}",
             next_step=apply_command(str(plan.path), plan.digest),
         )
+    remark = _confirmation(plan, step) if tool == "s3-batch" else ""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -67,7 +68,16 @@ def export(tool: Tool, plan: PlanFile, step: Step, folder: Path) -> Exported:
         commands=tuple(commands),
         next_step=receipts_command(str(plan.path), step.id),
         after=after,
+        remark=remark,
     )
+
+
+def _confirmation(plan: PlanFile, step: Step) -> str:
+    """A job does nothing before somebody says that it may. Raises UsageError as `terms_for`."""
+    terms, _ = terms_for(plan, step)
+    words = ["aws", "s3control", "update-job-status", "--region", plan.header.target.region]
+    words += ["--account-id", terms.account, "--requested-job-status", "Ready", "--job-id"]
+    return f"Each job waits to be confirmed, in S3's console or by: {shlex.join(words)} ID"
 
 
 def _for_s5cmd(plan: PlanFile, step: Step, folder: Path, counted: Leftovers) -> list[str]:

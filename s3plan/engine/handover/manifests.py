@@ -65,10 +65,8 @@ def terms_of(plan: PlanFile) -> tuple[Terms, Batch]:
     return Terms(account, told.role_arn, told.priority, f"{connection.scratch}/reports"), told
 
 
-def write_jobs(plan: PlanFile, step: Step, folder: Path, counted: Leftovers) -> list[str]:
-    """Write a manifest and a request for each job; the commands that put them to work."""
-    action = step.action
-    assert isinstance(action, Copy | Restore)
+def terms_for(plan: PlanFile, step: Step) -> tuple[Terms, Batch]:
+    """The same, for a step that may be given away. Raises UsageError where it may not."""
     terms, told = terms_of(plan)
     refused = not_exclusive(told, step)
     if refused is not None:
@@ -77,6 +75,14 @@ def write_jobs(plan: PlanFile, step: Step, folder: Path, counted: Leftovers) -> 
             address=f"{plan.path}, step {step.id}",
             next_step="declare it, if that is so, and s3plan plan again; or export to rclone",
         )
+    return terms, told
+
+
+def write_jobs(plan: PlanFile, step: Step, folder: Path, counted: Leftovers) -> list[str]:
+    """Write a manifest and a request for each job; the commands that put them to work."""
+    action = step.action
+    assert isinstance(action, Copy | Restore)
+    terms, told = terms_for(plan, step)
     assert plan.header.connection.scratch is not None
     bucket, _, prefix = plan.header.connection.scratch.removeprefix("s3://").partition("/")
     source = action.source if isinstance(action, Copy) else step.subject

@@ -78,7 +78,8 @@ class CopierByJobs(Copier):
         if failure is None:
             await super()._copy(item)
         else:
-            self._failed(item, failure.code, f"{item.key}: {failure.message}")
+            message = f"{item.key}: S3 Batch Operations failed with it: {failure.message}"
+            self._failed(item, failure.code, message)
 
 
 def _is_planned(item: Item, source: Seen | None) -> bool:

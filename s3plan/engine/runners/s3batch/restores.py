@@ -63,7 +63,7 @@ class RestorerByJobs(Restorer):
                 self.refused.add(item.n)
                 self.context.problem(
                     self.step, item.n, item.key, item.path, "failed", failure.code,
-                    f"{item.key}: {failure.message}",
+                    f"{item.key}: S3 Batch Operations failed with it: {failure.message}",
                 )  # fmt: skip
         for stage, numbers in stages.items():
             self.context.restored(self.step, stage, numbers)
