@@ -59,6 +59,10 @@ test-large: $(READY) ## an object of 6 GiB there and back, with the real limits 
 test-rgw: $(READY) ## the tests that need Ceph's S3 gateway; fails where radosgw is not installed
 	@$(BIN)/python -m pytest -m rgw $(ARGS)
 
+.PHONY: test-races
+test-races: $(READY) ## who wins of two conditional writers on moto, SeaweedFS and Ceph (minutes; needs radosgw)
+	@$(BIN)/python -m pytest -n 0 -m "load or rgw" tests/layout/test_bare_races.py $(ARGS)
+
 .PHONY: test-browser
 test-browser: $(READY) ## the HTML page in Chromium; fails where chromium and chromedriver are not installed
 	@$(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
