@@ -141,6 +141,8 @@ def test_a_request_is_what_botocores_model_takes_and_asks_for_confirmation() -> 
         (Copy(source="a", headers={"cache-control": "x"}), "headers of their own"),
         (Copy(source="a", tags={"a": "b"}), "tags of their own"),
         (Copy(source="a", acl="keep"), "ACL or the encryption"),
+        (Copy(source="a", encryption="AES256"), "encryption of their own"),
+        (Copy(source="a", encryption="aws:kms", kms_key="k"), "encryption of their own"),
         (Copy(source="a", shared=True), "copies nothing"),
         (Download("/here"), "nothing that does what download does"),
     ],

@@ -33,7 +33,11 @@ def why_not(tool: Tool, step: Step) -> str | None:
         return f"{tool} has nothing that does what {step.verb} does, under the same conditions"
     if step.worklist is None:
         return "the step has no worklist"
-    return _of_copies(action) if isinstance(action, Copy) else None
+    if not isinstance(action, Copy):
+        return None
+    if tool == "s3-batch" and (action.encryption or action.kms_key):
+        return "the copies get an encryption of their own, which the job is not told"
+    return _of_copies(action)
 
 
 def _of_copies(action: Copy) -> str | None:
