@@ -71,7 +71,8 @@ def from_report(
         (Contender(S3PLAN, _plan, "MD5 of the report", prepare=prepare, check=_planned), *peers),
         goals,
         fill_report,
-        note="Nobody else plans from a report. The report's objects are nowhere: it alone is read.",
+        note="Nobody else plans from a report. The report's objects are nowhere: it alone is read. "
+        "A plan asks whether they fit, so ten million want 57 GB and as many inodes in TMPDIR.",
         long=dataset.count > 1_000_000,
     )
 
