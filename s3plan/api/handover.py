@@ -12,13 +12,13 @@ from s3plan.model.handover import Exported, Looked
 from s3plan.model.steps import Item
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.handover.rclone import split
-from s3plan.rules.handover.terms import Tool
 from s3plan.rules.handover.told import (
     Failure,
     Reasons,
     log_failures,
     report_failures,
 )
+from s3plan.rules.handover.tools import Tool
 
 MOST_REASONS = 100_000
 """Failures of which the reasons are read; where there are more, something else is wrong."""

@@ -39,6 +39,11 @@ def _step(action: Any) -> Step:
     return Step(f"{action}", action, "photos", (), None, "free", "", "", Totals(1))
 
 
+def _context(**known: Any) -> SimpleNamespace:
+    """What the choice of a runner looks at, of a run without jobs."""
+    return SimpleNamespace(state=SimpleNamespace(jobs={}), **known)
+
+
 def test_a_step_goes_to_the_runner_of_its_verb_unless_that_declines_it() -> None:
     elsewhere = _Elsewhere()
     here: list[str] = []
@@ -52,7 +57,7 @@ def test_a_step_goes_to_the_runner_of_its_verb_unless_that_declines_it() -> None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(opening, "LOCAL", Here())
         for step in (copying, uploading):
-            asyncio.run(runners.run(cast("Context", None), step))
+            asyncio.run(runners.run(cast("Context", _context()), step))
     assert (elsewhere.ran, here) == ([copying.id], [uploading.id])
 
 
@@ -63,7 +68,7 @@ def test_what_a_runner_leaves_to_this_process_is_told_with_the_reason() -> None:
         _step(Upload(destination="/here")),
         _step(Upload(destination="/here")),
     )
-    context = SimpleNamespace(plan=SimpleNamespace(steps=steps), observer=told.append)
+    context = _context(plan=SimpleNamespace(steps=steps), observer=told.append)
 
     async def open_them() -> None:
         async with opening.opened(cast("Context", context), RunnerChoice()):

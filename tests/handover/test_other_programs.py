@@ -12,7 +12,7 @@ from s3plan.errors import UsageError
 from s3plan.model.handover import Exported, Looked
 from s3plan.model.journal import ItemFailed
 from s3plan.model.steps import Step
-from s3plan.rules.handover.terms import Tool
+from s3plan.rules.handover.tools import Tool
 from tests.engine.copying import by_type, plan_copies
 from tests.engine.scene import COPY_ONLY, Scene
 from tests.handover.conftest import run

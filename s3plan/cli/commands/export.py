@@ -9,7 +9,7 @@ import click
 from s3plan.cli.command import Command
 from s3plan.cli.exits import INCOMPLETE
 from s3plan.cli.settings import settings
-from s3plan.rules.handover.terms import TOOLS, Tool
+from s3plan.rules.handover.tools import TOOLS, Tool
 
 
 @click.command(

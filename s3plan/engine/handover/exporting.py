@@ -18,7 +18,8 @@ from s3plan.plan.reading import PlanFile
 from s3plan.rules.commands import apply_command, receipts_command
 from s3plan.rules.endpoints import is_aws
 from s3plan.rules.handover import rclone, s5cmd
-from s3plan.rules.handover.terms import Tool, why_not
+from s3plan.rules.handover.terms import why_not
+from s3plan.rules.handover.tools import Tool
 
 _MOST_PRINTED = 6
 """Commands that are printed; more are in a script."""

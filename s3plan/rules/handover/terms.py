@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import UNSET
 
 from s3plan.model.connection import Batch, Connection
 from s3plan.model.steps import Copy, Download, Restore, Step
 from s3plan.rules.endpoints import is_aws
-
-Tool = Literal["s3-batch", "rclone", "s5cmd"]
-"""S3 Batch Operations, which is AWS's own service; rclone and s5cmd, which run anywhere."""
-
-TOOLS: tuple[Tool, ...] = ("s3-batch", "rclone", "s5cmd")
+from s3plan.rules.handover.tools import Tool
 
 _VERBS: dict[Tool, tuple[type, ...]] = {
     "s3-batch": (Copy, Restore),
