@@ -97,6 +97,7 @@ def test_a_server_that_ignores_conditions_on_deletions_is_named_at_the_gate(
     assert not scene.bucket_exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["moto_server"])
 def test_a_probe_is_remembered_with_its_endpoint_and_date(
     scene: Scene, server: str, scratch: str, monkeypatch: pytest.MonkeyPatch
@@ -143,6 +144,7 @@ def test_where_probing_fails_the_run_goes_on_and_relies_on_nothing(
     assert any("cannot be probed" in message for message in warned)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["moto_server"])
 def test_a_rollback_looks_first_where_conditions_may_be_ignored(
     scene: Scene, server: str, monkeypatch: pytest.MonkeyPatch

@@ -96,6 +96,7 @@ def test_an_upload_whose_answer_was_lost_is_settled_by_looking(filled: Scene) ->
     assert filled.objects() == before
 
 
+@pytest.mark.long
 def test_an_upload_that_arrived_damaged_does_not_cost_the_copy(filled: Scene) -> None:
     evidence = filled.apply_to_gate()
     filled.apply(delete=evidence)

@@ -168,6 +168,7 @@ def test_a_policy_that_changed_while_frozen_is_left_alone(owned: Scene) -> None:
     assert same("policy", _live(owned), theirs)
 
 
+@pytest.mark.long
 def test_an_endpoint_that_does_not_enforce_it_is_named_at_the_gate(moto_scene: Scene) -> None:
     """The server of moto lets uploads in parts begin, whatever the policy says."""
     moto_scene.put("a")

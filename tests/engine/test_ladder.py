@@ -189,6 +189,7 @@ def sealed(moto_scene: Scene) -> Scene:
     return moto_scene
 
 
+@pytest.mark.long
 def test_a_second_read_with_the_same_digest_verifies_before_a_deletion(sealed: Scene) -> None:
     evidence = sealed.apply_to_gate(WHOLE)
     gate = sealed.gate()

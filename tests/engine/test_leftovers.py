@@ -84,6 +84,7 @@ def test_an_upload_that_may_go_on_is_reported_and_holds_the_bucket(scene: Scene)
     assert not scene.bucket_exists()
 
 
+@pytest.mark.long
 def test_an_upload_that_grew_after_the_plan_is_left_alone(scene: Scene) -> None:
     scene.put("a.txt", b"a")
     upload = begin(scene, "k", b"12345")

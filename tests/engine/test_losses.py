@@ -85,6 +85,7 @@ def test_what_cannot_be_verified_is_listed_as_a_loss_and_holds_the_deletion(
     assert set(sealed.keys()) == {"fine.txt", *SEALED}
 
 
+@pytest.mark.long
 def test_both_approvals_together_delete_and_both_are_in_the_journal(sealed: Scene) -> None:
     evidence = sealed.apply_to_gate(EVERYTHING)
     finished = sealed.apply(delete=evidence, loss=evidence)

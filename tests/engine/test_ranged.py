@@ -252,6 +252,7 @@ def test_a_rollback_removes_what_was_only_begun(
     assert scene.keys() == ["large.bin"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_download_in_ranges_that_is_killed_goes_on(scene: Scene, tmp_path: Path) -> None:
     scene.put("huge.bin", BODY)

@@ -126,6 +126,7 @@ def test_what_a_stranger_writes_during_the_rollback_is_left_alone(
     assert filled.files() == {"d0/object-0000.txt": b"content 0"}
 
 
+@pytest.mark.long
 def test_a_bucket_that_somebody_made_again_is_filled_and_theirs_is_left(filled: Scene) -> None:
     _applied(filled, WHOLE)
     filled.s3.create_bucket(Bucket=filled.bucket)
@@ -151,6 +152,7 @@ def test_files_that_were_there_before_the_run_are_adopted_and_never_removed(
     assert filled.files() == {"d0/object-0000.txt": b"content 0"}
 
 
+@pytest.mark.long
 def test_adopted_files_serve_a_deletion_and_its_rollback(filled: Scene) -> None:
     before = filled.objects()
     (filled.copies / "d0").mkdir(parents=True)

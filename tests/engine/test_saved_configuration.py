@@ -122,6 +122,7 @@ def test_the_plan_says_what_is_saved_and_what_is_lost(moto_scene: Scene) -> None
     assert "anybody may take the name" in shown
 
 
+@pytest.mark.long
 def test_a_configuration_that_changes_after_the_gate_holds_the_deletion(moto_scene: Scene) -> None:
     """What was approved is what is deleted, the bucket's own documents included."""
     moto_scene.put("a")
@@ -279,6 +280,7 @@ def test_a_bucket_that_somebody_made_meanwhile_keeps_its_own_documents(
     assert {problem.reason for problem in moto_scene.problems()} == {"not-ours"}
 
 
+@pytest.mark.long
 def test_a_server_without_most_documents_has_its_bucket_back(scene: Scene) -> None:
     """SeaweedFS answers 501 to many of them."""
     policy = {

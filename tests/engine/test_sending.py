@@ -198,6 +198,7 @@ def test_a_copy_that_rotted_is_not_sent(gone: Scene, monkeypatch: pytest.MonkeyP
     assert sent == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_upload_that_is_killed_goes_on(gone: Scene, tmp_path: Path) -> None:
     with executioner(tmp_path) as sessions:
@@ -210,6 +211,7 @@ def test_an_upload_that_is_killed_goes_on(gone: Scene, tmp_path: Path) -> None:
     _as_before(gone)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_upload_that_was_completed_before_the_kill_is_known(gone: Scene, tmp_path: Path) -> None:
     with executioner(tmp_path) as sessions:

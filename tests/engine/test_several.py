@@ -60,6 +60,7 @@ def test_every_gate_that_waits_is_in_the_command_that_goes_on(two: tuple[Scene, 
     assert scene.plan().plan is None
 
 
+@pytest.mark.long
 def test_an_approval_opens_its_own_gate_only(two: tuple[Scene, str]) -> None:
     scene, other = two
     scene.plan()
@@ -82,6 +83,7 @@ def test_what_stops_one_bucket_does_not_stop_the_next(two: tuple[Scene, str]) ->
     assert (scene.here / other / "b.txt").read_bytes() == b"b"
 
 
+@pytest.mark.long
 def test_a_declined_bucket_is_skipped_and_the_run_ends_with_what_remains(
     two: tuple[Scene, str],
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_disk_that_fails_stops_every_bucket_and_says_what_to_do(
     assert len(scene.gates()) == 2
 
 
+@pytest.mark.long
 def test_room_and_disk_are_looked_at_before_each_bucket(
     two: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

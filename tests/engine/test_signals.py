@@ -29,6 +29,7 @@ def _wait_for_receipts(scene: Scene, process: subprocess.Popen[bytes], count: in
     raise AssertionError("no receipts")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_drains_and_leaves_a_consistent_journal(scene: Scene, number: int) -> None:
     scene.fill(COUNT)

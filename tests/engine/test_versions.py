@@ -75,6 +75,7 @@ def test_a_history_that_nobody_decided_about_cannot_be_planned(piled: Scene) -> 
     assert "versions: all" in (problem.next_step or "")
 
 
+@pytest.mark.long
 def test_current_versions_alone_are_deleted_by_their_ids_and_put_back(plain: Scene) -> None:
     before = plain.objects()
     evidence = plain.apply_to_gate(WHOLE)

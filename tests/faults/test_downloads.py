@@ -92,6 +92,7 @@ def test_bodies_that_do_not_arrive_once_are_fetched_again(between: Between) -> N
     assert_goes_through(scene, before)
 
 
+@pytest.mark.long
 def test_bodies_that_never_arrive_are_named_and_hold_everything(between: Between) -> None:
     """Exit 3, the objects named, no file under their names, the rest there; no deletion even if
     somebody says yes to everything. The same command later ends it.
@@ -212,6 +213,7 @@ def test_keys_that_expire_in_the_middle_are_loaded_again(
     assert_goes_through(scene, before)
 
 
+@pytest.mark.long
 def test_keys_that_expire_and_stay_so_stop_the_run_and_it_goes_on_later(
     between_moto: Between, signing: Signing
 ) -> None:

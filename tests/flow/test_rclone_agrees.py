@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from s3plan.rules.naming import is_plain
 from tests.engine.scene import OBJECTS_ONLY, Scene
 from tests.flow.rclone import rclone_check
 
 
+@pytest.mark.long
 def test_no_difference_between_the_bucket_and_the_destination_before_the_deletion(
     scene: Scene,
 ) -> None:

@@ -158,6 +158,7 @@ def test_the_certificate_has_the_journals_digest_and_room_to_sign(
     assert digest in page
 
 
+@pytest.mark.long
 def test_names_can_be_tokens(migrated: tuple[Scene, Path]) -> None:
     """Invariant 7: a report that is given away names nobody."""
     scene, folder = migrated

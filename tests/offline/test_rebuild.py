@@ -74,6 +74,7 @@ def test_a_copy_is_taken_back_and_only_what_the_run_wrote(scene: Scene) -> None:
     assert scene.files() == {"mine": b"mine"}, "it was there before the run"
 
 
+@pytest.mark.long
 def test_planning_again_after_the_loss_fetches_nothing(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +146,7 @@ def test_every_run_of_the_catalogue_comes_back(scene: Scene) -> None:
     assert scene.files() == {"first": b"1"}, "written by the other run"
 
 
+@pytest.mark.long
 def test_what_rotted_is_said_and_never_put_back(scene: Scene) -> None:
     scene.put("good", b"good")
     scene.put("rotten", b"rotten")
@@ -163,6 +165,7 @@ def test_what_rotted_is_said_and_never_put_back(scene: Scene) -> None:
     assert (scene.copies / "rotten").exists(), "the last copy, such as it is"
 
 
+@pytest.mark.long
 def test_a_rebuilt_plan_is_never_run(scene: Scene) -> None:
     """It holds a deletion that somebody approved once; nobody approves it again by this."""
     scene.fill(2)

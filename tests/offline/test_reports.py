@@ -150,6 +150,7 @@ def test_a_closeout_says_complete_equal_checked_and_where_the_journal_is(scene: 
     assert [row["role"] for row in sections["sign_off"]] == ["done by", "checked by"]
 
 
+@pytest.mark.long
 def test_the_sample_follows_from_the_seed(scene: Scene) -> None:
     scene.fill(40)
     scene.plan(COPY_ONLY)

@@ -152,6 +152,7 @@ def test_a_listing_that_does_not_tell_is_followed_by_heads(archive: Archive) -> 
     assert len(archive.asked("HEAD")) >= 60
 
 
+@pytest.mark.long
 def test_a_listing_that_tells_is_followed_by_none(archive: Archive) -> None:
     """A20 (E30)."""
     wanted = {f"k{n:03}": b"x" for n in range(60)}
@@ -187,6 +188,7 @@ def test_what_somebody_restores_already_is_only_waited_for(archive: Archive) -> 
     assert [key for key, *_ in archive.glacier.asked] == ["k5.bin"]
 
 
+@pytest.mark.long
 def test_a_copy_that_expires_before_its_download_is_asked_for_again(archive: Archive) -> None:
     """E25: it is gone between "ready" and the GET."""
     wanted = _fill(archive, 2)
@@ -248,6 +250,7 @@ def test_no_capacity_for_expedited_is_a_downgrade_that_is_told(archive: Archive)
     assert set(tiers.values()) == {"Standard"}
 
 
+@pytest.mark.long
 def test_archive_tiers_of_intelligent_tiering(archive: Archive) -> None:
     """A50 (E26): found by HEAD, asked for without days, and read once HEAD says so."""
     for key in ("cold.bin", "hot.bin"):

@@ -102,7 +102,7 @@ def test_copies_by_workers_end_as_copies_by_this_process(
         scene.put(f"{folder}/007", b"a stranger's")
         scene.put(f"{folder}/008", b"content 8")
         plan_copies(scene, _into(folder), prefix="from/")
-        scene.put("from/009", b"content 9")
+        scene.put("from/009", f"content {runner[0]}".encode())
         if runner == "dask":
             settings(scene, cluster)
         finished = applied(scene, runner)

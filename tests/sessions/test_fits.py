@@ -180,6 +180,7 @@ def test_sums_are_those_of_astropy(tmp_path: Path) -> None:
         assert faults
 
 
+@pytest.mark.long
 def test_fitscheck_agrees(tmp_path: Path) -> None:
     """The program writes sums into real files; on them, and on each with a bit changed, it says
     what is said here.

@@ -42,6 +42,7 @@ def bodies(scene: Scene) -> list[bytes]:
     return sorted(stored.body for stored in scene.objects().values())
 
 
+@pytest.mark.long
 def test_a_file_costs_one_request_and_120_bytes_of_the_journal(between: Between) -> None:
     """Keys are looked at by listing, and the answer to the PUT proves what S3 stored."""
     scene, proxy = between.scene, between.proxy

@@ -178,6 +178,7 @@ def _with_table(soaking: Soaking) -> tuple[Path, str]:
     return table, text
 
 
+@pytest.mark.long
 def test_the_table_alone_then_the_copies_alone_is_the_whole(soaking: Soaking) -> None:
     """B49: `rollback --only catalog`; a run whose every stage is back counts as taken back."""
     scene = soaking.scene

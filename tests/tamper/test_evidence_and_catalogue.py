@@ -68,6 +68,7 @@ def test_changed_evidence_is_made_anew(desk: Desk, edit: Callable[[list[Record]]
     assert _evidence(desk) == before, "verified again, with the same findings"
 
 
+@pytest.mark.long
 def test_no_flipped_bit_of_the_evidence_deletes_anything_by_itself(desk: Desk) -> None:
     (path,) = (desk.run.folder / "evidence").glob("*.jsonl")
     before = _evidence(desk)
