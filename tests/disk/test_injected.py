@@ -178,6 +178,7 @@ def test_a_name_that_the_filesystem_finds_too_long(
     _goes_on(filled)
 
 
+@pytest.mark.long
 def test_components_over_255_bytes_go_and_come_back(moto_scene: Scene) -> None:
     """On moto, which takes keys of 1024 bytes in one component."""
     scene = moto_scene

@@ -67,6 +67,7 @@ def _told(scene: Scene) -> str:
     return "\n".join(event.message for event in scene.events if isinstance(event, Warned))
 
 
+@pytest.mark.long
 def test_writers_are_kept_off_from_the_listing_to_the_deletion(owned: Scene) -> None:
     """Mistake E19: what is written after the last look must not be deleted unseen."""
     evidence = owned.apply_to_gate(WHOLE + FREEZE)

@@ -175,6 +175,7 @@ def test_the_status_tells_the_loss_and_the_option_that_is_missing(sealed: Scene)
     assert api.status().buckets[0].approve == f"--approve-loss {both}"
 
 
+@pytest.mark.long
 def test_a_deletion_with_a_loss_that_is_killed_goes_on(sealed: Scene, tmp_path: Path) -> None:
     """Killed between the approvals and in the deletion, the same command ends the same."""
     evidence = sealed.apply_to_gate(EVERYTHING)

@@ -54,6 +54,7 @@ def _left(scene: Scene) -> list[Path]:
     return list(scene.here.glob(".s3plan/parts/*/*"))
 
 
+@pytest.mark.long
 def test_ranges_are_put_together_on_every_rung(
     scene: Scene, fetched: list[tuple[str, int, int]]
 ) -> None:

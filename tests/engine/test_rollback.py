@@ -165,6 +165,7 @@ def test_adopted_files_serve_a_deletion_and_its_rollback(filled: Scene) -> None:
     assert filled.files() == {"d0/object-0000.txt": b"content 0"}
 
 
+@pytest.mark.long
 def test_a_held_run_gives_its_files_back_and_touches_no_object(filled: Scene) -> None:
     before = filled.objects()
     evidence = filled.apply_to_gate()
@@ -190,6 +191,7 @@ def test_a_copy_that_rotted_on_disk_is_not_put_back(filled: Scene) -> None:
     assert (filled.copies / "d0" / "object-0000.txt").read_bytes() == b"c0ntent 0"
 
 
+@pytest.mark.long
 def test_a_rollback_goes_on_where_it_stopped(
     filled: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

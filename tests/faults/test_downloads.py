@@ -191,6 +191,7 @@ def signing(between_moto: Between, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 EXPIRED = faults.refuse(403, "ExpiredToken", "The provided token has expired.")
 
 
+@pytest.mark.long
 def test_keys_that_expire_in_the_middle_are_loaded_again(
     between_moto: Between, signing: Signing
 ) -> None:

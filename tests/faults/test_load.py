@@ -144,6 +144,7 @@ def test_a_server_that_refuses_three_of_ten_is_survived_without_a_storm(between:
     assert scene.files() == {key: stored.body for key, stored in before.items()}
 
 
+@pytest.mark.long
 def test_a_bucket_document_is_asked_for_as_patiently_as_an_object(between: Between) -> None:
     """Being asked to slow down is no failure, whoever asks: boto3 alone would give up at four."""
     fill(between.scene, 2)

@@ -64,6 +64,7 @@ def _plan(scene: Scene, spec: str) -> api.PlanResult:
     return api.plan([Path("manifest.yaml")], observer=scene.events.append)
 
 
+@pytest.mark.long
 def test_types_by_content_tags_and_computed_md5(scene: Scene) -> None:
     """B13, B24, B61: what is asked of S3, what is added to tags, what is read for its MD5."""
     scene.put("1/Ann/talk.bin", b"talk", ContentType="audio/mpeg", Tagging="owner=ann")

@@ -126,6 +126,7 @@ def _watch_fetches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
+@pytest.mark.long
 def test_every_run_of_the_catalogue_comes_back(scene: Scene) -> None:
     scene.put("first", b"1")
     scene.plan(COPY_ONLY)

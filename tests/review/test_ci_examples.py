@@ -161,6 +161,7 @@ def test_github_plans_comments_and_applies_what_was_reviewed(runner: Runner) -> 
     assert len(runner.scene.files()) == 2
 
 
+@pytest.mark.long
 def test_github_applies_nothing_that_nobody_reviewed(runner: Runner) -> None:
     assert runner.run(github("plan", "Plan"), MANIFEST="manifest.yaml", COMMIT=HEAD).returncode == 0
     Path("plan.json").rename("artifact.json")

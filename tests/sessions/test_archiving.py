@@ -194,6 +194,7 @@ def test_filters_of_sessions_are_for_sessions(scene: Scene) -> None:
     assert main(["plan", "manifest.yaml", *options]) == 0
 
 
+@pytest.mark.long
 def test_a_changed_session_is_a_step_of_its_own(versioned: Scene) -> None:
     """D26: the old archive stays as a version, and rollback makes it count again."""
     library(versioned)
