@@ -16,21 +16,19 @@ from s3plan.engine.archiving.examining import (
     examine,
     unlike_files,
 )
+from s3plan.engine.archiving.indexing import put_index
 from s3plan.engine.archiving.packing import SourceChanged, check_source, open_source
 from s3plan.engine.context import Context
-from s3plan.engine.removal import head_of
 from s3plan.engine.state import SETTLED
 from s3plan.errors import ArchivedObjectError, NoSuchKeyError, PreconditionFailedError, StoreError
 from s3plan.localfs.tree import Tree
 from s3plan.model.archives import INDEX_FORMAT, IndexHeader, IndexMember
 from s3plan.model.archivesteps import Adopt
 from s3plan.model.journal import Archived, Outcome, StoredObject
-from s3plan.model.objects import ObjectAttributes, ObjectHead, Rung
+from s3plan.model.objects import ObjectHead, Rung
 from s3plan.model.steps import Item, Step
-from s3plan.rules.archiveindex import CONTENT_TYPE, content_of, same_index, write_index
+from s3plan.rules.archiveindex import content_of, write_index
 from s3plan.rules.filetimes import modified_of
-from s3plan.rules.hashing import digest
-from s3plan.rules.integrity import FALLBACK
 
 _NANO = 1_000_000_000
 
@@ -176,32 +174,12 @@ class _Adopter:
 
     async def _put_index(self, data: bytes) -> StoredObject:
         """Put the index, unless the same is there."""
-        action, checksum = self.action, digest(FALLBACK[0], data)
-        there = await head_of(self.bucket, action.index)
-        if there is not None:
-            _, other = await self.bucket.get(action.index, if_match=there.etag)
-            if not same_index(other, data):
-                raise _Wrong(
-                    "drifted", "key-taken", f"{action.index} holds something else; it was left"
-                )
-            # One that was made when this run began is this run's.
-            adopted = other != data
-            return StoredObject(there.etag, there.size, checksum, there.version_id, adopted)
-        put = await self.bucket.put(
-            action.index,
-            data,
-            size=len(data),
-            attributes=ObjectAttributes(
-                headers={"content-type": CONTENT_TYPE},
-                storage_class=action.index_class,
-                encryption=action.encryption,
-                kms_key=action.kms_key,
-            ),
-            content_md5=bytes.fromhex(digest("MD5", data).value),
-            checksum=checksum,
-            if_none_match=True,
-        )
-        return StoredObject(put.etag, len(data), checksum, put.version_id)
+        put = await put_index(self.bucket, self.action, data)
+        if put is None:
+            raise _Wrong(
+                "drifted", "key-taken", f"{self.action.index} holds something else; it was left"
+            )
+        return put
 
     async def _commit(self, record: Archived) -> None:
         await self.context.journal.commit(record)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from s3plan.engine.archiving.indexing import put_index
 from s3plan.engine.archiving.keeping import LocalCopy
 from s3plan.engine.archiving.packing import SourceChanged, check_source, open_source
 from s3plan.engine.archiving.proof import compared
@@ -35,8 +36,7 @@ from s3plan.model.events import Warned
 from s3plan.model.journal import Archived, Outcome, StoredObject, UploadBegan
 from s3plan.model.objects import ObjectAttributes, ObjectHead, Rung
 from s3plan.model.steps import Archive, Item, Step
-from s3plan.rules.archiveindex import CONTENT_TYPE, content_of, same_index, write_index
-from s3plan.rules.hashing import digest
+from s3plan.rules.archiveindex import content_of, write_index
 from s3plan.rules.integrity import FALLBACK
 from s3plan.store import CopyOptions, Upload
 from s3plan.store.incomplete import StoredPart
@@ -155,7 +155,7 @@ class _Archiver:
     async def _upload(self, there: ObjectHead | None) -> tuple[Made, ObjectHead]:
         """Make the object in the place of nothing, or of ``there``; it, as S3 has it then."""
         index = await head_of(self.bucket, self.action.index)
-        if index is not None and not self._is_old_index(index):
+        if index is not None and index.etag != self._old_index:
             raise _Taken(self.action.index)
         await self._intend()
         upload, stored = await self._begun()
@@ -241,34 +241,11 @@ class _Archiver:
 
     async def _put_index(self, archive: StoredObject, made: Made) -> StoredObject:
         """Put the index beside the archive, unless the same is there."""
-        action = self.action
         data = self._index(archive, made)
-        md5 = digest("MD5", data)
-        checksum = digest(FALLBACK[0], data)
-        there = await head_of(self.bucket, action.index)
-        if there is not None and not self._is_old_index(there):
-            _, found = await self.bucket.get(action.index, if_match=there.etag)
-            if not same_index(found, data):
-                raise _Taken(action.index)
-            # One that was made when this run began is this run's.
-            adopted = found != data
-            return StoredObject(there.etag, there.size, checksum, there.version_id, adopted)
-        put = await self.bucket.put(
-            action.index,
-            data,
-            size=len(data),
-            attributes=ObjectAttributes(
-                headers={"content-type": CONTENT_TYPE},
-                storage_class=action.index_class,
-                encryption=action.encryption,
-                kms_key=action.kms_key,
-            ),
-            content_md5=bytes.fromhex(md5.value),
-            checksum=checksum,
-            if_none_match=there is None,
-            if_match=_etag(there),
-        )
-        return StoredObject(put.etag, len(data), checksum, put.version_id)
+        put = await put_index(self.bucket, self.action, data, old=self._old_index)
+        if put is None:
+            raise _Taken(self.action.index)
+        return put
 
     def _index(self, archive: StoredObject, made: Made) -> bytes:
         """The same bytes in every session of the run."""
@@ -299,9 +276,10 @@ class _Archiver:
             return False
         return old.version_id is None or there.version_id == old.version_id
 
-    def _is_old_index(self, there: ObjectHead) -> bool:
-        old = self.action.replaces
-        return old is not None and there.etag == old.index_etag
+    @property
+    def _old_index(self) -> str | None:
+        """The ETag of the index that this one takes the place of."""
+        return self.action.replaces.index_etag if self.action.replaces is not None else None
 
     async def _intend(self) -> None:
         await self.context.intend(self.step, 0, self.items[-1].n)
