@@ -9,9 +9,10 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
+from s3plan.demo.programs import find_program
 from tests.rgw.server import ceph_rgw
 from tests.secrets.watching import look_at_report, no_secret_is_written_down
-from tests.servers import Server, find_program, moto, reset_moto, seaweedfs
+from tests.servers import Server, moto, reset_moto, seaweedfs
 
 # How long one example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("search", deadline=None, max_examples=1_000, print_blob=True)

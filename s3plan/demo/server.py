@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3plan.demo.programs import Program, find_program, moto, running, seaweedfs
 from s3plan.errors import EndpointError
 
 ACCESS_KEY, SECRET_KEY = "demo-access-key", "demo-secret-key"
 """Credentials that only the demo's own server knows."""
-
-PATIENCE = 60.0
-"""Seconds a server may take to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,94 +39,20 @@ def embedded_server(directory: Path) -> Iterator[DemoServer]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
     }
-    command, name, endpoint, ports = _command(directory)
-    with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=directory, env=environ
-        )
-        try:
-            _wait(process, endpoint, directory / "server.log")
-            yield DemoServer(name, endpoint, environ)
-        finally:
-            # Its data goes with it, so there is nothing that it would have to put in order first.
-            process.kill()
-            process.wait()
-            for port in ports:
-                for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
-                    leftover.unlink(missing_ok=True)
+    program = _program(directory)
+    with running(program, directory, environ) as endpoint:
+        yield DemoServer(program.name, endpoint, environ)
 
 
-def _command(directory: Path) -> tuple[list[str], str, str, list[int]]:
-    """The program with its arguments, its name, where it will answer, and its ports."""
-    weed = _installed("weed")
+def _program(directory: Path) -> Program:
+    weed = find_program("weed")
     if weed is not None:
-        ports = _free_ports(8)
-        config = directory / "s3.json"
-        identity = {
-            "name": "demo",
-            "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        config.write_text(json.dumps({"identities": [identity]}))
-        data = directory / "data"
-        data.mkdir()
-        names = (
-            "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
-            "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc",
-        )  # fmt: skip
-        return (
-            [
-                weed, "server", f"-dir={data}", "-s3", f"-s3.config={config}", "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0",
-                "-volume.max=100", "-master.volumeSizeLimitMB=64",
-                *[f"-{name}={port}" for name, port in zip(names, ports, strict=True)],
-            ],
-            "SeaweedFS",
-            f"http://127.0.0.1:{ports[6]}",
-            ports,
-        )  # fmt: skip
-    moto = _installed("moto_server")
-    if moto is not None:
-        (port,) = _free_ports(1)
-        endpoint = f"http://127.0.0.1:{port}"
-        return [moto, "-H", "127.0.0.1", "-p", str(port)], "moto", endpoint, [port]
+        return seaweedfs(weed, directory, ACCESS_KEY, SECRET_KEY, volumes=100, size=64)
+    server = find_program("moto_server")
+    if server is not None:
+        return moto(server)
     raise EndpointError(
         "there is no S3 server to show this on",
         expected="SeaweedFS or moto's server beside this Python",
         next_step='pip install "s3plan[demo]", or s3plan demo --connection FILE',
-    )
-
-
-def _installed(name: str) -> str | None:
-    """A program beside this Python, else on PATH."""
-    beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-
-
-def _wait(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=2)
-        try:
-            connection.request("GET", "/")
-            connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.1)
-        else:
-            return  # it answers, if only to ask who we are
-        finally:
-            connection.close()
-    raise EndpointError(
-        "the demo's S3 server did not start",
-        address=endpoint,
-        found=log.read_text(errors="replace")[-500:].strip(),
-        next_step="s3plan demo --connection FILE shows the same on an endpoint of yours",
     )

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers import free_ports
+from s3plan.demo.programs import free_ports
 
 _ARGUMENTS = (
     "--headless=new",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import find_program
+from s3plan.demo.programs import find_program
 
 CONTAINER = Path(__file__).parents[2] / "examples" / "container"
 

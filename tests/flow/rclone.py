@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from s3plan.demo.programs import find_program
 from tests.engine.scene import Ran, Scene
-from tests.servers import find_program
 
 
 def rclone_check(scene: Scene) -> Ran:

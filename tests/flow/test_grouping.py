@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from s3plan import api
+from s3plan.demo.programs import find_program
 from s3plan.errors import UsageError
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
-from tests.servers import Server, find_program
+from tests.servers import Server
 
 MANIFEST = """\
 apiVersion: s3plan/v1

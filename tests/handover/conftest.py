@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from s3plan.demo.programs import find_program
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
-from tests.servers import Server, find_program
+from tests.servers import Server
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers import Server, free_ports
+from s3plan.demo.programs import free_ports
+from tests.servers import Server
 
 PACKAGES = "radosgw ceph-mon ceph-osd ceph-mgr ceph-common"
 _SCRIPT = Path(__file__).with_name("ceph-rgw.sh")

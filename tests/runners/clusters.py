@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers import free_ports
+from s3plan.demo.programs import free_ports
 
 START = 90.0
 """Seconds that a process may take to come, on a machine that does other things as well."""

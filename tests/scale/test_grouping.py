@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from s3plan.demo.programs import find_program
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene
 from tests.flow.test_grouping import NAMES, _expected
 from tests.peaks import peak
-from tests.servers import Server, find_program
+from tests.servers import Server
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(1800)]
 
