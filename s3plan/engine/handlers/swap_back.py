@@ -6,8 +6,8 @@ it was. Everything else is kept and said. What was staged stays for a LayoutClea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import OrderedDict
+from dataclasses import dataclass
 
 from s3plan.engine.context import Context
 from s3plan.engine.copied import load_copies
@@ -21,10 +21,28 @@ from s3plan.model.steps import Item, Step, SwapBack
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import Database
 
-# What the run's journal says of an item of this worklist, whose numbers are others than the run's.
-_KNOWN = """
-    SELECT c.etag FROM items o JOIN {copies} c ON c.n = o.n
-    WHERE o.step = $run AND o.key = $key AND o.path = $path"""
+_WINDOW = 1_000
+"""Items whose notes are fetched by one query."""
+
+_WINDOWS = 4
+"""How many of these are kept: workers are at neighbouring items."""
+
+# What the run's journal says of the items of this worklist, whose numbers are not the run's.
+_NOTES = """
+    INSERT INTO notes
+    SELECT i.n, c.etag, k.etag FROM items i
+    LEFT JOIN items o ON o.step = $run AND o.key = i.key AND o.path = i.path
+    LEFT JOIN copies c ON c.n = o.n
+    LEFT JOIN kept k ON k.n = o.n
+    WHERE i.step = $step ORDER BY i.n"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """ETags that the run noted of one item: of the form it put in place, of the one it kept."""
+
+    put: str | None = None
+    kept: str | None = None
 
 
 class _Kept(Exception):
@@ -45,6 +63,7 @@ class _Returner:
         self.bucket = context.bucket(step)
         self.exchange = Exchange(context, step, action)
         self.database = database
+        self.windows: OrderedDict[int, dict[int, _Note]] = OrderedDict()
 
     def load(self) -> None:
         """What the run noted of the forms that it kept, and of those that it put in place."""
@@ -55,6 +74,9 @@ class _Returner:
         load_copies(run.journal, self.action.swapped, self.database)
         items = PlanFile.open(run.plan).items(self.action.swapped)
         load_rows(items, self.action.swapped, self.database)
+        load_rows(self.context.plan.items(self.step.id), self.step.id, self.database)
+        self.database.execute("CREATE TABLE notes (n BIGINT, put VARCHAR, kept VARCHAR)")
+        self.database.execute(_NOTES, {"run": self.action.swapped, "step": self.step.id})
 
     async def one(self, item: Item) -> None:
         """Take one item back."""
@@ -73,7 +95,7 @@ class _Returner:
             now = await read_form(self.bucket, item.key)
         except NoSuchKeyError as error:
             raise _Kept("not-ours", "it was deleted since the run") from error
-        known = await self._known("copies", item)
+        known = (await self._noted(item)).put
         if known is None and _is_planned(item, now):
             self._done(item)  # it was never swapped
             return
@@ -101,7 +123,7 @@ class _Returner:
                 old = await read_form(self.bucket, item.key, version=item.version_id)
                 same = (old.head.size, old.head.etag) == (item.size, item.etag)
             else:
-                known = await self._known("kept", item)
+                known = (await self._noted(item)).kept
                 old = await read_form(self.bucket, old_key(item))
                 same = old.head.size == item.size and old.head.etag == known
         except NoSuchKeyError as error:
@@ -123,13 +145,24 @@ class _Returner:
         if not ours:
             raise _Kept("not-ours", "it was changed since the run")
 
-    async def _known(self, copies: str, item: Item) -> str | None:
-        def look_up() -> str | None:
-            values = {"run": self.action.swapped, "key": item.key, "path": item.path}
-            rows: Iterator[Sequence[Any]] = self.database.rows(_KNOWN.format(copies=copies), values)
-            return next((etag for (etag,) in rows), None)
+    async def _noted(self, item: Item) -> _Note:
+        block = item.n // _WINDOW
+        if block not in self.windows:
+            found = await self.context.in_thread(self._window, block)
+            self.windows[block] = found
+            if len(self.windows) > _WINDOWS:
+                self.windows.popitem(last=False)
+        else:
+            found = self.windows[block]
+        return found.get(item.n, _Note())
 
-        return await self.context.in_thread(look_up)
+    def _window(self, block: int) -> dict[int, _Note]:
+        first = block * _WINDOW
+        rows = self.database.rows(
+            "SELECT n, put, kept FROM notes WHERE n BETWEEN $first AND $last",
+            {"first": first, "last": first + _WINDOW - 1},
+        )
+        return {n: _Note(put, kept) for n, put, kept in rows}
 
     async def _abandon(self, item: Item) -> None:
         """Abort the upload that was to complete at the key, of the run or of this rollback."""
