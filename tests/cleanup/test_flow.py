@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+import s3plan
 from s3plan import api
 from s3plan.engine.handlers import purge
 from s3plan.errors import OutcomeUnknownError, StaleError
@@ -208,3 +211,29 @@ def test_forms_go_in_batches(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> N
     plan(scene)
     assert scene.apply().exit_code == 0
     assert shadows(scene) == set()
+
+
+@pytest.mark.long
+def test_the_line_for_cron_does_what_it_says(scene: Scene) -> None:
+    """Issue 8, 6: as the README has it, on a server; an error of the plan is the line's own."""
+    objects = moved(scene, 2)
+    package = Path(s3plan.__file__).parent
+    readme = (package / "kinds" / "cleanup" / "README.md").read_text()
+    (line,) = [line.strip() for line in readme.splitlines() if line.strip().startswith("*/15")]
+    command = line.split(maxsplit=5)[5].replace("/srv/cleanup", str(scene.directory))
+    programs = [str(Path(sys.executable).parent), str(package.parent / "examples" / "container")]
+
+    def at_its_time() -> int:
+        path = os.pathsep.join([*programs, os.environ["PATH"]])
+        environ = os.environ | {"PATH": path}
+        return subprocess.run(["sh", "-c", command], check=False, env=environ).returncode
+
+    plan(scene)  # writes the manifest
+    Path("plan.json").unlink()
+    assert at_its_time() == 0, Path("s3plan.log").read_text()
+    assert shadows(scene) == set()
+    assert look(scene).objects == objects
+    assert at_its_time() == 0
+    assert Path("s3plan.log").read_text().endswith("No changes.\n")
+    Path("cleanup.yaml").write_text("kind: LayoutCleanup\n")
+    assert at_its_time() == 1
