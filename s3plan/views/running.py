@@ -6,7 +6,7 @@ output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -257,6 +257,10 @@ def gate_parts(gate: GateReached) -> Iterator[RenderableType]:
     yield Text()
 
 
+# What a run that goes on has not come to is not what it passed over.
+_LEFT: Mapping[RunOutcome, str] = {"held": "still to do", "interrupted": "still to do"}
+
+
 def _done(finished: RunFinished) -> list[str]:
     """What was done, verb by verb; one zero where nothing was."""
     words = [
@@ -273,7 +277,7 @@ def summary(finished: RunFinished, most_names: int) -> Iterator[Text]:
         *_done(finished),
         f"{number(finished.failed)} failed",
         f"{number(finished.drifted)} drifted",
-        f"{number(finished.skipped)} skipped",
+        f"{number(finished.skipped)} {_LEFT.get(finished.outcome, 'skipped')}",
     ]
     if finished.kept:
         ended.append(f"{number(finished.kept)} kept")

@@ -212,6 +212,21 @@ DONE = RunFinished(
     next_step="take it back with `s3plan rollback journal.json`",
 )
 
+HELD = RunFinished(
+    run="20261120-042311-3f2a91bc",
+    outcome="held",
+    exit_code=4,
+    done=1204,
+    failed=0,
+    drifted=0,
+    skipped=1204,
+    kept=0,
+    bytes=TOTALS.bytes,
+    seconds=128.4,
+    message="held: waits for approval of the deletion; remaining: 1",
+    next_step="s3plan apply --approve",
+)
+
 INCOMPLETE = RunFinished(
     run="20261120-042311-3f2a91bc",
     outcome="incomplete",

@@ -194,6 +194,7 @@ def test_a_gate_lists_what_would_be_lost_and_takes_two_approvals() -> None:
 def test_the_closing_summary() -> None:
     shown = Shown()
     shown.view.finished(samples.DONE)
+    shown.view.finished(samples.HELD)
     shown.view.finished(samples.INCOMPLETE)
     text = shown.out.getvalue()
     assert_golden("summary", text)
