@@ -60,6 +60,7 @@ _POINTS = (
     ("s3plan.store.multipart", "Upload.send_part", "send part"),
     ("s3plan.store.multipart", "Upload.complete", "complete"),
     ("s3plan.store", "Bucket.copy", "copy object"),
+    ("s3plan.store", "Bucket.put_tags", "put tags"),
     ("s3plan.store", "Bucket.restore", "restore"),
     ("s3plan.store", "Bucket.update_encryption", "update encryption"),
     ("s3plan.store.control", "Control.delete_bucket", "delete bucket"),

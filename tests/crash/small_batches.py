@@ -29,6 +29,7 @@ _SIZES: dict[str, dict[str, float]] = {
     "handlers.purge": {"BATCH": 5},
     "handlers.put_files": {"RANGE": 5, "TRIP": 2, "BATCH": 3},
     "handlers.putting": {"RANGE": 12, "WORKERS": 4},
+    "handlers.verify_replacement": {"CHUNK": 2},
     "handlers.verify": {"CHUNK_ITEMS": 15},
 }
 

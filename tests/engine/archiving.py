@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from s3plan.localfs.tree import Tree
+from s3plan.model.archivesteps import Tag
 from s3plan.model.connection import Connection, Limits
 from s3plan.model.plan import PLAN_FORMAT, PlanHeader, Target
 from s3plan.model.steps import Archive, Extract
@@ -138,6 +139,28 @@ def plan_extracts(scene: Scene, keys: Sequence[str], **changes: Any) -> PlanFile
             }
             database.append(ITEMS, columns | changes, {"step": draft.id})
         return seal(drafts, database, _header(scene, Limits()), scene.directory / "plan.json")
+
+
+def plan_tags(scene: Scene, before: dict[str, str], after: dict[str, str]) -> PlanFile:
+    """Write plan.json with one step that gives every object of the bucket other tags."""
+    listed = scene.s3.list_objects_v2(Bucket=scene.bucket)["Contents"]
+    draft = StepDraft(
+        Tag(before, after), scene.bucket, "free", "The tags are put back.", "The test says so."
+    )
+    draft = msgspec.structs.replace(draft, worklist=draft.id)
+    (scene.directory / "scratch").mkdir(exist_ok=True)
+    with Database(scene.directory / "scratch") as database:
+        columns = {
+            "n": list(range(len(listed))),
+            "key": [one["Key"] for one in listed],
+            "path": [""] * len(listed),
+            "size": [one["Size"] for one in listed],
+            "etag": [one["ETag"].strip('"') for one in listed],
+            "modified": [f"{one['LastModified']:%Y-%m-%dT%H:%M:%S}.000Z" for one in listed],
+            "storage_class": ["STANDARD"] * len(listed),
+        }
+        database.append(ITEMS, columns, {"step": draft.id})
+        return seal([draft], database, _header(scene, Limits()), scene.directory / "plan.json")
 
 
 def _header(scene: Scene, limits: Limits) -> PlanHeader:

@@ -27,7 +27,7 @@ from s3plan.model.steps import Item, Step
 from s3plan.rules.hashing import spell
 
 _KIND: Kind = ("SHA256", "")
-_CHUNK = 200
+CHUNK = 200
 """Files that are read by one trip to the disk threads."""
 
 VERDICTS: tuple[Verdict, ...] = ("verified", "mismatched")
@@ -63,7 +63,7 @@ async def verify_replacement(context: Context, step: Step, action: VerifyReplace
     writing = EvidenceWriter(path, context.plan.digest, subject)
     with open_source(Path(action.source)) as tree, writing as writer:
         items = context.plan.items(step.id)
-        while chunk := await context.in_thread(lambda: list(islice(items, _CHUNK))):
+        while chunk := await context.in_thread(lambda: list(islice(items, CHUNK))):
             context.check_stop()
             looked = await context.in_thread(_look, tree, chunk, members, context.check_stop)
             for item, line, sentence in looked:
