@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from s3plan.model.steps import Select
 from s3plan.tables import Database
@@ -99,3 +99,8 @@ def glob_pattern(glob: str) -> str:
 def matches_any(globs: Iterable[str], name: str) -> bool:
     """Whether one of the globs is about ``name``, all of it."""
     return any(re.fullmatch(glob_pattern(glob), name, re.DOTALL) for glob in globs)
+
+
+def any_of(globs: Sequence[str]) -> str:
+    """A regular expression of what one of the globs matches."""
+    return "|".join(f"(?:{glob_pattern(glob)})" for glob in globs)

@@ -9,6 +9,8 @@ from s3plan.errors import PlanningError, ProblemsError, S3PlanError
 from s3plan.kinds.kind import Manifest
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
+from s3plan.model.local import CatalogueHeader
+from s3plan.model.plan import Target
 from s3plan.rules.classes import is_directory_bucket
 
 NAMED = 10
@@ -97,3 +99,25 @@ def sealed(bucket: str, keys: tuple[str, ...], *, next_step: str) -> Iterator[Pl
             found=", ".join(keys[:NAMED]),
             next_step=next_step,
         )
+
+
+def catalogue_obstacles(
+    header: CatalogueHeader, target: Target, destination: str
+) -> Iterator[PlanningError]:
+    """The catalogue must be of this bucket, not of one of the same name elsewhere."""
+    found = (header.endpoint, header.account)
+    expected = (target.endpoint, target.account)
+    if found != expected:
+        yield PlanningError(
+            "the destination holds a bucket of the same name from another S3",
+            address=destination,
+            expected=identity_text(expected),
+            found=f"{identity_text(found)} in the catalogue of {header.bucket}",
+            next_step="use another destination.path, or the connection it was made with",
+        )
+
+
+def identity_text(identity: tuple[str, str | None]) -> str:
+    """An endpoint and the account there, where one is known."""
+    endpoint, account = identity
+    return f"{endpoint}, account {account}" if account else endpoint

@@ -12,10 +12,6 @@ SessionsBy = Literal["directory", "header", "list"]
 INDEX_SUFFIX = ".index.jsonl"
 """What the key of an archive's index has more than the archive's own."""
 
-EXTRA_PARTS = ("file", "stem", "ext", "digest", "modified")
-"""Parts of the keys of extras: the name, its stem and extension, the first digits of its SHA-256,
-and when it was last changed as YYYYMMDD_HHMMSS."""
-
 
 class Library(Struct, frozen=True):
     """The directory ``path`` (absolute) and how its files are sessions.

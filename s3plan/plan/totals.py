@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from s3plan.model.steps import Archive, Extract, Step, Totals
+from s3plan.model.steps import Archive, Download, Extract, Step, Totals
 
 
 def totals_of(steps: Iterable[Step]) -> Totals:
     """What steps on one subject are about.
 
-    Of most, the largest worklist holds all the others; archives have files of their own each.
+    Of most, the largest worklist holds all the others; archives have files of their own each, and
+    so have downloads: what can be read, and what must be restored before.
     """
-    archived = largest = Totals()
+    apart = largest = Totals()
     for step in steps:
-        if isinstance(step.action, Archive | Extract):
-            archived += step.totals
+        if isinstance(step.action, Archive | Extract | Download):
+            apart += step.totals
         else:
-            largest = max(largest, step.totals, key=lambda one: (one.items, one.bytes))
-    return max(largest, archived, key=lambda one: (one.items, one.bytes))
+            largest = max(largest, step.totals, key=_size)
+    return max(largest, apart, key=_size)
+
+
+def _size(totals: Totals) -> tuple[int, int]:
+    return totals.items, totals.bytes

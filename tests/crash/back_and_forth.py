@@ -24,9 +24,7 @@ class BackAndForth:
     What the bucket and the destination look like before it, and after it undisturbed, is known.
     """
 
-    def __init__(
-        self, scene: Scene, made: Executioner, apply: tuple[str, ...] = APPLY
-    ) -> None:
+    def __init__(self, scene: Scene, made: Executioner, apply: tuple[str, ...] = APPLY) -> None:
         self.scene = scene
         self.executioner = made
         self.apply = apply
@@ -122,5 +120,3 @@ def inside(scene: Scene) -> Iterator[None]:
             yield
     finally:
         os.chdir(here)
-
-

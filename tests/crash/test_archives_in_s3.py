@@ -1,4 +1,4 @@
-"""kill -9 while archives in S3 get other tags, an index or a successor, or while that is taken back.
+"""kill -9 while archives in S3 get other tags, an index or a successor, or that is taken back.
 
 Verbs tag, adopt and verify-replacement: at a record, at a request, in the middle of a line.
 """
@@ -6,8 +6,7 @@ Verbs tag, adopt and verify-replacement: at a record, at a request, in the middl
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import pytest
 
@@ -48,15 +47,15 @@ def _adopting(scene: Scene, made: Executioner) -> BackAndForth:
 def _replacing(scene: Scene, made: Executioner) -> BackAndForth:
     """A session of which a file is new, one changed and one gone: verified, approved, replaced."""
     library(scene)
-    chosen_ones = {"only": ["session=2023*"]}
+    only = ["session=2023*"]
     with inside(scene):
-        assert plan(scene, **chosen_ones).plan is not None
+        assert plan(scene, only=only).plan is not None
         assert scene.apply().exit_code == 0, scene.problems()
         write(scene, f"{NIGHT}/lights/b.fits", b"changed")
         write(scene, f"{NIGHT}/lights/c.fits", b"new")
         (scene.directory / "library" / NIGHT / "notes.txt").unlink()
         more = "sessions: {missing: list, damaged: archive}"
-        assert plan(scene, more, **chosen_ones).plan is not None
+        assert plan(scene, more, only=only).plan is not None
         # Evidence is of the plan and of verdicts, so it is the same each time.
         assert scene.apply().exit_code == 4
         gate = scene.gate()
@@ -65,17 +64,8 @@ def _replacing(scene: Scene, made: Executioner) -> BackAndForth:
     return BackAndForth(scene, made, (*APPLY, "--approve-replace", given))
 
 
-MADE: dict[
-    str,
-    tuple[
-        Callable[[Server, object], AbstractContextManager[Scene]],
-        Callable[[Scene, Executioner], BackAndForth],
-    ],
-] = {
-    "tagging": (open_scene, _tagging),
-    "adopting": (open_scene, _adopting),
-    "replacing": (open_versioned, _replacing),
-}
+OPENED = {"tagging": open_scene, "adopting": open_scene, "replacing": open_versioned}
+MADE = {"tagging": _tagging, "adopting": _adopting, "replacing": _replacing}
 
 
 @pytest.fixture(scope="module", params=list(MADE))
@@ -83,10 +73,9 @@ def killed(
     request: pytest.FixtureRequest, seaweed: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BackAndForth]:
     """A plan of each verb."""
-    opened, made = MADE[request.param]
     directory = tmp_path_factory.mktemp(request.param)
-    with opened(seaweed, directory) as scene, executioner(directory) as by:
-        yield made(scene, by)
+    with OPENED[request.param](seaweed, directory) as scene, executioner(directory) as by:
+        yield MADE[request.param](scene, by)
 
 
 @pytest.mark.long

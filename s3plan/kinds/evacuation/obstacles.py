@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 from s3plan.errors import PlanningError
 from s3plan.kinds.evacuation.workspace import Workspace
-from s3plan.kinds.obstacles import found, sealed, unserved
+from s3plan.kinds.obstacles import found, identity_text, sealed, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
-from s3plan.model.local import CatalogueHeader
 from s3plan.model.plan import Target
 
 LARGEST_STACKED = 5 * 1024**3
@@ -115,22 +114,6 @@ def sealed_obstacles(bucket: str, keys: tuple[str, ...]) -> Iterator[PlanningErr
     yield from sealed(bucket, keys, next_step=step)
 
 
-def catalogue_obstacles(
-    header: CatalogueHeader, target: Target, destination: str
-) -> Iterator[PlanningError]:
-    """The catalogue must be of this bucket, not of one of the same name elsewhere."""
-    found = (header.endpoint, header.account)
-    expected = (target.endpoint, target.account)
-    if found != expected:
-        yield PlanningError(
-            "the destination holds a bucket of the same name from another S3",
-            address=destination,
-            expected=_identity(expected),
-            found=f"{_identity(found)} in the catalogue of {header.bucket}",
-            next_step="use another destination.path, or the connection it was made with",
-        )
-
-
 def retained_obstacles(work: Workspace) -> Iterator[PlanningError]:
     """Files whose key has left S3 are the only copies: each must be as it was left."""
     yield from _found(
@@ -200,7 +183,7 @@ def no_such_bucket(bucket: str, target: Target, destination: str) -> PlanningErr
     return PlanningError(
         "there is no such bucket, and no catalogue says that s3plan deleted it",
         address=f"s3://{bucket}",
-        expected=f"the bucket at {_identity((target.endpoint, target.account))},"
+        expected=f"the bucket at {identity_text((target.endpoint, target.account))},"
         f" or its catalogue in {destination}",
         next_step="check its name, the region and the credentials",
     )
@@ -218,8 +201,3 @@ def _found(
 ) -> Iterator[PlanningError]:
     rows = work.rows(query, **(values or {}))
     yield from found(rows, what=what, address=address, expected=expected, next_step=next_step)
-
-
-def _identity(identity: tuple[str, str | None]) -> str:
-    endpoint, account = identity
-    return f"{endpoint}, account {account}" if account else endpoint

@@ -18,7 +18,6 @@ from s3plan.kinds.evacuation.manifest import (
 )
 from s3plan.kinds.evacuation.obstacles import (
     bucket_obstacles,
-    catalogue_obstacles,
     history_obstacles,
     lock_obstacles,
     no_such_bucket,
@@ -31,7 +30,7 @@ from s3plan.kinds.evacuation.obstacles import (
 from s3plan.kinds.evacuation.steps import steps_of
 from s3plan.kinds.evacuation.workspace import Workspace
 from s3plan.kinds.kind import Manifest, Observed, Scope
-from s3plan.kinds.obstacles import refuse
+from s3plan.kinds.obstacles import catalogue_obstacles, refuse
 from s3plan.model.steps import (
     AbortUploads,
     AnyAction,

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from s3plan.errors import PlanningError, ProblemsError
+from s3plan.inventory.selection import any_of
 from s3plan.kinds.buckets import missing_bucket
 from s3plan.kinds.kind import Manifest, Observed, Scope
 from s3plan.kinds.obstacles import found, unserved
+from s3plan.kinds.restore.extras import extra_problems, extra_steps, find_extras
 from s3plan.kinds.restore.manifest import ArchiveRestoreSpec, RestoreDocument, destination_path
-from s3plan.kinds.restore.wanted import COLD_ITEMS, ITEMS, Wanted, any_of
+from s3plan.kinds.restore.wanted import COLD, COLD_ITEMS, ITEMS, Wanted
 from s3plan.kinds.restoring import (
     archived_in,
     cost_obstacles,
@@ -20,7 +22,7 @@ from s3plan.kinds.restoring import (
 )
 from s3plan.model.connection import Limits
 from s3plan.model.sessions import INDEX_SUFFIX
-from s3plan.model.steps import AnyAction, Extract, Need, Restore, Totals
+from s3plan.model.steps import AnyAction, Download, Extract, Need, Restore, Totals
 from s3plan.plan import StepDraft
 from s3plan.plan.estimate import download_seconds
 from s3plan.rules.counting import counted
@@ -41,10 +43,11 @@ _UNINDEXED = """
 
 _COLD = """
     SELECT storage_class, cold, count(*), CAST(sum(size) AS BIGINT), min(key)
-    FROM restore_archives
-    WHERE cold IS NOT NULL AND (asleep
-        OR key IN (SELECT archive FROM restore_members WHERE state = 'missing'))
-    GROUP BY ALL ORDER BY ALL"""
+    FROM restore_cold GROUP BY ALL ORDER BY ALL"""
+
+_MISSING_EXTRAS = """
+    SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM restore_extras
+    WHERE state = 'missing'"""
 
 
 class ArchiveRestore:
@@ -67,15 +70,21 @@ class ArchiveRestore:
             documents=(),
             filters=manifest.filters,
             inventory="superset",
-            indexes=True,
-            headers=any_of(spec.keys) if spec.source.without_index == "read" else None,
+            indexes=spec.archives,
+            headers=any_of(spec.keys)
+            if spec.archives and spec.source.without_index == "read"
+            else None,
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
-        """Archives asked for, and files read out of them."""
-        bucket = _spec(manifest).source.bucket
+        """Objects asked for, and files read out of them."""
+        spec = _spec(manifest)
+        bucket = spec.source.bucket
         yield bucket, Restore(0, {}, 0)
-        yield bucket, Extract("", "", "", 0, "", "")
+        if spec.archives:
+            yield bucket, Extract("", "", "", 0, "", "")
+        if spec.extras is not None:
+            yield bucket, Download("")
 
     def plan(self, manifest: Manifest, observed: Observed) -> list[StepDraft]:
         """Archive by archive, in the order of their keys; those that are asleep last.
@@ -91,7 +100,13 @@ class ArchiveRestore:
             raise ProblemsError(f"{manifest.kind} {manifest.name} cannot be planned", problems)
         destination = destination_path(spec, manifest.directory)
         wanted = Wanted(observed.database, spec, destination, manifest.filters)
+        # Who chooses sessions on the command line means nothing else.
+        chosen = spec.model_copy(
+            update={"extras": None} if manifest.filters.sessions.is_narrow else {}
+        )
+        find_extras(observed, chosen, destination)
         problems += _archive_problems(spec, wanted, destination)
+        problems += extra_problems(observed, chosen, destination)
         readable: list[StepDraft] = []
         asleep: list[StepDraft] = []
         limits = observed.connection.limits
@@ -113,17 +128,25 @@ class ArchiveRestore:
             (readable if cold is None else asleep).append(replace(draft, worklist=draft.id))
         if problems:
             raise ProblemsError(f"{manifest.kind} {manifest.name} cannot be planned", problems)
-        reads = spec.source.without_index == "read"
-        strangers = wanted.without_index(bucket, spec.source.prefix)
-        if strangers:
-            observed.notes.append(
-                f"{counted(strangers, 'object')} of {bucket} without an index beside"
-                f" {'it' if strangers == 1 else 'them'} (KEY{INDEX_SUFFIX}): nothing of"
-                f" {'it' if strangers == 1 else 'them'} is extracted"
-                + ("" if reads else "; source.withoutIndex: read reads the headers of tars")
-            )
+        fetched, later = extra_steps(observed, chosen, destination, [Need(one.id) for one in first])
+        if spec.archives:
+            observed.notes.extend(_untouched(spec, wanted))
         observed.notes.extend(_told(wanted))
-        return [*readable, *first, *asleep]
+        return [*fetched, *readable, *first, *later, *asleep]
+
+
+def _untouched(spec: ArchiveRestoreSpec, wanted: Wanted) -> Iterator[str]:
+    """Objects that are no archives, and no extras that are meant."""
+    bucket = spec.source.bucket
+    strangers = wanted.without_index(bucket, spec.source.prefix)
+    if strangers:
+        it = "it" if strangers == 1 else "them"
+        reads = spec.source.without_index == "read"
+        yield (
+            f"{counted(strangers, 'object')} of {bucket} without an index beside {it}"
+            f" (KEY{INDEX_SUFFIX}): nothing of {it} is extracted"
+            + ("" if reads else "; source.withoutIndex: read reads the headers of tars")
+        )
 
 
 def _told(wanted: Wanted) -> Iterator[str]:
@@ -186,15 +209,21 @@ def _archive_problems(
     )
     yield from found(
         wanted.rows(
-            "SELECT min(name) FROM restore_members GROUP BY folded HAVING count(*) > 1 ORDER BY 1"
+            "SELECT min(name) FROM (SELECT name, folded FROM restore_members UNION ALL"
+            " SELECT path, folded FROM restore_extras)"
+            " GROUP BY folded HAVING count(*) > 1 ORDER BY 1"
         ),
         what="files would have the same name on disk",
         address=address,
-        expected="archives whose files have names of their own, also where case does not count",
-        next_step="restore them one by one into other directories, chosen with keys or sessions",
+        expected="files with names of their own, also where case does not count",
+        next_step="restore them one by one into other directories, chosen with keys or sessions;"
+        " versions of an extra by an extras.path with {version} in it",
     )
     yield from found(
-        wanted.rows("SELECT path FROM restore_members WHERE state = 'occupied' ORDER BY path"),
+        wanted.rows(
+            "SELECT path FROM (SELECT path, state FROM restore_members UNION ALL"
+            " SELECT path, state FROM restore_extras) WHERE state = 'occupied' ORDER BY path"
+        ),
         what="files are in the way, with other content",
         address=destination,
         expected="nothing there, or what the archives hold",
@@ -210,6 +239,7 @@ def _restore(
     problems: list[PlanningError],
 ) -> Iterator[StepDraft]:
     """The step that asks for the cold ones; none where all can be read."""
+    observed.database.execute(COLD)
     cold = archived_in(wanted.rows(_COLD), spec.restore)
     if not cold:
         return
@@ -218,6 +248,7 @@ def _restore(
     draft = replace(draft, worklist=draft.id)
     observed.database.execute(COLD_ITEMS, {"step": draft.id})
     missing = Totals(sum(row[6] for row in missing_rows), sum(row[7] for row in missing_rows))
+    missing += Totals(*next(wanted.rows(_MISSING_EXTRAS)))
     problems += restore_obstacles(bucket, spec.restore, cold, missing, observed)
     problems += cost_obstacles(bucket, spec.restore, draft, observed)
     yield draft

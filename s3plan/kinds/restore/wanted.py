@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from s3plan.inventory.selection import glob_pattern
+from s3plan.inventory.selection import any_of
 from s3plan.kinds.kind import Filters
 from s3plan.kinds.restore.manifest import ArchiveRestoreSpec
 from s3plan.model.sessions import INDEX_SUFFIX
@@ -57,12 +57,21 @@ ITEMS = """
         '' AS etag, modified, 'STANDARD' AS storage_class
     FROM restore_members WHERE archive = $archive AND state = 'missing'"""
 
+COLD = """
+    CREATE OR REPLACE TABLE restore_cold AS
+    SELECT key, size, etag, modified, storage_class, cold FROM restore_archives
+    WHERE cold IS NOT NULL AND (asleep
+        OR key IN (SELECT archive FROM restore_members WHERE state = 'missing'))
+    UNION ALL
+    SELECT key, size, etag, modified, storage_class, cold FROM restore_extras
+    WHERE cold IS NOT NULL AND state = 'missing'"""
+"""What must be asked for before it can be read: archives and extras."""
+
 COLD_ITEMS = """
     INSERT INTO items BY NAME
     SELECT $step AS step, row_number() OVER (ORDER BY key) - 1 AS n, key, '' AS path, size, etag,
         modified, storage_class
-    FROM restore_archives WHERE cold IS NOT NULL AND (asleep
-        OR key IN (SELECT archive FROM restore_members WHERE state = 'missing'))"""
+    FROM restore_cold"""
 
 
 class Wanted:
@@ -100,16 +109,12 @@ class Wanted:
         return self.database.rows(query)
 
     def without_index(self, bucket: str, prefix: str) -> int:
-        """Objects that are no archive that s3plan knows."""
+        """Objects that are no archive that s3plan knows, and no extra."""
         (count,) = self.database.row(
             "SELECT count(*) FROM listing l WHERE bucket = $bucket AND starts_with(key, $prefix)"
             " AND NOT ends_with(key, $suffix) AND NOT EXISTS (SELECT 1 FROM archives a"
-            " WHERE a.bucket = l.bucket AND a.key = l.key)",
+            " WHERE a.bucket = l.bucket AND a.key = l.key)"
+            " AND key NOT IN (SELECT key FROM restore_versions)",
             {"bucket": bucket, "prefix": prefix, "suffix": INDEX_SUFFIX},
         )
         return int(count)
-
-
-def any_of(globs: Sequence[str]) -> str:
-    """A regular expression of what one of the globs matches."""
-    return "|".join(f"(?:{glob_pattern(glob)})" for glob in globs)

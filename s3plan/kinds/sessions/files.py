@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from s3plan.errors import PlanningError
 from s3plan.inventory.tablerows import LocalTable
+from s3plan.kinds.extras import find_versions
 from s3plan.kinds.kind import Manifest, Observed
 from s3plan.kinds.obstacles import found
 from s3plan.kinds.sessions.manifest import (
@@ -24,13 +25,18 @@ from s3plan.kinds.sessions.manifest import (
     NotesFields,
 )
 from s3plan.kinds.sources import files_of
-from s3plan.model.sessions import EXTRA_PARTS
 from s3plan.model.steps import Need, PutFiles
 from s3plan.model.tabular import Column, Section
 from s3plan.plan import StepDraft
 from s3plan.rules.braces import pieces_of
+from s3plan.rules.sessions.extrakeys import ExtraKey
 from s3plan.rules.sessions.names import year_of
 from s3plan.tables import ITEMS
+
+_LISTED = """
+    SELECT file, version, CASE WHEN newest THEN 'yes' ELSE 'no' END, size, modified, storage_class,
+        key, etag
+    FROM extra_versions ORDER BY file, newest DESC, version DESC, key"""
 
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -138,16 +144,7 @@ def _wanted(
 
 def extra_key(extra: ExtraFields, path: str, seen: LocalTable) -> str:
     """The key of this version of an extra."""
-    name, stem, ext = Path(path).name, Path(path).stem, Path(path).suffix
-    digits = re.sub(r"\D", "", seen.modified)
-    parts = dict(
-        zip(
-            EXTRA_PARTS,
-            (name, stem, ext, (seen.sha256 or "")[:12], f"{digits[:8]}_{digits[8:14]}"),
-            strict=True,
-        )
-    )
-    return "".join(parts[part] if part else literal for part, literal in pieces_of(extra.key))
+    return ExtraKey.parse(extra.key).key(Path(path).name, seen.sha256 or "", seen.modified)
 
 
 def _is_same(seen: LocalTable, there: tuple[int, str, str]) -> bool:
@@ -231,24 +228,21 @@ def _extras(extra: ExtraFields, directory: Path) -> list[str]:
 
 
 def extras_listed(manifest: Manifest, observed: Observed) -> Section:
-    """Every version of every extra, from the listing."""
+    """Every version of every extra, from the listing: the newest of each file first."""
     assert isinstance(manifest.document, ArchiveDocument)
     spec = manifest.document.spec
     rows: list[tuple[object, ...]] = []
-    for extra in spec.extras:
-        pattern = "".join(
-            ".+" if name else re.escape(literal) for name, literal in pieces_of(extra.key)
-        )
-        rows += observed.database.rows(
-            "SELECT key, size, modified, storage_class, etag FROM listing"
-            " WHERE bucket = ? AND history IS NULL AND regexp_full_match(key, ?) ORDER BY key",
-            [spec.target.bucket, pattern],
-        )
+    for text in dict.fromkeys(extra.key for extra in spec.extras):
+        find_versions(observed.database, spec.target.bucket, text, "extra_versions")
+        rows += observed.database.rows(_LISTED)
     columns = (
-        Column("key"),
+        Column("file"),
+        Column("version"),
+        Column("latest"),
         Column("bytes", "bytes"),
         Column("put"),
         Column("class"),
+        Column("key"),
         Column("etag"),
     )
     return Section("extras", "Extras", columns, list(dict.fromkeys(rows)))

@@ -10,16 +10,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from s3plan.kinds.extras import ExtraKeyText
 from s3plan.kinds.fields import CONTRADICTION, Duration, Fields, Frame, Size, Text
 from s3plan.kinds.making import BucketItselfFields
 from s3plan.kinds.storageclass import StorageClass
 from s3plan.model.archives import Compression
-from s3plan.model.sessions import EXTRA_PARTS, Library
+from s3plan.model.sessions import Library
 from s3plan.rules.braces import pieces_of
 from s3plan.rules.frames import SUFFIXES
 from s3plan.rules.lifecycle.checks import rule_faults
 from s3plan.rules.lifecycle.document import Transition
-from s3plan.rules.sessions import GROUP_KEYS, zone_named
+from s3plan.rules.sessions import GROUP_KEYS, extrakeys, zone_named
+from s3plan.rules.sessions.extrakeys import ExtraKey
 from s3plan.rules.sessions.names import SessionKey, SessionPattern
 from s3plan.rules.sessions.policies import POLICIES, ArchivePolicy
 from s3plan.rules.systemfiles import SYSTEM_FILES
@@ -279,8 +281,8 @@ class ExtraFields(Fields):
     source: Text = Field(
         alias="from", description="A file or a glob, relative to this manifest: db/*.sqlite."
     )
-    key: Text = Field(
-        "backups/database/{stem}_{modified}_{digest}{ext}",
+    key: ExtraKeyText = Field(
+        extrakeys.DEFAULT,
         description="The key of a version: {file} or {stem} and {ext}, and {digest} or {modified}"
         " by which versions differ.",
     )
@@ -288,25 +290,6 @@ class ExtraFields(Fields):
     lifecycle: LifecycleFields | None = Field(
         None, description="When they move to cheaper classes; without it, never."
     )
-
-    @model_validator(mode="after")
-    def _versions_differ(self) -> ExtraFields:
-        try:
-            names = {name for name, _ in pieces_of(self.key) if name}
-        except ValueError as error:
-            raise PydanticCustomError(
-                CONTRADICTION, "extras.key: {why}", {"why": str(error)}
-            ) from error
-        if not names <= set(EXTRA_PARTS):
-            parts = ", ".join(f"{{{name}}}" for name in EXTRA_PARTS)
-            raise PydanticCustomError(
-                CONTRADICTION, "extras.key is made of {parts}", {"parts": parts}
-            )
-        if not names & {"digest", "modified"} or not names & {"file", "stem"}:
-            raise PydanticCustomError(
-                CONTRADICTION, "extras.key names the file, and the version by its digest or time"
-            )
-        return self
 
 
 class ArchiveSpec(Fields):
@@ -423,9 +406,7 @@ class ArchiveSpec(Fields):
         heads = [self.key.head]
         if self.notes is not None:
             heads.append(self.notes.template(self.sessions.parts).head)
-        for extra in self.extras:
-            name, literal = pieces_of(extra.key)[0]
-            heads.append("" if name else literal)
+        heads += [ExtraKey.parse(extra.key).head for extra in self.extras]
         return commonprefix(heads)  # noqa: RUF071 - keys, not paths
 
     @property
