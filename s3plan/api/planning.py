@@ -26,6 +26,7 @@ from s3plan.model.grouping import ResolvedKey
 from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader
 from s3plan.model.runners import ALL_HERE, RunnerChoice
 from s3plan.plan.limits import broken_limits
+from s3plan.plan.parting import PARTED_FROM
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.prices import PriceList
 
@@ -134,6 +135,7 @@ def plan(
             project.commands,
             worklist,
             project.runners,
+            parted_from=project.worklist_files_from,
         )
     )
     broken = broken_limits(made, project.limits) if made is not None else []
@@ -253,6 +255,8 @@ async def _plan(
     commands: Mapping[str, Command],
     worklist: Worklist | None = None,
     runners: RunnerChoice = ALL_HERE,
+    *,
+    parted_from: int = PARTED_FROM,
 ) -> tuple[PlanFile | None, tuple[str, ...]]:
     from s3plan import kinds
     from s3plan.plan import asked
@@ -292,7 +296,14 @@ async def _plan(
             notify=tuple(commands[name].ref for name in loaded.notify) or UNSET,
         )
         made = await asyncio.to_thread(
-            seal, drafts, observed.database, header, out, prices=prices, runners=runners
+            seal,
+            drafts,
+            observed.database,
+            header,
+            out,
+            prices=prices,
+            runners=runners,
+            parted_from=parted_from,
         )
         return made, made.header.notes
 

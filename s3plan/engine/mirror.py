@@ -33,9 +33,12 @@ from s3plan.store import Bucket, ChunkedSource, Store
 
 _JOURNALS = ("journal.json", "rollback.json", *(f"rollback-{stage}.json" for stage in STAGES))
 
+_ROLLBACK = r"rollback(?:-(?:catalog|sources|copies|backup))?"
+
 _NAMES = re.compile(
-    r"(?:plan|journal|soak|rollback(?:-(?:catalog|sources|copies|backup))?(?:-plan)?)\.json"
+    rf"(?:plan|journal|soak|{_ROLLBACK}(?:-plan)?)\.json"
     r"|evidence/[A-Za-z0-9_.-]{1,200}\.jsonl"
+    rf"|(?:{_ROLLBACK}-)?plan\.json\.parts/[a-z0-9-]{{1,200}}\.parquet"
 )
 """Files of a run folder. Only these are taken from a mirror: what lies there is untrusted."""
 
@@ -43,7 +46,8 @@ _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 
 _CHUNK = 1 << 20
 
-_ATTRIBUTES = ObjectAttributes(headers={"content-type": "application/json"})
+_JSON = ObjectAttributes(headers={"content-type": "application/json"})
+_PARQUET = ObjectAttributes(headers={"content-type": "application/vnd.apache.parquet"})
 
 
 class Mirror:
@@ -94,12 +98,15 @@ class Mirror:
         md5 = await asyncio.to_thread(_md5, chunks())
         key = self._prefix + name
         known = self._etags.get(key)
+        if known == md5.hex():  # an earlier session copied it
+            self._copied[name] = state
+            return
         try:
             result = await self._bucket.put(
                 key,
                 ChunkedSource(chunks),
                 size=status.st_size,
-                attributes=_ATTRIBUTES,
+                attributes=_PARQUET if name.endswith(".parquet") else _JSON,
                 content_md5=md5,
                 checksum=None,
                 if_none_match=known is None,
@@ -169,6 +176,7 @@ async def recover(store: Store, address: str, mirrored: Mirrored, directory: Pat
         await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         await asyncio.to_thread((partial / "evidence").mkdir, parents=True)
         for name, key in mirrored.keys.items():
+            await asyncio.to_thread((partial / name).parent.mkdir, exist_ok=True)
             with (partial / name).open("xb") as file:
                 await bucket.get_to(key, _Into(file), if_match=None)
         partial.rename(run.folder)

@@ -20,21 +20,18 @@ from msgspec import Struct
 
 from s3plan.engine.journal import read_journal
 from s3plan.engine.state import RunState, fold
-from s3plan.errors import JournalError
+from s3plan.errors import JournalError, PlanFileError
 from s3plan.localfs.appendlog import AppendLog
 from s3plan.localfs.refusals import next_step_of
 from s3plan.model.plan import Stage
 from s3plan.plan import compression
-from s3plan.plan.reading import PlanFile
+from s3plan.plan.parting import copy_parts
+from s3plan.plan.reading import PlanFile, most_items
 
 STATE_DIRECTORY = ".s3plan"
 JOURNAL_LINK = "journal.json"
 
 _JOURNAL_START = b'{"seq":1,"type":"run",'
-
-_SHORTEST_ITEM = len('{"type":"item","step":"x","n":0,"key":"","path":"","size":0,"etag":""}')
-"""Bytes that an item takes in a plan at least; a bound for how many a plan can have."""
-
 
 STAGES: tuple[Stage, ...] = ("sources", "catalog", "copies", "backup")
 """In the order in which a rollback of the whole takes them back."""
@@ -123,7 +120,7 @@ class Run(Struct, frozen=True):
 
     def _fold(self, journal: Path, plan: Path) -> RunState:
         try:
-            room = plan.stat().st_size // _SHORTEST_ITEM
+            room = most_items(plan)
         except OSError as error:
             raise JournalError(
                 f"the plan beside the journal cannot be read: {error.strerror}",
@@ -160,24 +157,30 @@ def run_named(directory: Path, run: str) -> Run:
     return Run(directory / STATE_DIRECTORY / "runs" / run)
 
 
-def new_run(directory: Path, plan: Path, now: datetime) -> Run:
-    """Make a folder with a copy of ``plan`` in it, as plain text. JournalError if that fails."""
+def new_run(directory: Path, plan: PlanFile, now: datetime) -> Run:
+    """Make a folder with a copy of ``plan`` in it, as plain text. Raises as :func:`make_run`."""
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     return make_run(run_named(directory, name), plan)
 
 
-def make_run(run: Run, plan: Path) -> Run:
-    """Make the folder of ``run`` with a copy of ``plan`` in it. JournalError if that fails."""
+def make_run(run: Run, plan: PlanFile) -> Run:
+    """Make the folder of ``run`` with a copy of ``plan`` in it. JournalError if that fails, and
+    PlanFileError where a file of the plan's is not as the plan says: no run was begun then.
+    """
     try:
         (run.folder / "evidence").mkdir(parents=True)
         # A compressed plan is known by its name, and here it gets another one.
         with run.plan.open("xb") as target:
-            for chunk in compression.text_of(plan):
+            for chunk in compression.text_of(plan.path):
                 target.write(chunk)
             target.flush()
             os.fsync(target.fileno())
+        copy_parts(plan.path, plan.parts, run.plan)
         for made in (run.folder, *run.folder.parents[:3]):
             _sync_directory(made)
+    except PlanFileError:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        raise
     except OSError as error:
         raise JournalError(
             f"the run folder cannot be made: {error.strerror}",
@@ -187,7 +190,7 @@ def make_run(run: Run, plan: Path) -> Run:
     return run
 
 
-def begin_rebuilding(directory: Path, run: str, plan: Path) -> Run:
+def begin_rebuilding(directory: Path, run: str, plan: PlanFile) -> Run:
     """The folder of a run that was lost, apart from all others until it is whole. JournalError."""
     place = Run(directory / STATE_DIRECTORY / "rebuilding" / run)
     shutil.rmtree(place.folder, ignore_errors=True)  # of a process that was killed

@@ -129,7 +129,7 @@ async def under_way(
             run, state = unfinished_run(around.directory, plan.digest)
             if run is None:
                 _supersede(around)
-                run = runs.new_run(around.directory, plan.path, around.clock())
+                run = runs.new_run(around.directory, plan, around.clock())
                 log = runs.create_journal(run.journal)
                 state = RunState()
             else:

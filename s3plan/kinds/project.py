@@ -18,6 +18,7 @@ from s3plan.model.commands import Command
 from s3plan.model.limits import Limits
 from s3plan.model.runners import SCHEDULER, DaskSettings, RunnerChoice, RunnerName
 from s3plan.model.steps import VERBS
+from s3plan.plan.parting import PARTED_FROM
 
 FILE = "s3plan.yaml"
 
@@ -83,6 +84,12 @@ class ProjectSpec(Fields):
         description="Who sends the requests of steps, by verb; `s3plan apply --runner` overrides.",
     )
     dask: DaskFields = Field(DaskFields(), description="The cluster of the runner dask.")
+    worklist_files_from: int = Field(
+        PARTED_FROM,
+        ge=1,
+        description="Worklists of so many items or more stand in Parquet files beside the plan, "
+        "which must go where the plan goes (docs/plan-files.md).",
+    )
 
 
 class ProjectDocument(Fields):
@@ -102,6 +109,7 @@ class Project(Struct, frozen=True):
     prices: Path | None = None
     commands: dict[str, Command] = {}
     runners: RunnerChoice = RunnerChoice()
+    worklist_files_from: int = PARTED_FROM
 
 
 def read_project(directory: Path) -> Project:
@@ -150,4 +158,5 @@ def _project(spec: ProjectSpec, path: Path) -> Project:
                 spec.dask.scheduler, spec.dask.workers, spec.dask.partition, spec.dask.trust
             ),
         ),
+        worklist_files_from=spec.worklist_files_from,
     )

@@ -1,4 +1,9 @@
-"""The records of a plan file (``s3plan.plan/1``): header, steps, items, asked, end."""
+"""The records of a plan file: header, steps, items or the parts they stand in, asked, end.
+
+``s3plan.plan/1`` is one file. In ``s3plan.plan/2`` large worklists stand in Parquet files beside
+it, each a ``part`` record; it is written only where there is such a worklist, so that older readers
+refuse what they could not read whole, and read everything else.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,14 @@ from s3plan.model.commands import CommandRef
 from s3plan.model.connection import Connection
 from s3plan.model.cost import PlanCost
 from s3plan.model.limits import Limits
+from s3plan.model.objects import Count
 from s3plan.model.steps import Item, Step, Totals
 from s3plan.model.worklist import Asked
 
 PLAN_FORMAT = "s3plan.plan/1"
+
+PARTED_FORMAT = "s3plan.plan/2"
+"""A plan with worklists in files beside it."""
 
 Stage = Literal["catalog", "copies", "backup", "sources"]
 """What of a grouping can be taken back alone: the table of URLs, the copies, their backup, or the
@@ -111,6 +120,22 @@ class PlanHeader(Struct, frozen=True, tag_field="type", tag="header"):
         return 1 if isinstance(self.parallel_buckets, UnsetType) else self.parallel_buckets
 
 
+class PlanPart(Struct, frozen=True, tag_field="type", tag="part"):
+    """Items of a step from ``first`` on, which stand in a Parquet file beside the plan.
+
+    ``digest`` is of the items (:mod:`s3plan.plan.columns`), whatever wrote the file, and the plan's
+    digest covers it. ``file`` is the SHA-256 of the file's bytes in hex, of which there are
+    ``size``: that finds damage without reading an item.
+    """
+
+    step: str
+    first: Count
+    items: Annotated[int, Meta(ge=1)]
+    digest: str
+    file: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Count
+
+
 class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):
     """Last line: the count of all lines, this one included, and the digest ``sha256:<hex>``."""
 
@@ -118,4 +143,4 @@ class PlanEnd(Struct, frozen=True, tag_field="type", tag="end"):
     digest: str
 
 
-PlanRecord = PlanHeader | Step | Item | Asked | PlanEnd
+PlanRecord = PlanHeader | Step | Item | PlanPart | Asked | PlanEnd

@@ -1,9 +1,10 @@
 """What makes two plans the same plan: the digest of a plan, and step ids made from content.
 
 Covered: which S3 it is for; the limits of its manifests; the commands that are told of a run; of
-each step its id, action, subject, needs, gate, worklist and totals; every item, byte by byte; and
-so what was asked for. Not covered, so that the same reality and the same manifests always give the
-same digest: the tool's version, wording, estimates, host and times.
+each step its id, action, subject, needs, gate, worklist and totals; every item, byte by byte, or by
+the digests of the parts that they stand in; and so what was asked for. Not covered, so that the
+same reality and the same manifests always give the same digest: the tool's version, wording,
+estimates, host and times, and in which bytes a file of a part has its items.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from s3plan.model.actions import Action
 from s3plan.model.commands import CommandRef
 from s3plan.model.limits import Limits
-from s3plan.model.plan import Target
+from s3plan.model.plan import PlanPart, Target
 from s3plan.model.steps import verb_of
 
 DIGEST_PREFIX = "sha256:"
@@ -66,6 +67,10 @@ class PlanDigest:
     def items(self, lines: bytes) -> None:
         """Add complete lines of items, or of what was asked for, newlines included."""
         self._hash.update(lines)
+
+    def part(self, part: PlanPart) -> None:
+        """Add the next items of a step by their digest, whatever file they stand in."""
+        self._add(["part", part.step, part.first, part.items, part.digest])
 
     def value(self) -> str:
         """The digest as people write it: ``sha256:`` and 64 hex digits."""

@@ -7,10 +7,8 @@ that ten million of them never become Python objects.
 from __future__ import annotations
 
 import os
-import re
 import secrets
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from s3plan.errors import DestinationError, PlanFileError
 from s3plan.model.cost import Cost, PlanCost
-from s3plan.model.plan import PlanEnd, PlanHeader
+from s3plan.model.plan import PARTED_FORMAT, PlanEnd, PlanHeader, PlanPart
 from s3plan.model.runners import ALL_HERE, RunnerChoice
 from s3plan.model.steps import Step, Totals
 from s3plan.plan import compression
@@ -27,7 +25,10 @@ from s3plan.plan.cost import cost_of, total
 from s3plan.plan.digest import PlanDigest
 from s3plan.plan.drafts import StepDraft
 from s3plan.plan.holdings import holdings_of
+from s3plan.plan.itemtext import ASKED_LINES, ITEM_LINES, as_msgspec
 from s3plan.plan.jobs import cost_of_jobs, sentences, splits
+from s3plan.plan.parting import PARTED_FROM, Parting, sync_directory
+from s3plan.plan.parts import MOST_ITEMS
 from s3plan.plan.reading import PlanFile, is_plan
 from s3plan.plan.totals import totals_of
 from s3plan.rules.handover.splitting import Split
@@ -35,17 +36,16 @@ from s3plan.rules.pricelist import shipped
 from s3plan.rules.prices import Holding, PriceList
 from s3plan.tables import Database
 
-_FEWEST, _MOST = 2_048, 30_720
-"""Items whose lines are made at once: a unit of DuckDB's, and a quarter of a row group of its."""
+_FEWEST, _MOST = 2_048, MOST_ITEMS
+"""Items whose lines, or whose part, are made at once: a unit of DuckDB's, and as many as a part
+has.
+"""
 
 _AT_ONCE = 32 * 1024 * 1024
 """Bytes of lines that are made at once, of which there are some in memory."""
 
 _BESIDES = 256
 """Bytes of a line besides key and path."""
-
-_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
-"""One escape of a JSON text. They are read in order: the second of two backslashes begins none."""
 
 
 def seal(
@@ -56,15 +56,17 @@ def seal(
     *,
     prices: PriceList | None = None,
     runners: RunnerChoice = ALL_HERE,
+    parted_from: int = PARTED_FROM,
 ) -> PlanFile:
     """Write the plan to ``path`` and read it back, checked.
 
     Worklists are the rows of the ``items`` table by step id, and what was asked for is ``asked``.
     ``header.totals`` and, where ``prices`` (those that are shipped, if None) has the target,
     ``header.cost`` are filled in; ``runners`` are those that the project file names, for what they
-    cost. A name ending in ``.zst`` or ``.gz`` is compressed. The file
-    appears complete or not at all; an older plan is replaced, anything else at ``path`` is not:
-    PlanFileError. A directory that cannot be written, or is full, is DestinationError.
+    cost. A name ending in ``.zst`` or ``.gz`` is compressed. Worklists of ``parted_from`` items or
+    more go into files beside it (:mod:`s3plan.plan.parts`). The plan appears complete or not at
+    all; an older one is replaced, anything else at ``path`` is not: PlanFileError. A directory that
+    cannot be written, or is full, is DestinationError.
     """
     if os.path.lexists(path) and not is_plan(path):
         raise PlanFileError(
@@ -79,18 +81,23 @@ def seal(
     header = msgspec.structs.replace(header, totals=_plan_totals(steps), cost=cost, notes=notes)
     # In the same directory, so that the rename cannot be a copy.
     temporary = path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    parting = Parting(path.absolute(), database)
     try:
-        try:
-            with temporary.open("xb") as raw:
-                with compression.compressed(raw, path.name) as stream:
-                    _write(stream, header, steps, database)
-                raw.flush()
-                os.fsync(raw.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_directory(temporary.parent)
+        with parting.kept_if_well():
+            try:
+                parts = _parts(steps, parting, database, parted_from)
+                if parts:
+                    header = msgspec.structs.replace(header, format=PARTED_FORMAT)
+                with temporary.open("xb") as raw:
+                    with compression.compressed(raw, path.name) as stream:
+                        _write(stream, header, steps, parts, database)
+                    raw.flush()
+                    os.fsync(raw.fileno())
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_directory(temporary.parent)
     except OSError as error:
         raise DestinationError(
             "the plan file cannot be written",
@@ -101,7 +108,24 @@ def seal(
     return PlanFile.open(path)
 
 
-def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database: Database) -> None:
+def _parts(
+    steps: Sequence[Step], parting: Parting, database: Database, parted_from: int
+) -> dict[str, list[PlanPart]]:
+    """The worklists that stand in files of their own, which are written here."""
+    return {
+        step.id: list(parting.write(step.id, step.totals.items, _stretch(step.id, database)))
+        for step in steps
+        if step.worklist == step.id and step.totals.items >= parted_from
+    }
+
+
+def _write(
+    stream: BinaryIO,
+    header: PlanHeader,
+    steps: Sequence[Step],
+    parts: Mapping[str, Sequence[PlanPart]],
+    database: Database,
+) -> None:
     digest = PlanDigest(header.target, header.own_limits, header.notified)
     lines = 0
     for record in (header, *steps):
@@ -109,24 +133,29 @@ def _write(stream: BinaryIO, header: PlanHeader, steps: Sequence[Step], database
         lines += 1
         if isinstance(record, Step):
             digest.step(msgspec.to_builtins(record))
+    for step in steps:
+        if step.worklist != step.id:
+            continue
+        for part in parts.get(step.id, ()):
+            stream.write(msgspec.json.encode(part) + b"\n")
+            digest.part(part)
+            lines += 1
+        if step.id not in parts:
+            params = {"step": step.id, "text": _json(step.id)}
+            stretch = _stretch(step.id, database)
+            texts = database.texts(ITEM_LINES, params, count=step.totals.items, stretch=stretch)
+            _write_lines(stream, texts, digest)
+            lines += step.totals.items
     (asked,) = database.row("SELECT count(*) FROM asked")
-    worklists = [
-        database.texts(
-            _ITEM_LINES,
-            {"step": step.id, "text": _json(step.id)},
-            count=step.totals.items,
-            stretch=_stretch(step.id, database),
-        )
-        for step in steps
-        if step.worklist == step.id
-    ]
-    of_asked = database.texts(_ASKED_LINES, {}, count=asked, stretch=_FEWEST)
-    for text in chain(*worklists, of_asked):
-        block = _as_msgspec(text).encode()
+    _write_lines(stream, database.texts(ASKED_LINES, {}, count=asked, stretch=_FEWEST), digest)
+    stream.write(msgspec.json.encode(PlanEnd(lines + asked + 1, digest.value())) + b"\n")
+
+
+def _write_lines(stream: BinaryIO, texts: Iterable[str], digest: PlanDigest) -> None:
+    for text in texts:
+        block = as_msgspec(text).encode()
         digest.items(block)
         stream.write(block)
-    lines += asked + sum(step.totals.items for step in steps if step.worklist == step.id)
-    stream.write(msgspec.json.encode(PlanEnd(lines + 1, digest.value())) + b"\n")
 
 
 def _step(draft: StepDraft, database: Database) -> Step:
@@ -185,38 +214,6 @@ def _plan_cost(
     return PlanCost(total(costs.values()), costs, target.region, known.date, known.source)
 
 
-# One concat and not a chain of ||, each of which would write all the text before it again.
-_ITEM_LINES = """
-    SELECT concat(
-        '{"type":"item","step":', $text, ',"n":', n,
-        ',"key":', to_json(key), ',"path":', to_json(path), ',"size":', size,
-        ',"etag":', to_json(etag), ',"modified":', to_json(modified),
-        CASE WHEN storage_class = 'STANDARD' THEN ''
-            ELSE ',"storage_class":' || to_json(storage_class) END,
-        CASE WHEN checksum IS NULL THEN '' ELSE ',"checksum":' || to_json(checksum) END,
-        CASE WHEN version_id IS NULL THEN '' ELSE ',"version_id":' || to_json(version_id) END,
-        CASE WHEN coalesce(newer, 0) = 0 THEN '' ELSE ',"newer":' || newer END,
-        CASE WHEN coalesce(marker, false) THEN ',"marker":true' ELSE '' END,
-        CASE WHEN coalesce(beneath, 0) = 0 THEN '' ELSE ',"beneath":' || beneath END,
-        CASE WHEN upload_id IS NULL THEN '' ELSE ',"upload_id":' || to_json(upload_id) END,
-        CASE WHEN label IS NULL THEN '' ELSE ',"label":' || to_json(label) END,
-        CASE WHEN keywords IS NULL THEN '' ELSE ',"keywords":' || keywords END,
-        CASE WHEN coalesce(ambiguous, false) THEN ',"ambiguous":true' ELSE '' END,
-        '}', chr(10))
-    FROM items WHERE step = $step AND n >= $first AND n < $behind ORDER BY n
-"""
-
-_ASKED_LINES = """
-    SELECT concat(
-        '{"type":"asked","n":', n, ',"bucket":', to_json(bucket), ',"key":', to_json(key),
-        CASE WHEN reason IS NULL THEN '' ELSE ',"reason":' || to_json(reason) END,
-        CASE WHEN fields IS NULL THEN '' ELSE ',"fields":' || fields END,
-        '}', chr(10))
-    FROM asked WHERE n >= $first AND n < $behind ORDER BY n
-"""
-"""``fields`` is JSON of ours by the time it is here."""
-
-
 def _stretch(step: str, database: Database) -> int:
     """How many items of a step are written at once: few where keys are long."""
     (longest,) = database.row(
@@ -225,19 +222,5 @@ def _stretch(step: str, database: Database) -> int:
     return max(_FEWEST, min(_MOST, _AT_ONCE // (_BESIDES + int(longest))))
 
 
-def _as_msgspec(text: str) -> str:
-    """What DuckDB wrote, as msgspec does: a control character has lower-case hex digits."""
-    return _ESCAPE.sub(lambda found: found[0].lower(), text) if "\\u00" in text else text
-
-
 def _json(text: str) -> str:
     return msgspec.json.encode(text).decode()
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename durable: without this, a power cut can bring the old name back."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

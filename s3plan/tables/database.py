@@ -1,8 +1,8 @@
 """The private DuckDB database of one process: opening, filling, asking, and letting it spill.
 
 Nothing is shared through it: it lives in a scratch directory of its own and is removed when it
-closes. It cannot load extensions, change its own settings, or read files, but for those that a
-caller put into the one directory it named.
+closes. It cannot load extensions, change its own settings, or touch files, but for those that it
+writes into that directory, and those that a caller put into the one directory it named.
 """
 
 # ruff: noqa: PLC0415
@@ -10,6 +10,7 @@ caller put into the one directory it named.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import threading
@@ -39,6 +40,9 @@ Params = Sequence[object] | Mapping[str, object]
 _MEBIBYTE = 1024 * 1024
 _BATCH = 10_000
 _HANDS = 2
+
+_COMPRESSION = "zstd"
+"""Of files: a fifth of a second more for a million items than snappy takes, for half the size."""
 
 
 def warm_up() -> None:
@@ -119,9 +123,10 @@ class Database:
                 )
                 self._connection.execute("ATTACH ':memory:' AS tables (COMPRESS)")
                 self._connection.execute("USE tables")
-                if readable is not None:
-                    allowed = str(readable).replace("'", "''")
-                    self._connection.execute(f"SET allowed_directories = ['{allowed}']")
+                self._written = self._home / "written"
+                self._written.mkdir()
+                allowed = [_quoted(path) for path in (self._written, readable) if path is not None]
+                self._connection.execute(f"SET allowed_directories = [{', '.join(allowed)}]")
                 # Only now: opening the database itself is access to a file.
                 self._connection.execute("SET enable_external_access = false")
                 self._connection.execute("SET lock_configuration = true")
@@ -193,6 +198,19 @@ class Database:
                 found=str(error).splitlines()[0],
                 next_step="leave the report out: the bucket is listed then",
             ) from error
+
+    def write_parquet(self, sql: str, params: Params = ()) -> Path:
+        """The rows of a query as a Parquet file of the scratch directory; the caller removes it."""
+        path = self._written / f"{secrets.token_hex(8)}.parquet"
+        with _mapped(self._home):
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute("USE tables")
+                target = f"{_quoted(path)} (FORMAT parquet, COMPRESSION {_COMPRESSION})"
+                cursor.execute(f"COPY ({sql}) TO {target}", _bound(params))
+            finally:
+                cursor.close()
+        return path
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, fetched in batches; other statements may run between them."""
@@ -329,6 +347,11 @@ def _asked() -> Iterator[None]:
             found=" ".join(str(error).partition("\n\nLINE ")[0].split()),
             next_step="`s3plan query 'SHOW ALL TABLES'` lists tables and their columns",
         ) from error
+
+
+def _quoted(path: Path) -> str:
+    """A path of ours as a text of SQL's, where none can be bound."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _bound(params: Params) -> list[object] | dict[str, object]:

@@ -18,6 +18,9 @@ from s3plan.engine.journal import JournalWriter
 from s3plan.engine.runs import Run, create_journal, link_latest, new_run
 from s3plan.engine.state import RunState
 from s3plan.errors import DestinationError
+from s3plan.plan.seal import seal
+from s3plan.tables import Database
+from tests.plan.worklists import HEADER
 
 _UNUSED = cast("Any", None)
 
@@ -89,8 +92,8 @@ def test_every_directory_of_a_new_run_is_synced(
 ) -> None:
     """A journal that was synced is of no use below a directory that a power cut took."""
     synced = _synced(monkeypatch)
-    plan = tmp_path / "plan.json"
-    plan.write_text("{}\n")
+    with Database(tmp_path / "tables") as database:
+        plan = seal((), database, HEADER, tmp_path / "plan.json")
     run = new_run(tmp_path, plan, datetime.now(UTC))
     assert {run.folder, run.folder.parent, tmp_path / ".s3plan", tmp_path} <= synced
     assert run.plan in synced

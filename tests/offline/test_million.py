@@ -105,7 +105,7 @@ def _run(place: Path, keys: list[str]) -> None:
             ),
             place / "plan.json",
         )  # fmt: skip
-    run = runs.make_run(runs.run_named(place, RUN), plan.path)
+    run = runs.make_run(runs.run_named(place, RUN), plan)
     records: list[JournalRecord] = [
         RunStarted(
             format=JOURNAL_FORMAT, run=RUN, digest=plan.digest, command="apply", target=target,

@@ -43,7 +43,7 @@ case "$*" in
   *" -X "*) cp note.json posted.json ;;
   *"/notes?"*) cat notes-there.json ;;
   *"/merge_requests") echo '[{"iid":7,"state":"merged"}]' ;;
-  *"/raw/plan.json?"*) test -e artifact.json && cat artifact.json ;;
+  *"/raw/plan.tar?"*) test -e artifact.json && cp artifact.json plan.json && tar -c plan.json ;;
   *"/approvals") cat service-reviews.json ;;
   *) echo "unknown: $*" >&2; exit 1 ;;
 esac

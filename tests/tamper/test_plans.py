@@ -160,7 +160,7 @@ def test_a_plan_of_another_account_is_refused_before_the_first_request(
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ({"format": "s3plan.plan/2", "tool": "9.1"}, "use s3plan 9.1 or newer"),
+        ({"format": "s3plan.plan/3", "tool": "9.1"}, "use s3plan 9.1 or newer"),
         ({"format": "s3plan.plan/999", "future": {"a": [1]}}, "s3plan.plan/999"),
         ({"format": "s3plan.plan/"}, "expected: s3plan.plan/1"),
         ({"format": "s3plan.journal/1"}, "this is not a plan file"),

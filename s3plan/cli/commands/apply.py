@@ -24,7 +24,7 @@ from s3plan.cli.command import Command
 from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.exits import HELD
 from s3plan.cli.settings import settings
-from s3plan.errors import HeldError
+from s3plan.errors import HeldError, PlanFileError, UsageError
 from s3plan.model.runners import RUNNERS, SCHEDULER
 
 if TYPE_CHECKING:
@@ -252,4 +252,15 @@ def _plan_file(name: str) -> Iterator[Path]:
         suffix = next(
             (name for magic, name in _SUFFIXES.items() if start.startswith(magic)), ".json"
         )
-        yield spooled.rename(spooled.with_suffix(suffix))
+        plan = spooled.rename(spooled.with_suffix(suffix))
+        try:
+            yield plan
+        except PlanFileError as error:
+            if Path(error.address or "").parent.parent != plan.parent:
+                raise
+            raise UsageError(
+                "large worklists of this plan stand in files beside it, which do not come through"
+                " standard input",
+                next_step="bring the plan and its folder here, and name the plan: s3plan apply"
+                " plan.json",
+            ) from error

@@ -206,7 +206,7 @@ class _Maker:
         now = timestamp(self._around.clock())
         with TemporaryDirectory(prefix="s3plan-") as scratch:
             plan = seal(drafts, self._database, self._header(buckets, now), Path(scratch, "plan"))
-            made = runs.begin_rebuilding(self._around.directory, run, plan.path)
+            made = runs.begin_rebuilding(self._around.directory, run, plan)
         stored = PlanFile.open(made.plan)
         files = wrong = 0
         with JournalWriter(runs.create_journal(made.journal)) as journal:
