@@ -29,7 +29,7 @@ from s3plan.localfs.locks import holder_of
 from s3plan.model.connection import Connection
 from s3plan.model.events import RunFinished
 from s3plan.model.plan import Stage
-from s3plan.model.runners import RunnerChoice, RunnerName
+from s3plan.model.runners import ALL_HERE, RunnerChoice, RunnerName
 from s3plan.model.status import LockStatus, RunStatus, RunSummary
 from s3plan.plan.reading import PlanFile
 
@@ -62,13 +62,17 @@ def apply(
     _check_outlets(outlets)
     around = around_here(observer, log, outlets)
     rules = house()
-    choice = rules.runners
+    rules = replace(rules, runners=_chosen(rules.runners, runner, scheduler))
+    return asyncio.run(session.apply(plan, approval, ask, around, house=rules, mirror=mirror))
+
+
+def _chosen(choice: RunnerChoice, runner: RunnerName | None, scheduler: str | None) -> RunnerChoice:
+    """What the project file says, as far as nothing else was asked for."""
     if runner is not None:
         choice = RunnerChoice(every=runner, dask=choice.dask)
     if scheduler is not None:
         choice = replace(choice, dask=replace(choice.dask, scheduler=scheduler))
-    rules = replace(rules, runners=choice)
-    return asyncio.run(session.apply(plan, approval, ask, around, house=rules, mirror=mirror))
+    return choice
 
 
 def _check_outlets(outlets: Outlets | None) -> None:
@@ -109,8 +113,13 @@ def rollback(
     only: Stage | None = None,
     observer: Observer = ignore,
     log: Path | None = None,
+    runner: RunnerName = "local",
+    scheduler: str | None = None,
 ) -> RunFinished | None:
     """Take a run back, or go on doing so; None where there is nothing (more) to take back.
+
+    ``runner`` sends the requests of every step that it carries, as in :func:`apply`; whom the
+    project file names is not asked: a run can be taken back where his cluster is gone.
 
     ``only`` is one stage of a grouping: its table of URLs, its copies, its backup, or the deletion
     of its sources; the run counts as taken back once every stage is.
@@ -121,8 +130,17 @@ def rollback(
     the middle.
     """
     around = around_here(observer, log)
+    # What must go on all the same does not fail with the project file.
+    choice = ALL_HERE if runner == "local" else _chosen(house().runners, runner, scheduler)
     return asyncio.run(
-        takingback.rollback(journal, approval, around, commands=commands(observer), only=only)
+        takingback.rollback(
+            journal,
+            approval,
+            around,
+            commands=commands(observer),
+            only=only,
+            runners=choice,
+        )
     )
 
 

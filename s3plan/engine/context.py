@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -46,6 +46,9 @@ from s3plan.rules.commands import DEFAULT_PLAN, apply_command, rollback_command
 from s3plan.store import Bucket, Store
 from s3plan.store.deadlines import one_object
 from s3plan.tables import Database
+
+if TYPE_CHECKING:
+    from s3plan.engine.records import Records
 
 Observer = Callable[[AnyEvent], None]
 Result = TypeVar("Result")
@@ -129,6 +132,8 @@ class Context:
         self.commands = commands or {}
         self.capabilities = UNPROBED
         """What this run may rely on at the endpoint; the session fills it in."""
+        self.records: Records | None = None
+        """What journal and evidence say, told to who has neither; None where both are here."""
         self.under_way: dict[tuple[str, int], str] = {}
         """Keys of the items that are being worked on, by step and number."""
         self.on_begun: Callable[[], None] = lambda: None

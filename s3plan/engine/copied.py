@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from s3plan.engine.gate import load_rows
 from s3plan.engine.journal import read_journal
 from s3plan.engine.runs import Run, is_run_id
 from s3plan.errors import JournalError
-from s3plan.model.journal import Copied
+from s3plan.model.journal import Copied, CopyFacts
 from s3plan.model.soak import EarlierCopy
 from s3plan.plan.reading import PlanFile
 from s3plan.tables import COPIES, Database
@@ -35,13 +35,24 @@ def load_earlier(run: Run, earlier: Iterable[EarlierCopy], database: Database, s
     ``earlier`` is in the order of the runs: the last word on each copy counts. Raises JournalError
     where the folder of such a run is not beside that of ``run``.
     """
+    _take_over([(earlier_run(run, one.run), one.step) for one in earlier], database, step)
+
+
+def load_taken_back(run: Run, made: str, database: Database, step: str) -> None:
+    """Fill ``copies`` with what the journal of ``run`` says of its step ``made``, for the items of
+    ``step`` of its rollback.
+    """
+    _take_over([(run, made)], database, step)
+
+
+def _take_over(made: Sequence[tuple[Run, str]], database: Database, step: str) -> None:
     database.execute("CREATE TABLE taken_over AS SELECT * FROM copies LIMIT 0")
-    for one in earlier:
-        other = earlier_run(run, one.run)
-        load_rows(PlanFile.open(other.plan).items(one.step), f"earlier {one.step}", database)
-        load_copies(other.journal, one.step, database)
-        database.execute(_TAKE_OVER, {"earlier": f"earlier {one.step}", "step": step})
-        database.execute("DELETE FROM items WHERE step = ?", [f"earlier {one.step}"])
+    for run, name in made:
+        theirs = f"earlier {name}"
+        load_rows(PlanFile.open(run.plan).items(name), theirs, database)
+        load_copies(run.journal, name, database)
+        database.execute(_TAKE_OVER, {"earlier": theirs, "step": step})
+        database.execute("DELETE FROM items WHERE step = ?", [theirs])
         database.execute("DELETE FROM copies")
     database.execute("INSERT INTO copies SELECT * FROM taken_over")
     database.execute("DROP TABLE taken_over")
@@ -69,16 +80,20 @@ def load_copies(journal: Path, step: str, database: Database) -> None:
         if isinstance(record, Copied) and record.step == step
     )
     while batch := list(islice(records, _RECORDS)):
-        facts = [copy for record in batch for copy in record.copies]
-        sums = [copy.checksum for copy in facts]
-        database.append(
-            COPIES,
-            {
-                "n": [copy.n for copy in facts],
-                "etag": [copy.etag for copy in facts],
-                "modified": [copy.modified for copy in facts],
-                "algorithm": [known.algorithm if known else None for known in sums],
-                "value": [known.value if known else None for known in sums],
-            },
-        )
+        append_copies([copy for record in batch for copy in record.copies], database)
     database.execute(_LATEST)
+
+
+def append_copies(facts: Sequence[CopyFacts], database: Database) -> None:
+    """Rows of ``copies``."""
+    sums = [copy.checksum for copy in facts]
+    database.append(
+        COPIES,
+        {
+            "n": [copy.n for copy in facts],
+            "etag": [copy.etag for copy in facts],
+            "modified": [copy.modified for copy in facts],
+            "algorithm": [known.algorithm if known else None for known in sums],
+            "value": [known.value if known else None for known in sums],
+        },
+    )

@@ -19,6 +19,7 @@ from s3plan.engine.holding import holder_for, locked
 from s3plan.engine.journal import JournalWriter
 from s3plan.engine.rollback import plan_rollback
 from s3plan.engine.rollback_grouping import stages_of
+from s3plan.engine.runners.opening import check_installed
 from s3plan.engine.runners.s3batch.ending import end_jobs
 from s3plan.engine.runs import Run, timestamp
 from s3plan.engine.state import RunState
@@ -36,7 +37,7 @@ from s3plan.model.journal import (
     RunOutcome,
 )
 from s3plan.model.plan import Stage
-from s3plan.model.runners import RunnerChoice
+from s3plan.model.runners import ALL_HERE, RunnerChoice
 from s3plan.model.steps import (
     BackupFile,
     Download,
@@ -54,12 +55,14 @@ async def rollback(
     *,
     commands: Mapping[str, Command] | None = None,
     only: Stage | None = None,
+    runners: RunnerChoice = ALL_HERE,
 ) -> RunFinished | None:
     """Take a run back, or go on doing so; None if there is nothing to take back (any more).
 
     ``commands`` are those that the project file defines. ``only`` is one stage of a grouping; the
     run counts as taken back once each of its stages is.
     """
+    check_installed(runners)
     run = runs.run_of(journal_path)
     with hold(run.lock, holder_for(around, run.journal)) as lock:
         original = PlanFile.open(run.plan)
@@ -80,7 +83,9 @@ async def rollback(
                 return None
         async with around.open_store(original.header.connection) as store:
             await check_target(store, original)
-            async with locked(around, original, None, applied, store) as places:
+            async with locked(
+                around, original, None, applied, store, outlives=runners.outlives
+            ) as places:
                 # What they still copied after the look below, nobody would take back.
                 await end_jobs(original, applied, store)
                 plan = await _rollback_plan(run, original, store, around, only, keep=going_on)
@@ -99,7 +104,7 @@ async def rollback(
                     await open_record(journal, state, run, plan, approval, around, held)
                     finished = await walk(
                         run, plan, state, journal, store, approval, None, around, held, mirrored,
-                        commands or {}, runners=RunnerChoice(),
+                        commands or {}, runners=runners,
                     )  # fmt: skip
         if finished.outcome in ("done", "kept"):
             _mark_rolled_back(run, original, only, finished.outcome, around)

@@ -23,9 +23,10 @@ from s3plan.cli.approval import (
 from s3plan.cli.command import Command
 from s3plan.cli.environment import DRY_RUN, unattended
 from s3plan.cli.exits import HELD
+from s3plan.cli.runner import runner_options
 from s3plan.cli.settings import settings
 from s3plan.errors import HeldError, PlanFileError, UsageError
-from s3plan.model.runners import RUNNERS, SCHEDULER
+from s3plan.model.runners import RUNNERS
 
 if TYPE_CHECKING:
     from s3plan.api import Approval, Outlets
@@ -105,17 +106,7 @@ _SUFFIXES = {b"\x28\xb5\x2f\xfd": ".json.zst", b"\x1f\x8b": ".json.gz"}
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep a file of metrics for Prometheus (docs/worklists.md).",
 )
-@click.option(
-    "--runner",
-    type=click.Choice(RUNNERS),
-    help="Who sends the requests of the steps it carries (docs/scale.md); else whom s3plan.yaml "
-    "names, or this process.",
-)
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="The scheduler of the runner dask: tcp://HOST:PORT, or local:N for N processes here.",
-)
+@runner_options(RUNNERS, "whom s3plan.yaml names, or this process")
 def command(
     plan: str | None,
     approve: str | None,
@@ -142,9 +133,6 @@ def command(
     replaced = read_evidences(replacements)
     if mirror is not None and not _MIRROR.fullmatch(mirror):
         message = f"`{mirror}` is no place in S3 such as s3://bucket/prefix"
-        raise click.UsageError(message)
-    if scheduler is not None and not re.fullmatch(SCHEDULER, scheduler):
-        message = f"`{scheduler}` is no scheduler such as tcp://host:8786 or local:4"
         raise click.UsageError(message)
     view = settings().view()
     is_dry = unattended().is_dry

@@ -10,10 +10,12 @@ import click
 from s3plan.cli.approval import approve_option, approver, read_approve
 from s3plan.cli.command import Command
 from s3plan.cli.environment import DRY_RUN, unattended
+from s3plan.cli.runner import runner_options
 from s3plan.cli.settings import settings
 
 if TYPE_CHECKING:
     from s3plan.model.plan import Stage
+    from s3plan.model.runners import RunnerName
 
 
 @click.command(
@@ -31,7 +33,14 @@ if TYPE_CHECKING:
     help="Take back only the rewritten table, the copies, their backup, or the deletion of the"
     " sources (ObjectGrouping).",
 )
-def command(journal: str | None, approve: str | None, only: Stage | None) -> int:
+@runner_options(("local", "dask"), "this process, whomever s3plan.yaml names")
+def command(
+    journal: str | None,
+    approve: str | None,
+    only: Stage | None,
+    runner: RunnerName | None,
+    scheduler: str | None,
+) -> int:
     """Take back the run that wrote JOURNAL.
 
     Without --approve it shows what it would do. What is no longer as the run left it, and what is
@@ -51,7 +60,13 @@ def command(journal: str | None, approve: str | None, only: Stage | None) -> int
         approval = api.Approval(approver(), asked.digest)
         with view.watch() as watch:
             finished = api.rollback(
-                path, approval=approval, only=only, observer=watch, log=settings().log_file
+                path,
+                approval=approval,
+                only=only,
+                observer=watch,
+                log=settings().log_file,
+                runner=runner or "local",
+                scheduler=scheduler,
             )
         if finished is not None:
             view.finished(finished)

@@ -48,8 +48,36 @@ from s3plan.model.steps import (
 )
 
 
-async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0915 - a case a verb
+async def run_step(context: Context, step: Step) -> None:
     """Run one step with the handler of its verb."""
+    await prepare(context, step)
+    await run_items(context, step)
+
+
+async def prepare(context: Context, step: Step) -> None:
+    """Once before the items of a step: what only the process that has the run can see or do.
+
+    Raises HeldError where the step may not begin after all.
+    """
+    match step.action:
+        case DeleteSource():
+            from s3plan.engine.handlers.delete_source import soak_is_over
+
+            await soak_is_over(context, step, step.action)
+        case RemoveCopy():
+            from s3plan.engine.handlers import remove_copy
+
+            await remove_copy.abandon_uploads(context, step, step.action)
+        case SwapBack():
+            from s3plan.engine.handlers import swap_back
+
+            await swap_back.abandon_uploads(context, step, step.action)
+        case _:
+            pass
+
+
+async def run_items(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0915 - a case a verb
+    """Run the items of a step, all or those of a partition, after :func:`prepare`."""
     match step.action:
         case Restore():
             from s3plan.engine.handlers.restore import restore
@@ -188,9 +216,11 @@ async def run_step(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR0
 
 
 async def places_in_use(context: Context, step: Step) -> tuple[int, ...]:
-    """Items that nobody began at whose place, a key or a path, something is already.
+    """Items that nobody began at whose place, a key or a path, something is that this run could
+    take for its own later.
 
-    Only of verbs that make something new; a handler finds these itself before each intent.
+    Of verbs that are not among these none is asked. A handler that runs by itself finds these
+    before each intent, or while it knows which items nobody began.
     """
     match step.action:
         case Copy():
@@ -201,8 +231,23 @@ async def places_in_use(context: Context, step: Step) -> tuple[int, ...]:
             from s3plan.engine.handlers.download import paths_in_use
 
             return await paths_in_use(context, step, step.action)
+        case Swap():
+            from s3plan.engine.handlers.swap import changed_already
+
+            return await changed_already(context, step)
+        case Tag():
+            from s3plan.engine.handlers.tag import tagged_already
+
+            return await tagged_already(context, step, step.action)
         case _:
             return ()
+
+
+async def ask_for(context: Context, step: Step, action: Restore) -> None:
+    """Ask S3 to restore the items, and do not wait for them."""
+    from s3plan.engine.handlers import restore
+
+    await restore.ask_for(context, step, action)
 
 
 async def still_copied(context: Context, step: Step, action: VerifyCopies) -> bool:
@@ -221,4 +266,12 @@ async def waits_for(context: Context, step: Step) -> tuple[str, ...]:
     return await context.in_thread(soak_obstacles, context, step.action)
 
 
-__all__ = ["places_in_use", "run_step", "still_copied", "waits_for"]
+__all__ = [
+    "ask_for",
+    "places_in_use",
+    "prepare",
+    "run_items",
+    "run_step",
+    "still_copied",
+    "waits_for",
+]

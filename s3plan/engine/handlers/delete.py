@@ -25,9 +25,11 @@ from typing import Any
 from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
-from s3plan.engine.evidence import EvidenceLine, read_evidence
+from s3plan.engine.evidence import EvidenceLine
 from s3plan.engine.gate import load_items
+from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import deletion_requests, guard_of
+from s3plan.engine.records import evidence_columns, evidence_lines
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
     HeldError,
@@ -37,19 +39,22 @@ from s3plan.errors import (
     PreconditionFailedError,
     StoreError,
 )
-from s3plan.inventory.local import recorded_stat, signed
+from s3plan.inventory.local import recorded_stat
 from s3plan.localfs.digests import digest_of_file
 from s3plan.model.events import Warned
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import NO_FILE, FileStat
 from s3plan.model.objects import EMPTY, Checksum, Verdict
-from s3plan.model.steps import Delete, Step
+from s3plan.model.steps import Delete, Item, Step
 from s3plan.rules.approvals import is_approved
 from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage, VersionPage
 from s3plan.tables import EVIDENCE, Database
 
 IN_FLIGHT = 4
 """Pages whose deletion is under way at once."""
+
+RANGE = 1_000
+"""Objects that one look and one request are for, where there is no listing of all."""
 
 LOOKS = 16
 """Objects looked at one by one at once, where an answer was lost."""
@@ -77,6 +82,8 @@ _REST = """
 _VERIFIED = {"join": "JOIN", "passes": "e.verdict IN ('verified', $besides)"}
 _LOST = {"join": "LEFT JOIN", "passes": "e.verdict IS NULL"}
 
+_OF_NUMBERS = "i.n BETWEEN $first AND $last"
+
 _OF_KEYS = "i.key IN (SELECT unnest($keys::VARCHAR[]))"
 
 _OF_VERSIONS = """(i.key, i.version_id) IN (
@@ -86,7 +93,7 @@ _Name = tuple[str, str | None]
 """A key, and the version of it where there are any."""
 
 
-class _Doomed(Struct, frozen=True):
+class Doomed(Struct, frozen=True):
     """An item with the evidence that lets it be deleted."""
 
     n: int
@@ -107,19 +114,29 @@ class _Doomed(Struct, frozen=True):
 
 
 class _Live(Struct, frozen=True):
-    """What a listing says of an item now; ``newer`` counts what was put above it."""
+    """What a look says of an item now; ``newer`` counts what was put above it."""
 
     fingerprint: tuple[int, str, str]
     newer: int
 
+    def is_like(self, item: Doomed) -> bool:
+        """Whether it is what was planned."""
+        return self.fingerprint == (item.size, item.etag, item.modified)
 
-class _Deleter:
-    """One delete step."""
+
+class Deleter:
+    """One delete step. ``destination`` has the copies; None where somebody else looks at them."""
 
     def __init__(
-        self, context: Context, step: Step, action: Delete, destination: Destination
+        self,
+        context: Context,
+        step: Step,
+        action: Delete,
+        gate: GateRecord,
+        destination: Destination | None,
     ) -> None:
         self.context = context
+        self.gate = gate
         self.versions = bool(action.versions)
         self.lost = bool(action.lost)
         self.step = step
@@ -127,7 +144,8 @@ class _Deleter:
         self.bucket: Bucket = context.bucket(step)
         self.state = context.step_state(step)
         self.seen = bytearray(step.totals.items)
-        self.besides: Verdict = "verified"
+        approved = is_approved(context.state.approvals, gate, "loss")
+        self.besides: Verdict = "unverifiable" if approved else "verified"
         """The verdict that lets an item go besides ``verified``: there is one only by approval."""
         singly, self.conditional = deletion_requests(context.capabilities)
         self._delete = self.bucket.delete_singly if singly else self.bucket.delete_many
@@ -138,24 +156,31 @@ class _Deleter:
         return self.bucket.pages(prefix=prefix)
 
     def _rows(
-        self, query: str, database: Database, page: ListPage | VersionPage | None = None
+        self,
+        query: str,
+        database: Database,
+        page: ListPage | VersionPage | None = None,
+        numbers: tuple[int, int] | None = None,
     ) -> Iterator[Sequence[Any]]:
-        """Rows of items, of all or of those among a page's entries."""
+        """Rows of items, of all or of those among a page's entries or a range of numbers."""
         among = _OF_VERSIONS if self.versions else _OF_KEYS
+        if numbers is not None:
+            among = _OF_NUMBERS
         query = query.format(among=among, **(_LOST if self.lost else _VERIFIED))
         values: dict[str, object] = {"besides": self.besides}
         if page is not None:
             values["keys"] = list(page.keys)
         if isinstance(page, VersionPage):
             values["versions"] = list(page.version_ids)
+        if numbers is not None:
+            values["first"], values["last"] = numbers
         # DuckDB refuses values that a statement does not name.
         return database.rows(query, {n: v for n, v in values.items() if f"${n}" in query})
 
-    async def run(self, gate: GateRecord) -> None:
-        if is_approved(self.context.state.approvals, gate, "loss"):
-            self.besides = "unverifiable"
+    async def run(self) -> None:
+        """Delete what a fresh listing, page by page, shows to be there as it was verified."""
         with self.context.tables() as database:
-            await self.context.in_thread(self._load, database, gate)
+            await self.context.in_thread(self.load, database)
             first, last = database.row(_BOUNDS)
             # Keys are compared by character, not by path component: that is what is wanted.
             prefix = commonprefix([first or "", last or ""])  # noqa: RUF071
@@ -173,7 +198,7 @@ class _Deleter:
                     doomed = await self.context.in_thread(self._meant, database, page)
                     for item in doomed:
                         self.seen[item.n] = True
-                    under_way.add(asyncio.create_task(self._page(page, doomed)))
+                    under_way.add(asyncio.create_task(self._page(_live(page), doomed)))
             except NoSuchBucketError:
                 await self._gone(database)
             finally:
@@ -184,6 +209,34 @@ class _Deleter:
                 with suppress(NoSuchBucketError):
                     await self._compare(database, prefix)
 
+    async def run_told(self) -> None:
+        """The same on a worker: what it was told is looked at by its keys, a range at a time."""
+        assert self.context.records is not None
+        lines = {line.n: line for line in self.context.records.evidence}
+        items = iter(
+            _of_item(item, lines[item.n])
+            for item in self.context.plan.items(self.step.id)
+            if self.state.of(item.n) not in SETTLED and item.n in lines
+        )
+        while batch := list(islice(items, RANGE)):
+            self.context.check_stop()
+            live = await self._looked_at(batch)
+            self._done([(i.n, i.key, i.size) for i in batch if i.name not in live])
+            await self._page(live, [item for item in batch if item.name in live])
+            after = await self._looked_at(
+                [item for item in batch if self.state.of(item.n) is ItemState.DONE]
+            )
+            for item in batch:
+                if item.name in after and after[item.name].is_like(item):
+                    self._still_there(item.n, item.key, item.path)
+
+    async def _looked_at(self, batch: list[Doomed]) -> dict[_Name, _Live]:
+        try:
+            seen = await look_at(self.bucket, [item.key for item in batch])
+        except NoSuchBucketError:
+            return {}
+        return {item.name: _seen(item, seen[item.key]) for item in batch if item.key in seen}
+
     async def _compare(self, database: Database, prefix: str) -> None:
         """List again: an object that is said to be deleted and is still there was not deleted."""
         async for page in self._pages(prefix):
@@ -192,27 +245,39 @@ class _Deleter:
             for n, key, path, version, *planned in rows:
                 there = live[key, version].fingerprint == tuple(planned)
                 if self.state.of(n) is ItemState.DONE and there:
-                    self.context.problem(
-                        self.step, n, key, path, "failed", "still-there",
-                        f"{key} was answered to be deleted, and is still there",
-                    )  # fmt: skip
+                    self._still_there(n, key, path)
+
+    def _still_there(self, n: int, key: str, path: str) -> None:
+        self.context.problem(
+            self.step, n, key, path, "failed", "still-there",
+            f"{key} was answered to be deleted, and is still there",
+        )  # fmt: skip
 
     def _among(self, database: Database, page: ListPage | VersionPage) -> list[Sequence[Any]]:
         return list(self._rows(_DELETED, database, page))
 
-    def _load(self, database: Database, gate: GateRecord) -> None:
+    def load(self, database: Database) -> None:
+        """Fill ``items`` and ``evidence``. Blocks."""
         load_items(self.context, self.step, database)
         if self.lost:
             return
-        path = self.context.run.evidence(gate.step)
-        lines = read_evidence(path, self.context.plan.digest, gate)
+        lines = evidence_lines(self.context, self.gate)
         while batch := list(islice(lines, _LOAD)):
-            database.append(EVIDENCE, _columns(batch))
+            database.append(EVIDENCE, evidence_columns(batch))
 
-    def _meant(self, database: Database, page: ListPage | VersionPage) -> list[_Doomed]:
+    def _meant(self, database: Database, page: ListPage | VersionPage) -> list[Doomed]:
         """The items among a page's entries that are still to be deleted."""
         rows = self._rows(_MEANT, database, page)
         return [doomed for doomed in map(_doomed, rows) if self.state.of(doomed.n) not in SETTLED]
+
+    def judge(self, database: Database, first: int, last: int) -> list[tuple[Doomed, bool]]:
+        """Of items ``first`` to ``last`` those that are still to be deleted, and whether their
+        local copies are what was verified. Runs on a disk thread.
+        """
+        rows = self._rows(_MEANT, database, numbers=(first, last))
+        meant = [one for one in map(_doomed, rows) if self.state.of(one.n) not in SETTLED]
+        changed = set(self._changed_files(meant))
+        return [(one, one.n not in changed) for one in meant]
 
     async def _gone(self, database: Database) -> None:
         """A whole listing has ended: what was in no page of it is not there any more.
@@ -229,19 +294,19 @@ class _Deleter:
             ]
             self._done([(n, key, size) for n, key, _, size in absent])
 
-    async def _page(self, page: ListPage | VersionPage, meant: list[_Doomed]) -> None:
-        live = _live(page)
+    async def _page(self, live: dict[_Name, _Live], meant: list[Doomed]) -> None:
+        """Delete those of the items that are as planned, which all are among what is there."""
         changed_files = set(await self.context.in_thread(self._changed_files, meant))
-        ready: list[_Doomed] = []
+        ready: list[Doomed] = []
         for item in meant:
             self.context.began(self.step, item.n, item.key)
             found = live[item.name]
-            if found.fingerprint != (item.size, item.etag, item.modified):
+            if not found.is_like(item):
                 self._drifted(item, "source-changed", "the object was changed after the plan")
             elif found.newer and not item.newer:
                 self._drifted(item, "newer-version", "something newer was written after the plan")
             elif item.n in changed_files:
-                self._drifted(item, "copy-changed", "its local copy is no longer what was verified")
+                self.copy_changed(item)
             else:
                 ready.append(item)
         if not ready or self.context.stopping:
@@ -249,7 +314,7 @@ class _Deleter:
         await self.context.intend(self.step, ready[0].n, ready[-1].n)
         await self._send(ready)
 
-    async def _send(self, ready: list[_Doomed]) -> None:
+    async def _send(self, ready: list[Doomed]) -> None:
         try:
             results = await self._delete(
                 [
@@ -273,11 +338,11 @@ class _Deleter:
         if lost:
             await self._settle(lost)
 
-    async def _settle(self, lost: list[_Doomed]) -> None:
+    async def _settle(self, lost: list[Doomed]) -> None:
         """The answer was lost: what is gone was deleted, what is there was not."""
         gate = asyncio.Semaphore(LOOKS)
 
-        async def look(item: _Doomed) -> None:
+        async def look(item: Doomed) -> None:
             async with gate:
                 if item.version is not None:
                     await self._again(item)
@@ -293,7 +358,7 @@ class _Deleter:
 
         await asyncio.gather(*map(look, lost))
 
-    async def _again(self, item: _Doomed) -> None:
+    async def _again(self, item: Doomed) -> None:
         """A version that is deleted twice is deleted once, so that there is nothing to look at."""
         (result,) = await self.bucket.delete_singly([DeleteTarget(item.key, None, item.version)])
         if result.error is None:
@@ -301,12 +366,14 @@ class _Deleter:
         else:
             self._failed(item, result.error)
 
-    def _changed_files(self, batch: list[_Doomed]) -> list[int]:
+    def _changed_files(self, batch: list[Doomed]) -> list[int]:
         """Items whose local copy is not the verified one any more; runs on a disk thread.
 
         A file whose stat differs is read again: equal bytes are as good as before.
         """
         changed: list[int] = []
+        if self.destination is None:
+            return changed  # who told of the items has looked, see `judge`
         tree = self.destination.tree
         tree.check_place()
         for item in batch:
@@ -331,7 +398,11 @@ class _Deleter:
             [key for _, key, _ in items] if self.context.item_log else (),
         )
 
-    def _drifted(self, item: _Doomed, reason: str, message: str) -> None:
+    def copy_changed(self, item: Doomed) -> None:
+        """Say that an item stays, since nothing proves any more that there is a copy of it."""
+        self._drifted(item, "copy-changed", "its local copy is no longer what was verified")
+
+    def _drifted(self, item: Doomed, reason: str, message: str) -> None:
         self.context.problem(
             self.step,
             item.n,
@@ -343,7 +414,7 @@ class _Deleter:
             "s3plan plan again, and review what changed",
         )
 
-    def _failed(self, item: _Doomed, error: StoreError) -> None:
+    def _failed(self, item: Doomed, error: StoreError) -> None:
         self.context.problem(
             self.step, item.n, item.key, item.path, "failed", error.code, str(error)
         )
@@ -360,6 +431,13 @@ def _live(page: ListPage | VersionPage) -> dict[_Name, _Live]:
     return {(key, None): _Live(found, 0) for key, found in zip(page.keys, columns, strict=True)}
 
 
+def _seen(item: Doomed, seen: Seen) -> _Live:
+    """HEAD tells times to the second only, which is as good."""
+    same = seen.is_like(item.size, item.etag, item.modified)
+    modified = item.modified if same and seen.by_head else seen.modified
+    return _Live((seen.size, seen.etag, modified), 0)
+
+
 async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """Wait for any of the tasks; those left. Raises what one raised."""
     done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -368,10 +446,25 @@ async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     return left
 
 
-def _doomed(row: Sequence[Any]) -> _Doomed:
+def _of_item(item: Item, line: EvidenceLine) -> Doomed:
+    return Doomed(
+        n=item.n,
+        key=item.key,
+        path=item.path,
+        size=item.size,
+        etag=item.etag,
+        modified=item.modified,
+        version=None,
+        newer=0,
+        checksum=line.checksum,
+        file=line.file,
+    )
+
+
+def _doomed(row: Sequence[Any]) -> Doomed:
     n, key, path, size, etag, modified, version, newer, algorithm, value, parts, *stat = row
     has_copy = algorithm is not None
-    return _Doomed(
+    return Doomed(
         n=n,
         key=key,
         path=path,
@@ -385,20 +478,6 @@ def _doomed(row: Sequence[Any]) -> _Doomed:
     )
 
 
-def _columns(lines: list[EvidenceLine]) -> dict[str, list[str | int | float | bool | None]]:
-    return {
-        "n": [line.n for line in lines],
-        "verdict": [line.verdict for line in lines],
-        "algorithm": [line.checksum.algorithm for line in lines],
-        "value": [line.checksum.value for line in lines],
-        "parts": [line.checksum.parts for line in lines],
-        "device": [signed(line.file.device) for line in lines],
-        "inode": [signed(line.file.inode) for line in lines],
-        "size": [line.file.size for line in lines],
-        "mtime_ns": [line.file.mtime_ns for line in lines],
-    }
-
-
 async def delete(context: Context, step: Step, action: Delete) -> None:
     """Run a delete step whose gate is open."""
     assert step.gate is not None, "a delete step without a gate is never run"
@@ -409,10 +488,11 @@ async def delete(context: Context, step: Step, action: Delete) -> None:
             address=f"s3://{step.subject}",
             next_step=context.retry_command(),
         )
-    destination = context.destination(action.destination)
+    destination = context.destination(action.destination) if context.records is None else None
     guard = guard_of(context.capabilities, versions=bool(action.versions))
     if gate.guard and guard != gate.guard:
         # The endpoint was probed again, or cannot be any more, since the gate was shown.
         context.observer(Warned(f"deletions from {step.subject}: {guard}"))
-    await _Deleter(context, step, action, destination).run(gate)
+    deleter = Deleter(context, step, action, gate, destination)
+    await (deleter.run() if context.records is None else deleter.run_told())
     context.check_stop()

@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from s3plan.engine.context import Context
 from s3plan.engine.copied import load_earlier
-from s3plan.engine.evidence import read_evidence
 from s3plan.engine.gate import load_items
 from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import deletion_requests, guard_of
+from s3plan.engine.records import evidence_columns, evidence_lines, load_made
 from s3plan.engine.soak.gate import check_soak
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import (
@@ -73,23 +73,14 @@ class _Deleter:
 
     async def run(self, gate: GateRecord) -> None:
         with self.context.tables() as database:
-            await self.context.in_thread(self._load, database, gate)
+            await self.context.in_thread(
+                load_sources, self.context, self.step, self.action, gate, database
+            )
             rows = database.rows(_ROWS)
             while batch := await self.context.in_thread(self._take, rows):
                 self.context.check_stop()
                 await self._batch(batch)
             await self._compare(database)
-
-    def _load(self, database: Database, gate: GateRecord) -> None:
-        load_items(self.context, self.step, database)
-        load_earlier(self.context.run, self.action.earlier, database, self.step.id)
-        path = self.context.run.evidence(gate.step)
-        lines = read_evidence(path, self.context.plan.digest, gate)
-        while batch := list(islice(lines, _LOAD)):
-            database.append(
-                EVIDENCE,
-                {"n": [line.n for line in batch], "verdict": [line.verdict for line in batch]},
-            )
 
     def _take(self, rows: Iterator[Sequence[Any]]) -> list[_Source]:
         fresh = (row for row in rows if self.state.of(row[0]) not in SETTLED)
@@ -195,10 +186,29 @@ class _Deleter:
         self.context.problem(self.step, one.n, one.key, one.path, "failed", code, message)
 
 
-async def delete_source(context: Context, step: Step, action: DeleteSource) -> None:
-    """Run a delete-source step whose gate is open. Raises HeldError where its soak closed it."""
-    assert step.gate is not None, "a delete-source step without a gate is never run"
+def load_sources(
+    context: Context, step: Step, action: DeleteSource, gate: GateRecord, database: Database
+) -> None:
+    """Fill ``items``, ``copies`` and ``evidence`` with what the step goes by. Blocks."""
+    load_items(context, step, database)
+
+    def earlier() -> None:
+        load_earlier(context.run, action.earlier, database, step.id)
+
+    load_made(context, database, step.id, earlier)
+    lines = evidence_lines(context, gate)
+    while batch := list(islice(lines, _LOAD)):
+        database.append(EVIDENCE, evidence_columns(batch))
+
+
+async def soak_is_over(context: Context, step: Step, action: DeleteSource) -> None:
+    """Raise HeldError where the soak closed the gate since it was opened."""
     await context.in_thread(check_soak, context, action, step.subject)
+
+
+async def delete_source(context: Context, step: Step, action: DeleteSource) -> None:
+    """Run a delete-source step whose gate is open, and whose soak is over."""
+    assert step.gate is not None, "a delete-source step without a gate is never run"
     gate = context.state.gates[step.gate.evidence]
     guard = guard_of(context.capabilities, versions=False)
     if gate.guard and guard != gate.guard:

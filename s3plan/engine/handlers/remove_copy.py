@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from s3plan.engine.comparing import compare_objects
 from s3plan.engine.context import Context
-from s3plan.engine.copied import load_copies
-from s3plan.engine.gate import load_items, load_rows
+from s3plan.engine.copied import load_taken_back
+from s3plan.engine.gate import load_items
 from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import deletion_requests
+from s3plan.engine.records import load_made
 from s3plan.engine.state import SETTLED
 from s3plan.errors import (
     NoSuchBucketError,
@@ -41,10 +42,7 @@ LOOKS = 16
 
 _ROWS = """
     SELECT i.n, i.key, i.path, i.size, i.etag, i.modified, c.etag
-    FROM items i
-    JOIN items o ON o.step = $copied AND o.key = i.key AND o.path = i.path
-    LEFT JOIN copies c ON c.n = o.n
-    WHERE i.step = $step ORDER BY i.n"""
+    FROM items i LEFT JOIN copies c USING (n) ORDER BY i.n"""
 
 
 class _Made(Struct, frozen=True):
@@ -73,28 +71,14 @@ class _Remover:
         self._delete = self.target.delete_singly if singly else self.target.delete_many
 
     async def run(self) -> None:
-        await self._abandon_uploads()
         with self.context.tables() as database:
-            await self.context.in_thread(self._load, database)
-            rows = database.rows(_ROWS, {"step": self.step.id, "copied": self.action.copied})
+            await self.context.in_thread(
+                load_made_copies, self.context, self.step, self.action, database
+            )
+            rows = database.rows(_ROWS)
             while batch := await self.context.in_thread(self._take, rows):
                 self.context.check_stop()
                 await self._batch(batch)
-
-    def _load(self, database: Database) -> None:
-        run = self.context.run
-        load_copies(run.journal, self.action.copied, database)
-        load_items(self.context, self.step, database)
-        made = PlanFile.open(run.plan).items(self.action.copied)
-        load_rows(made, self.action.copied, database)
-
-    async def _abandon_uploads(self) -> None:
-        """Abort the multipart uploads that the run began and did not complete."""
-        run = self.context.run
-        left = {n: i for (step, n), i in run.state().uploads.items() if step == self.action.copied}
-        for item in PlanFile.open(run.plan).items(self.action.copied) if left else ():
-            if item.n in left:
-                await self.target.upload(item.path, left[item.n]).abort()
 
     def _take(self, rows: Iterator[Sequence[Any]]) -> list[_Made]:
         fresh = (row for row in rows if self.state.of(row[0]) not in SETTLED)
@@ -214,6 +198,25 @@ class _Remover:
         self.context.problem(
             self.step, made.n, made.key, made.path, "failed", error.code, str(error)
         )
+
+
+def load_made_copies(context: Context, step: Step, action: RemoveCopy, database: Database) -> None:
+    """Fill ``items`` and ``copies`` with what the step goes by. Blocks."""
+    load_items(context, step, database)
+
+    def taken_back() -> None:
+        load_taken_back(context.run, action.copied, database, step.id)
+
+    load_made(context, database, step.id, taken_back)
+
+
+async def abandon_uploads(context: Context, step: Step, action: RemoveCopy) -> None:
+    """Abort the multipart uploads that the run began and did not complete."""
+    run, target = context.run, context.bucket(step)
+    left = {n: i for (name, n), i in run.state().uploads.items() if name == action.copied}
+    for item in PlanFile.open(run.plan).items(action.copied) if left else ():
+        if item.n in left:
+            await target.upload(item.path, left[item.n]).abort()
 
 
 async def remove_copy(context: Context, step: Step, action: RemoveCopy) -> None:

@@ -85,6 +85,10 @@ class Restorer:
             await self._rest()
         self._mark_served()
 
+    async def ask(self) -> None:
+        """Ask for everything that nobody asked for."""
+        await self._ask()
+
     async def look_once(self) -> None:
         """Note how far everything is, and ask for nothing."""
         await self._look()
@@ -310,6 +314,11 @@ async def _told(news: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(news.wait(), seconds)
         await asyncio.sleep(min(BREATH, seconds))
+
+
+async def ask_for(context: Context, step: Step, action: Restore) -> None:
+    """Ask for the step's items, once, and note what S3 answers: for who is not to wait for them."""
+    await Restorer(context, step, action).ask()
 
 
 async def restore(context: Context, step: Step, action: Restore) -> None:

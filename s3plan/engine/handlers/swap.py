@@ -14,6 +14,7 @@ from s3plan.engine.layout.facts import Found, told
 from s3plan.engine.layout.failing import Differs
 from s3plan.engine.layout.forms import Form, check_planned, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
+from s3plan.engine.looking import look_at
 from s3plan.engine.state import ItemState
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError
 from s3plan.model.journal import CopyFacts
@@ -53,7 +54,7 @@ class Swapper:
         if self.action.keeps_old:
             await self._check_old(item)
         storage_class = self.action.recipe.storage_class or item.storage_class
-        if self.context.step_state(self.step).of(item.n) is ItemState.PENDING:
+        if not self.context.step_state(self.step).begun(item.n):
             check_planned(item, await self.bucket.head(item.key))
         elif await self._is_swapped(item, staged, storage_class):
             return  # by an earlier session
@@ -127,6 +128,20 @@ async def is_same(bucket: Bucket, now: Form, other: Form) -> bool:
 def facts_of(item: Item, head: ObjectHead) -> CopyFacts:
     """What the form that stands at an item's key is recognised by."""
     return CopyFacts(item.n, head.etag, head.modified, None, head.version_id)
+
+
+async def changed_already(context: Context, step: Step) -> tuple[int, ...]:
+    """Items that nobody began, and that are not as planned: whatever took their place, it was not
+    this run.
+    """
+    state = context.step_state(step)
+    fresh = [item for item in context.plan.items(step.id) if state.of(item.n) is ItemState.PENDING]
+    there = await look_at(context.bucket(step), [item.key for item in fresh])
+    return tuple(
+        item.n
+        for item in fresh
+        if item.key not in there or not there[item.key].is_like(item.size, item.etag, item.modified)
+    )
 
 
 async def swap(context: Context, step: Step, action: Swap) -> None:

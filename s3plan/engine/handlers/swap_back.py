@@ -10,12 +10,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from s3plan.engine.context import Context
-from s3plan.engine.copied import load_copies
-from s3plan.engine.gate import load_rows
+from s3plan.engine.copied import load_taken_back
+from s3plan.engine.gate import load_items
 from s3plan.engine.handlers.swap import is_same
 from s3plan.engine.layout.exchange import Exchange, Place
 from s3plan.engine.layout.forms import Form, old_key, read_form
 from s3plan.engine.layout.worklist import Worklist
+from s3plan.engine.records import load_made
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError
 from s3plan.model.steps import Item, Step, SwapBack
 from s3plan.plan.reading import PlanFile
@@ -27,14 +28,10 @@ _WINDOW = 1_000
 _WINDOWS = 4
 """How many of these are kept: workers are at neighbouring items."""
 
-# What the run's journal says of the items of this worklist, whose numbers are not the run's.
+# What the run's journal says of items, by their numbers in this worklist.
 _NOTES = """
-    INSERT INTO notes
-    SELECT i.n, c.etag, k.etag FROM items i
-    LEFT JOIN items o ON o.step = $run AND o.key = i.key AND o.path = i.path
-    LEFT JOIN copies c ON c.n = o.n
-    LEFT JOIN kept k ON k.n = o.n
-    WHERE i.step = $step ORDER BY i.n"""
+    SELECT n, c.etag, k.etag FROM copies c FULL JOIN kept k USING (n)
+    WHERE n BETWEEN $first AND $last"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,6 @@ class _Returner:
         self.exchange = Exchange(context, step, action)
         self.database = database
         self.windows: OrderedDict[int, dict[int, _Note]] = OrderedDict()
-
-    def load(self) -> None:
-        """What the run noted of the forms that it kept, and of those that it put in place."""
-        run = self.context.run
-        load_copies(run.journal, self.action.staged, self.database)
-        self.database.execute("CREATE TABLE kept AS SELECT * FROM copies")
-        self.database.execute("DELETE FROM copies")
-        load_copies(run.journal, self.action.swapped, self.database)
-        items = PlanFile.open(run.plan).items(self.action.swapped)
-        load_rows(items, self.action.swapped, self.database)
-        load_rows(self.context.plan.items(self.step.id), self.step.id, self.database)
-        self.database.execute("CREATE TABLE notes (n BIGINT, put VARCHAR, kept VARCHAR)")
-        self.database.execute(_NOTES, {"run": self.action.swapped, "step": self.step.id})
 
     async def one(self, item: Item) -> None:
         """Take one item back."""
@@ -158,10 +142,8 @@ class _Returner:
 
     def _window(self, block: int) -> dict[int, _Note]:
         first = block * _WINDOW
-        rows = self.database.rows(
-            "SELECT n, put, kept FROM notes WHERE n BETWEEN $first AND $last",
-            {"first": first, "last": first + _WINDOW - 1},
-        )
+        range_ = {"first": first, "last": first + _WINDOW - 1}
+        rows = self.database.rows(_NOTES, range_)
         return {n: _Note(put, kept) for n, put, kept in rows}
 
     async def _abandon(self, item: Item) -> None:
@@ -185,7 +167,24 @@ def _is_planned(item: Item, now: Form) -> bool:
     ) and (item.version_id in (None, head.version_id))
 
 
-async def _abandon_uploads(context: Context, step: Step, action: SwapBack) -> None:
+def load_forms(context: Context, step: Step, action: SwapBack, database: Database) -> None:
+    """Fill ``items``, ``kept`` and ``copies`` with what the run noted of the forms that it kept,
+    and of those that it put in place. Blocks.
+    """
+    load_items(context, step, database)
+
+    def taken_back(made: str) -> None:
+        load_made(
+            context, database, made, lambda: load_taken_back(context.run, made, database, step.id)
+        )
+
+    taken_back(action.staged)
+    database.execute("CREATE TABLE kept AS SELECT * FROM copies")
+    database.execute("DELETE FROM copies")
+    taken_back(action.swapped)
+
+
+async def abandon_uploads(context: Context, step: Step, action: SwapBack) -> None:
     """Abort the uploads that the run began to put new forms in place, and did not complete."""
     run = context.run
     left = {n: i for (named, n), i in run.state().uploads.items() if named == action.swapped}
@@ -197,8 +196,7 @@ async def _abandon_uploads(context: Context, step: Step, action: SwapBack) -> No
 
 async def swap_back(context: Context, step: Step, action: SwapBack) -> None:
     """Run a swap-back step."""
-    await _abandon_uploads(context, step, action)
     with context.tables() as database:
         returner = _Returner(context, step, action, database)
-        await context.in_thread(returner.load)
+        await context.in_thread(load_forms, context, step, action, database)
         await Worklist(context, step, writes=True).run(returner.one)

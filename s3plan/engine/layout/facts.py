@@ -24,6 +24,13 @@ def told(context: Context, step: str, facts: CopyFacts) -> None:
     context.state.apply(context.journal.seq, record)
 
 
+def keep_at_hand(context: Context, step: str, facts: CopyFacts) -> None:
+    """Have facts that the journal was told of ready for the step that goes by them."""
+    at_hand = context.handed_on.setdefault(step, {})
+    if len(at_hand) < MOST:
+        at_hand[facts.n] = facts
+
+
 class Found:
     """The facts of one verification step, for the swap of the same session or of a later one."""
 
@@ -36,8 +43,7 @@ class Found:
     def note(self, facts: CopyFacts) -> None:
         """An item was verified."""
         told(self._context, self._step, facts)
-        if len(self._at_hand) < MOST:
-            self._at_hand[facts.n] = facts
+        keep_at_hand(self._context, self._step, facts)
 
     async def take(self, n: int, database: Database) -> CopyFacts | None:
         """The facts of an item that was verified; None where the journal has none.
@@ -47,6 +53,8 @@ class Found:
         """
         if n in self._at_hand:
             return self._at_hand.pop(n)
+        if self._context.records is not None:
+            return None
         facts = await self._context.in_thread(_look_up, database, n)
         if facts is None:
             await self._context.journal.flush()

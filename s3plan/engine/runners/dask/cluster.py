@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,8 +86,13 @@ class Cluster:
         self._names += 1
         return f"s3plan-{self.session}-{self._names}"
 
-    async def hand_out(self, name: str, parcel: bytes, handout: Handout) -> Outcome | None:
+    async def hand_out(
+        self, name: str, parcel: Callable[[float], Awaitable[bytes]], handout: Handout
+    ) -> Outcome | None:
         """Have a worker run a partition, and put into the journal what it tells.
+
+        ``parcel`` is called once there is a worker for it, with the time on that one's clock until
+        which a look that is made from then on is young enough.
 
         None where the worker was lost: what it did is not known, and it does nothing any more.
         Raises HeldError where there is no scheduler or no worker any more, RunnerError where what
@@ -96,7 +101,9 @@ class Cluster:
         worker = await self._free_worker()
         worker.handouts[name] = handout
         try:
-            outcome = await self._run(worker, name, parcel, handout)
+            assert worker.mark is not None, "it may write, so it has answered"
+            packed = await parcel(worker.mark + self._settings.trust)
+            outcome = await self._run(worker, name, packed, handout)
             if outcome is not None:
                 await handout.take(outcome.first, outcome.told)
         finally:

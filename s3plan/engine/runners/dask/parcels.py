@@ -6,20 +6,31 @@ can only be about items that it was given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from s3plan.engine.records import Records
 from s3plan.model.capabilities import Capabilities
 from s3plan.model.connection import Connection
-from s3plan.model.journal import Copied, ItemFailed, Receipts, RunStarted, UploadBegan
+from s3plan.model.journal import (
+    Approved,
+    Copied,
+    GateRecord,
+    ItemFailed,
+    Receipts,
+    Restores,
+    RunStarted,
+    UploadBegan,
+)
 from s3plan.model.local import CatalogueRecord
 from s3plan.model.plan import PlanHeader
 from s3plan.model.steps import Item, Step
 
-TellingRecord = Receipts | ItemFailed | Copied | UploadBegan
+TellingRecord = Receipts | ItemFailed | Copied | UploadBegan | Restores
 """The records that a worker's handlers make, besides intents."""
 
 
@@ -29,7 +40,11 @@ class Partition(Struct, frozen=True):
     ``look`` asks only which items' places are in use. ``states`` and ``taken`` hold a byte an item,
     as ``StepState`` does; what is not settled is unknown, as its intent is durable. ``name`` is
     this partition's in the session, another one each time it is handed out. ``token`` is what
-    stands in the session's file at a shared destination.
+    stands in the session's file at a shared destination; ``tree`` is that, where files are written.
+
+    ``records``, ``gate`` and ``approvals`` are what a handler would read of journal and evidence.
+    With ``asks`` the items are asked for, and not waited for. ``until`` is when, on the worker's
+    own clock, a look that the records rest on is too old to begin anything by; None for never.
     """
 
     session: str
@@ -45,6 +60,12 @@ class Partition(Struct, frozen=True):
     started: RunStarted
     capabilities: Capabilities
     token: str = ""
+    tree: str | None = None
+    records: Records = Records()
+    gate: GateRecord | None = None
+    approvals: tuple[Approved, ...] = ()
+    asks: bool = False
+    until: float | None = None
 
 
 class Told(Struct, frozen=True, array_like=True):
@@ -129,7 +150,7 @@ def share(connection: Connection, workers: int) -> Connection:
 def numbers_of(record: TellingRecord) -> tuple[int, ...]:
     """The items that a record is about."""
     match record:
-        case Receipts():
+        case Receipts() | Restores():
             return record.items
         case Copied():
             return tuple(copy.n for copy in record.copies)
@@ -139,16 +160,17 @@ def numbers_of(record: TellingRecord) -> tuple[int, ...]:
             assert_never(record)
 
 
-def moved(record: TellingRecord, by: int) -> TellingRecord:
+def moved(record: TellingRecord, numbers: Sequence[int]) -> TellingRecord:
     """The record with the numbers that its items have in the whole worklist."""
     match record:
-        case Receipts():
-            return replace(record, items=tuple(n + by for n in record.items))
+        case Receipts() | Restores():
+            return replace(record, items=tuple(numbers[n] for n in record.items))
         case Copied():
             return replace(
-                record, copies=tuple(replace(copy, n=copy.n + by) for copy in record.copies)
+                record,
+                copies=tuple(replace(copy, n=numbers[copy.n]) for copy in record.copies),
             )
         case ItemFailed() | UploadBegan():
-            return replace(record, n=record.n + by)
+            return replace(record, n=numbers[record.n])
         case _:
             assert_never(record)

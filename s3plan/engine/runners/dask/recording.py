@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from s3plan.engine.runners.dask.parcels import Told
 from s3plan.model.events import AnyEvent, ItemProblem, Warned
-from s3plan.model.journal import Copied, Intent, ItemFailed, JournalRecord, Receipts, UploadBegan
+from s3plan.model.journal import (
+    Copied,
+    Intent,
+    ItemFailed,
+    JournalRecord,
+    Receipts,
+    Restores,
+    UploadBegan,
+)
 from s3plan.model.local import CatalogueRecord
 
 
@@ -39,7 +47,7 @@ class Recorder:
         match record:
             case Intent():
                 pass
-            case Receipts() | ItemFailed() | Copied() | UploadBegan():
+            case Receipts() | ItemFailed() | Copied() | UploadBegan() | Restores():
                 self._told.append(Told(record))
             case _:
                 raise AssertionError(f"no handler writes {record} on a worker")

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from typing import TypeGuard
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from s3plan import errors
 from s3plan.engine.context import Context
+from s3plan.engine.handlers import prepare
+from s3plan.engine.records import Records
+from s3plan.engine.runners.dask.asking import Asking
+from s3plan.engine.runners.dask.carriage import Carriage, carriage_of
+from s3plan.engine.runners.dask.chunks import Chunks, InOrder, chunks_of
 from s3plan.engine.runners.dask.cluster import AHEAD, Cluster, connected
 from s3plan.engine.runners.dask.parcels import Failure, Outcome, Partition, pack, share
 from s3plan.engine.runners.dask.shared import tokens
 from s3plan.engine.runners.dask.takeover import Handout
+from s3plan.engine.runners.dask.telling import Nothing, Teller, gated, telling
 from s3plan.engine.state import SETTLED, ItemState
 from s3plan.errors import RunnerError, S3PlanError
 from s3plan.model.events import Warned
 from s3plan.model.journal import Intent
 from s3plan.model.runners import DaskSettings
-from s3plan.model.steps import Copy, Download, Item, Step, Totals
+from s3plan.model.steps import Download, Item, Restore, Step, Totals
 
 ATTEMPTS = 3
 """Workers that may be lost over one partition before the step gives up."""
@@ -31,6 +37,15 @@ SMALLEST = 100
 
 ROUNDS = 4
 """Partitions that each worker gets of a step at least, so that none waits long for the others."""
+
+
+class _Work(Struct, frozen=True):
+    """A step, how it goes out, and what workers are told of its items."""
+
+    context: Context
+    step: Step
+    carriage: Carriage
+    teller: Teller
 
 
 class DaskRunner:
@@ -52,71 +67,95 @@ class DaskRunner:
 
     def declines(self, context: Context, step: Step) -> str | None:
         """Why it leaves a step to the process itself."""
-        steps = context.plan.steps
-        needs = [need for s in steps for need in s.needs if step.id in (s.id, need.step)]
+        carriage = self._carriage(context, step)
+        return carriage if isinstance(carriage, str) else None
+
+    def _carriage(self, context: Context, step: Step) -> Carriage | str:
+        carriage = carriage_of(step, self._shared)
+        if isinstance(carriage, str) or carriage.flows:
+            return carriage
+        needs = [n for s in context.plan.steps for n in s.needs if step.id in (s.id, n.step)]
         if any(need.mode == "each" for need in needs):
             return "its items flow one by one from one step into the other"
-        match step.action:
-            case Copy():
-                return None
-            case Download() if step.action.destination in self._shared:
-                return None
-            case Download():
-                return "its destination is not shared with the workers (destination.shared)"
-            case _:
-                return "workers take copies, and downloads to a shared destination"
+        return carriage
 
     async def run(self, context: Context, step: Step) -> None:
         """Run what is not settled, in partitions; see the port."""
-        if isinstance(step.action, Download):
+        carriage = self._carriage(context, step)
+        assert not isinstance(carriage, str), "it was declined"
+        if isinstance(step.action, Restore):
+
+            async def ask(items: Iterator[Item]) -> bool:
+                return await self._ask(context, step, carriage, items)
+
+            await Asking(context, step, step.action, ask).run()
+            context.check_stop()
+            return
+        await prepare(context, step)
+        if carriage.tree is not None:
             # Before anybody writes there: what killed sessions left goes when it is opened.
-            context.destination(step.action.destination)
-        chunks = _chunks(context, step, self._size(step))
+            context.destination(carriage.tree)
+        chunks = chunks_of(context, step, self._size(step, carriage))
+        async with telling(context, step) as teller:
+            await self._hand_out_all(_Work(context, step, carriage, teller), chunks)
+        context.check_stop()
+
+    async def _ask(
+        self, context: Context, step: Step, carriage: Carriage, items: Iterator[Item]
+    ) -> bool:
+        """Have workers ask for items; whether there were any."""
+        chunks = InOrder(context, items, self._size(step, carriage))
+        await self._hand_out_all(_Work(context, step, carriage, Nothing()), chunks)
+        return chunks.any
+
+    async def _hand_out_all(self, work: _Work, chunks: Chunks) -> None:
         reading = asyncio.Lock()
         failed = False
 
-        async def work() -> None:
+        async def hand() -> None:
             nonlocal failed
-            while not context.stopping and not failed:
+            while not work.context.stopping and not failed:
                 async with reading:
-                    items = await context.in_thread(_next, chunks)
-                if items is None:
+                    items = await chunks.next()
+                if not items:
                     return
                 try:
-                    await self._settle(context, step, items)
+                    await self._settle(work, items)
                 except BaseException:
                     failed = True
                     raise
 
         # Nobody is cut off where one fails: what workers do is taken over until they have ended.
-        hands = [work() for _ in range(AHEAD * self._cluster.shares)]
+        hands = [hand() for _ in range(AHEAD * self._cluster.shares)]
         ended = await asyncio.gather(*hands, return_exceptions=True)
         for error in ended:
             if error is not None:
                 raise error
-        context.check_stop()
 
-    def _size(self, step: Step) -> int:
+    def _size(self, step: Step, carriage: Carriage) -> int:
         fair = -(-step.totals.items // (ROUNDS * self._cluster.shares))
-        return min(self._settings.partition, max(SMALLEST, fair))
+        most = min(self._settings.partition, carriage.most or self._settings.partition)
+        return min(most, max(SMALLEST, fair))
 
-    async def _settle(self, context: Context, step: Step, items: Sequence[Item]) -> None:
+    async def _settle(self, work: _Work, items: Sequence[Item]) -> None:
         """Hand a partition out until a worker has come to its end."""
+        context, step = work.context, work.step
         state = context.step_state(step)
         for _ in range(ATTEMPTS):
             fresh = [item for item in items if state.of(item.n) not in SETTLED]
             if not fresh or context.stopping:
                 return
             taken: tuple[int, ...] = ()
-            if any(state.of(item.n) is ItemState.PENDING for item in fresh):
-                looked = await self._hand_out(context, step, items, look=True)
+            if work.carriage.looks and any(state.of(item.n) is ItemState.PENDING for item in fresh):
+                looked = await self._hand_out(work, items, look=True)
                 if looked is None:
                     continue
                 taken = tuple(items[n].n for n in looked.taken)
-            await context.intend(step, items[0].n, items[-1].n, taken)
-            intent = Intent(step=step.id, first=items[0].n, last=items[-1].n, taken=taken)
-            context.state.apply(context.journal.seq, intent)
-            if await self._hand_out(context, step, items, look=False) is not None:
+            if work.carriage.writes:
+                await context.intend(step, items[0].n, items[-1].n, taken)
+                intent = Intent(step=step.id, first=items[0].n, last=items[-1].n, taken=taken)
+                context.state.apply(context.journal.seq, intent)
+            if await self._hand_out(work, items, look=False) is not None:
                 return
         raise RunnerError(
             f"{ATTEMPTS} workers were lost over the same items",
@@ -126,14 +165,17 @@ class DaskRunner:
             "(dask.partition in s3plan.yaml); then run the same command again",
         )
 
-    async def _hand_out(
-        self, context: Context, step: Step, items: Sequence[Item], *, look: bool
-    ) -> Outcome | None:
+    async def _hand_out(self, work: _Work, items: Sequence[Item], *, look: bool) -> Outcome | None:
         """One worker's outcome; None where it was lost, or its leave to write ended before it."""
-        cluster = self._cluster
+        context, cluster = work.context, self._cluster
         name = cluster.name()
-        handout = Handout(context, step, items)
-        parcel = pack(self._partition(context, step, items, name, look=look))
+        handout = Handout(context, work.step, items, work.carriage.tells)
+
+        async def parcel(until: float) -> bytes:
+            records = Records() if look else await work.teller.tell(items)
+            part = self._partition(work, items, name, records, look=look)
+            return pack(replace(part, until=until if work.carriage.young else None))
+
         outcome = await cluster.hand_out(name, parcel, handout)
         if outcome is None or outcome.lapsed:
             self._warn(context, "a worker was lost; what it had under way is looked at again")
@@ -146,11 +188,12 @@ class DaskRunner:
         return outcome
 
     def _partition(
-        self, context: Context, step: Step, items: Sequence[Item], name: str, *, look: bool
+        self, work: _Work, items: Sequence[Item], name: str, records: Records, *, look: bool
     ) -> Partition:
-        state = context.step_state(step)
-        first, header = items[0].n, context.plan.header
-        action = step.action
+        context, step, tree = work.context, work.step, work.carriage.tree
+        state, header = context.step_state(step), context.plan.header
+        gate = gated(context, step)
+        uploads = context.state.uploads
         return Partition(
             session=self._cluster.session,
             name=name,
@@ -160,33 +203,28 @@ class DaskRunner:
             step=replace(
                 step, totals=Totals(len(items), sum(item.size for item in items)), worklist=step.id
             ),
-            items=tuple(replace(item, n=item.n - first) for item in items),
+            items=tuple(replace(item, n=place) for place, item in enumerate(items)),
             states=bytes(state.of(item.n) for item in items),
             taken=bytes(state.was_taken(item.n) for item in items),
             uploads={
-                item.n - first: context.state.uploads[step.id, item.n]
-                for item in items
-                if (step.id, item.n) in context.state.uploads
+                place: uploads[step.id, item.n]
+                for place, item in enumerate(items)
+                if (step.id, item.n) in uploads
             },
             started=context.state.started,
             capabilities=context.capabilities,
-            token=self._shared[action.destination] if isinstance(action, Download) else "",
+            token=self._shared[tree] if tree is not None else "",
+            tree=tree,
+            records=records,
+            gate=gate.gate if gate is not None else None,
+            approvals=gate.approvals if gate is not None else (),
+            asks=work.carriage.asks,
         )
 
     def _warn(self, context: Context, sentence: str) -> None:
         if sentence not in self._warned:
             self._warned.add(sentence)
             context.observer(Warned(sentence))
-
-
-def _chunks(context: Context, step: Step, size: int) -> Iterator[list[Item]]:
-    items = context.plan.items(step.id)
-    while chunk := list(islice(items, size)):
-        yield chunk
-
-
-def _next(chunks: Iterator[list[Item]]) -> list[Item] | None:
-    return next(chunks, None)
 
 
 def _error(failure: Failure) -> S3PlanError:

@@ -9,9 +9,10 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from s3plan.engine.context import Context
+from s3plan.engine.layout.facts import keep_at_hand
 from s3plan.engine.runners.dask.parcels import Told, moved, numbers_of
 from s3plan.errors import RunnerError
-from s3plan.model.journal import Copied, ItemFailed, Receipts, UploadBegan
+from s3plan.model.journal import Copied, ItemFailed, Receipts, Restores, UploadBegan
 from s3plan.model.local import (
     CatalogueMarker,
     CatalogueRecord,
@@ -28,8 +29,14 @@ class Handout:
     What comes is put into the journal once, in its order, however often it is told.
     """
 
-    def __init__(self, context: Context, step: Step, items: Sequence[Item]) -> None:
-        """``items`` as the plan has them."""
+    def __init__(
+        self, context: Context, step: Step, items: Sequence[Item], tells: Sequence[str] = ()
+    ) -> None:
+        """``items`` as the plan has them; ``tells`` are steps besides this one whose copies the
+        worker may tell of.
+        """
+        self.tells = frozenset(tells)
+        self.numbers = tuple(item.n for item in items)
         self.context = context
         self.step = step
         self.items = items
@@ -67,9 +74,10 @@ class Handout:
         record, context, step = told.record, self.context, self.step
         assert record is not None
         numbers = numbers_of(record)
-        if record.step != step.id or not all(0 <= n < len(self.items) for n in numbers):
+        meant = record.step == step.id or (isinstance(record, Copied) and record.step in self.tells)
+        if not meant or not all(0 <= n < len(self.items) for n in numbers):
             raise self._wrong(f"a record of step {record.step}, items {numbers[:3]}")
-        record = moved(record, self.items[0].n)
+        record = moved(record, self.numbers)
         match record:
             case Receipts():
                 mine = [self.items[n] for n in numbers]
@@ -81,9 +89,14 @@ class Handout:
                     step, item.n, item.key, item.path, record.outcome, record.reason,
                     record.message, told.next_step or None,
                 )  # fmt: skip
+            case Restores():
+                context.restored(step, record.stage, record.items, record.until)
             case Copied() | UploadBegan():
                 context.journal.note(record)
                 context.state.apply(context.journal.seq, record)
+                if isinstance(record, Copied) and record.step in context.handed_on:
+                    for facts in record.copies:
+                        keep_at_hand(context, record.step, facts)
             case _:
                 assert_never(record)
 

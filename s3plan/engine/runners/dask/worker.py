@@ -17,7 +17,6 @@ from s3plan.engine.runners.dask.recording import Recorder
 from s3plan.engine.runners.dask.shared import read_token
 from s3plan.engine.runners.dask.working import work
 from s3plan.errors import LockLostError, S3PlanError
-from s3plan.model.steps import Download
 
 _PERMITS: dict[str, Permit] = {}
 """By session. A process outlives sessions, and a task may come when its session is over."""
@@ -98,7 +97,7 @@ def run_partition(parcel: bytes) -> bytes:
 
 
 async def _outcome(part: Partition, permit: Permit, running: Running) -> Outcome:
-    recorder = running.recorder = Recorder(files=isinstance(part.step.action, Download))
+    recorder = running.recorder = Recorder(files=part.tree is not None)
     lapses = permit.lapses
     failure: Failure | None = None
     stopped = lapsed = False
@@ -106,6 +105,8 @@ async def _outcome(part: Partition, permit: Permit, running: Running) -> Outcome
     try:
         if not await asyncio.to_thread(permit.wait, _PATIENCE):
             raise LockLostError("nobody gave leave to begin")
+        if part.until is not None and permit.clock() > part.until:
+            raise LockLostError("what was looked at for this has become too old")
         taken = await work(part, permit, running, recorder)
     except Interrupted:
         stopped = True

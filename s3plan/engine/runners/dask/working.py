@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from s3plan.engine.context import Context, Destination
-from s3plan.engine.handlers import places_in_use, run_step
+from s3plan.engine.handlers import ask_for, places_in_use, run_items
 from s3plan.engine.runners.dask.parcels import Partition
 from s3plan.engine.runners.dask.permits import Permit, Running
 from s3plan.engine.runners.dask.recording import Recorder
@@ -19,7 +19,7 @@ from s3plan.engine.runners.dask.shared import open_shared
 from s3plan.engine.runs import Run
 from s3plan.engine.state import RunState, StepState
 from s3plan.errors import StaleError
-from s3plan.model.steps import Item
+from s3plan.model.steps import Item, Restore
 from s3plan.plan.reading import PlanFile
 from s3plan.store import Store
 
@@ -55,6 +55,9 @@ class _WorkerContext(Context):
             guard=permit,
         )
         self.capabilities = part.capabilities
+        self.records = part.records
+        for step, made in part.records.made.items():
+            self.handed_on[step] = {facts.n: facts for facts in made}
         self._part = part
         self._recorder = recorder
 
@@ -88,6 +91,9 @@ def _state(part: Partition) -> RunState:
     step.taken = bytearray(part.taken)
     step.started = True
     state.steps[part.step.id] = step
+    if part.gate is not None:
+        state.gates[part.gate.step] = part.gate
+        state.approvals = {(one.subject, one.what): one for one in part.approvals}
     state.uploads = {(part.step.id, n): upload for n, upload in part.uploads.items()}
     return state
 
@@ -122,7 +128,10 @@ async def work(
 async def _handle(context: _WorkerContext, part: Partition) -> None:
     syncing = asyncio.create_task(context.sync_regularly())
     try:
-        await run_step(context, part.step)
+        if isinstance(part.step.action, Restore) and part.asks:
+            await ask_for(context, part.step, part.step.action)
+        else:
+            await run_items(context, part.step)
     finally:
         syncing.cancel()
         await asyncio.gather(syncing, return_exceptions=True)
