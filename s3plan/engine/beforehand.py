@@ -16,6 +16,7 @@ from s3plan.plan.athand import plan_at_hand
 from s3plan.plan.comparison import compare_plans
 from s3plan.plan.reading import PlanFile
 from s3plan.rules.commands import diff_command, rollback_command
+from s3plan.rules.hostbound import is_of_one_host
 from s3plan.store import Store
 
 
@@ -30,14 +31,17 @@ def difference(around: Surroundings, plan: PlanFile, digest: str) -> tuple[str, 
 
 
 def check_host(plan: PlanFile, state: RunState) -> None:
-    """A plan's destination is a path on one host. A run that has begun may go on elsewhere: the
-    markers of its destinations are in its journal, and are looked for before anything is written.
+    """A plan's destination is a path on one host; a plan that is about S3 alone goes anywhere.
+
+    A run that has begun may go on elsewhere: the markers of its destinations are in its journal,
+    and are looked for before anything is written.
     """
     here = socket.gethostname()
     begun = state.header is not None and bool(state.header.destinations)
-    if plan.header.host != here and not begun:
+    bound = next((step for step in plan.steps if is_of_one_host(step.action)), None)
+    if plan.header.host != here and not begun and bound is not None:
         raise StaleError(
-            "the plan was made on another host, and its destination is a path there",
+            f"the plan was made on another host, and step {bound.id} is about paths there",
             address=str(plan.path),
             expected=f"host {plan.header.host}",
             found=f"host {here}",

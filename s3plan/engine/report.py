@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from msgspec import UNSET
+
 from s3plan.engine import runs
 from s3plan.engine.state import GOOD, WAITING, ItemState, RunState, StepState
 from s3plan.localfs.locks import holder_of
 from s3plan.model.journal import GateRecord
-from s3plan.model.status import BucketState, BucketStatus, Counts, Phase, RunStatus, StepStatus
+from s3plan.model.status import (
+    BucketState,
+    BucketStatus,
+    Counts,
+    JobStatus,
+    Phase,
+    RunStatus,
+    StepStatus,
+)
 from s3plan.model.steps import (
     AbortUploads,
     Archive,
@@ -214,7 +224,13 @@ def _step(step: Step, state: RunState, *, running: bool) -> StepStatus:
         counts=_counts(step.things, known),
         done_bytes=known.done_bytes,
         reason=known.ended.reason if known.ended else "",
+        jobs=_jobs(step, state) or UNSET,
     )
+
+
+def _jobs(step: Step, state: RunState) -> tuple[JobStatus, ...]:
+    jobs = (job for job in state.jobs.values() if job.step == step.id)
+    return tuple(JobStatus(job.id, job.stage, job.items, job.status, job.time) for job in jobs)
 
 
 def step_state(known: StepState, *, running: bool) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from s3plan.model.journal import Loss
+from s3plan.model.journal import JobStage, Loss
 from s3plan.model.steps import Totals
 
 BucketState = Literal[
@@ -46,8 +46,24 @@ class Counts(Struct, frozen=True):
     expired: int = 0
 
 
+class JobStatus(Struct, frozen=True):
+    """A job of S3 Batch Operations for so many ``items``, as the journal knows it.
+
+    ``id`` is empty until S3 gave one; ``status`` is how S3 says that it ended, empty until then.
+    ``time`` is when the journal last said something of it (RFC 3339).
+    """
+
+    id: str
+    stage: JobStage
+    items: int
+    status: str
+    time: str
+
+
 class StepStatus(Struct, frozen=True):
-    """One step: ``state`` is pending, running, done, incomplete, held or skipped."""
+    """One step: ``state`` is pending, running, done, incomplete, held or skipped. ``jobs`` are
+    there where S3 Batch Operations was given some of it.
+    """
 
     id: str
     verb: str
@@ -56,6 +72,7 @@ class StepStatus(Struct, frozen=True):
     counts: Counts
     done_bytes: int
     reason: str = ""
+    jobs: tuple[JobStatus, ...] | UnsetType = UNSET
 
 
 class BucketStatus(Struct, frozen=True):

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from s3plan.model.status import BucketStatus, Counts, RunStatus, StepStatus
+from s3plan.model.status import BucketStatus, Counts, JobStatus, RunStatus, StepStatus
 from s3plan.views.losses import loss_parts
 from s3plan.views.names import name_lines
 from s3plan.views.quantities import number, size
@@ -63,12 +63,18 @@ def _flag(is_set: bool) -> Text:
 
 
 def _held_up(bucket: BucketStatus) -> Iterator[Text]:
-    """The steps of a bucket that is not completed, and the option that opens its gate."""
-    if bucket.state == "completed":
+    """The steps of a bucket that is not completed, and the option that opens its gate; of one that
+    is, those that S3 Batch Operations was given.
+    """
+    is_over = bucket.state == "completed"
+    steps = [step for step in bucket.steps if step.jobs or not is_over]
+    if not steps:
         return
     yield Text(visible(bucket.bucket), style="bold")
-    for step in bucket.steps:
+    for step in steps:
         yield _step_line(step)
+        for job in step.jobs or ():
+            yield _job_line(job)
     yield from loss_parts(bucket.losses)
     if bucket.approve:
         yield Text(f"  opens with: {visible(bucket.approve)}", style="yellow")
@@ -84,6 +90,14 @@ def _step_line(step: StepStatus) -> Text:
         line.append(f" ({visible(step.reason)})")
     line.rstrip()
     return line
+
+
+def _job_line(job: JobStatus) -> Text:
+    """A job of S3 Batch Operations; its id is what S3's console and CLI know it by."""
+    name = f"job {job.id}" if job.id else "a job without an id yet"
+    ended = f" ({job.status})" if job.status else ""
+    told = f"{name}: {job.stage}{ended}, {number(job.items)} objects, {job.time}"
+    return Text(visible(f"    {told}"))
 
 
 def _counts(counts: Counts) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from s3plan import api
 from s3plan.errors import StaleError
 from s3plan.model.events import HandedOver, RunnerReady, Warned
+from s3plan.model.status import JobStatus
 from s3plan.store.jobs import Jobs
+from s3plan.views.standing import standing
 from tests.batch.fake import BatchOperations
 from tests.batch.jobs import apply_jobs, plan_jobs, prefixed, stages
 from tests.engine.scene import Scene
@@ -32,6 +36,20 @@ def _copies(scene: Scene) -> list[str]:
     return [key for key in keys if key.startswith(prefixed(""))]
 
 
+def _jobs_of_status(scene: Scene) -> list[JobStatus]:
+    steps = [step for bucket in api.status(scene.run().journal).buckets for step in bucket.steps]
+    return [job for step in steps for job in step.jobs or ()]
+
+
+def shown(scene: Scene) -> str:
+    """``s3plan status``."""
+    console = Console(width=120, file=io.StringIO())
+    for part in standing(api.status(scene.run().journal), 10):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
 def _assert_copied(scene: Scene, keys: list[str]) -> None:
     found = scene.objects()
     assert {key: found.get(prefixed(key)) for key in keys} == {key: found[key] for key in keys}
@@ -48,6 +66,10 @@ def test_a_job_copies_and_everything_is_looked_at(scene: Scene, service: BatchOp
     _assert_copied(scene, keys)
     assert scene.objects()["by itself"].body == b"alone"
     assert stages(scene) == WHOLE
+    assert [(known.stage, known.status) for known in _jobs_of_status(scene)] == [
+        ("ended", "Complete")
+    ]
+    assert "ended (Complete), 6 objects" in shown(scene)
     [job] = service.jobs.values()
     assert (job.status, job.total, job.succeeded) == ("Complete", len(keys), len(keys))
     [told] = [event for event in scene.events if isinstance(event, HandedOver)]
@@ -219,6 +241,9 @@ def test_a_job_that_runs_holds_new_plans_and_a_rollback_cancels_it(
         _kill(patch, "while waiting")
         with pytest.raises(Killed):
             apply_jobs(scene)
+    [known], [made] = _jobs_of_status(scene), service.jobs.values()
+    assert (known.id, known.stage, known.status) == (made.id, "confirmed", "")
+    assert f"job {made.id}: confirmed, {COUNT + 1} objects" in shown(scene)
     with pytest.raises(StaleError, match="may still be running"):
         api.abandon_run(scene.run().id, approver="tester")
     Path("plan.json").rename("first.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def test_rollback_removes_exactly_the_copies(any_scene: Scene) -> None:
     assert finished is not None
     assert finished.exit_code == 0
     assert any_scene.objects() == before
+
+
+def test_a_plan_that_is_about_s3_alone_is_applied_and_taken_back_on_any_host(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only plans with a local destination are bound to the host that they were made on."""
+    scene.fill(2)
+    plan_copies(scene)
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere.example")
+    assert scene.apply().outcome == "done"
+    monkeypatch.setattr(socket, "gethostname", lambda: "third.example")
+    back = scene.rollback()
+    assert (back and back.outcome, len(scene.keys())) == ("done", 2)
 
 
 def test_a_new_key_that_is_in_use_is_left_alone(scene: Scene) -> None:
