@@ -148,6 +148,7 @@ class _Listening:
         self.told: list[Any] = []
         self.item_log = None
         self.flushes = 0
+        self.handed_on: dict[str, dict[int, CopyFacts]] = {"stage-1": {}}
         self.journal = SimpleNamespace(seq=1, note=self.told.append, flush=self._flush)
         self.state = SimpleNamespace(apply=lambda seq, record: None)
 
@@ -161,11 +162,13 @@ class _Listening:
         self.told.append(about)
 
 
-def _taken(*told: Told, first: int = 0, items: list[Item] = _ITEMS) -> tuple[_Listening, Handout]:
+def _taken(
+    *told: Told, first: int = 0, items: list[Item] = _ITEMS, tells: tuple[str, ...] = ()
+) -> tuple[_Listening, Handout]:
     heard = _Listening()
 
     async def take() -> Handout:
-        handout = Handout(cast("Context", heard), _COPYING, items)
+        handout = Handout(cast("Context", heard), _COPYING, items, tells)
         await handout.take(first, told)
         return handout
 
@@ -191,6 +194,18 @@ def test_items_have_their_own_numbers_again_in_the_journal() -> None:
         UploadBegan(step="copy-1", n=5, upload="id"),
     ]
     assert (handout.taken_over, heard.flushes) == (4, 1)
+
+
+def test_copies_of_another_step_are_believed_where_the_verb_tells_of_them() -> None:
+    """What a verification finds of kept forms is at hand for the swap that goes by it."""
+    facts = CopyFacts(1, "etag", "2026")
+    about = Told(Copied(step="stage-1", copies=(facts,)))
+    heard, handout = _taken(about, items=_ITEMS[1:], tells=("stage-1",))
+    assert handout.error is None
+    assert heard.handed_on == {"stage-1": {7: CopyFacts(7, "etag", "2026")}}
+    heard, handout = _taken(about)
+    assert isinstance(handout.error, RunnerError)
+    assert heard.told == []
 
 
 def test_what_was_told_twice_is_in_the_journal_once() -> None:
