@@ -7,7 +7,9 @@ cheaply is asked for one by one. What the answer says was true some time between
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
+from os.path import commonprefix
 
 from msgspec import Struct
 
@@ -22,6 +24,9 @@ HEADS = 16
 """HEAD requests in flight."""
 
 _PAGE = 1_000
+
+_FOLDERS = 4
+"""Folders into which one look is divided at the most, each listed by itself."""
 
 _AFTER_SURROGATES = 0xE000
 """Before this character stand those that UTF-8 cannot spell."""
@@ -99,10 +104,16 @@ async def _by_listing(
     position, requests = 0, 0
     while position < len(wanted) and (requests + 1) * KEYS_A_REQUEST <= len(wanted):
         requests += 1
-        rest = len(wanted) - position
+        prefix, end = _stretch(wanted, position)
         start = _just_before(wanted[position])
-        most = min(_PAGE, 2 * rest + 10)
-        pages = bucket.pages(start_after=start, max_keys=most, restores=restores)
+        most = min(_PAGE, 2 * (end - position) + 10)
+        pages = bucket.pages(
+            prefix=prefix,
+            # What has the prefix may all lie behind it: then there is nothing to pass over.
+            start_after=start if start.startswith(prefix) else "",
+            max_keys=most,
+            restores=restores,
+        )
         page = await anext(aiter(pages), None)
         if page is not None:
             told = page.restores or [None] * len(page.keys)
@@ -116,8 +127,9 @@ async def _by_listing(
                 strict=True,
             ):
                 found[key] = Seen(*seen)
-        last = page.keys[-1] if page is not None else None
-        while position < len(wanted):
+        # Nothing comes after the last page.
+        last = page.keys[-1] if page is not None and page.more else None
+        while position < end:
             key = wanted[position]
             if last is not None and _behind(key, last):
                 break
@@ -128,6 +140,23 @@ async def _by_listing(
                 open_keys.append(key)
             position += 1
     return open_keys + list(wanted[position:])
+
+
+def _stretch(wanted: Sequence[str], position: int) -> tuple[str, int]:
+    """A prefix to list, and the end of the keys from ``position`` on that have it.
+
+    A listing has no end but its prefix: beyond what is wanted, a server would go on to look for
+    keys to fill the page with (in SeaweedFS past every key that was ever deleted there).
+    """
+    rest = wanted[position:]
+    whole = commonprefix([rest[0], rest[-1]])  # noqa: RUF071 - by character is what is wanted
+    many = rest[: max(KEYS_A_REQUEST, len(wanted) // _FOLDERS)]
+    folder, slash, _ = commonprefix([many[0], many[-1]]).rpartition("/")  # noqa: RUF071
+    if len(folder) + len(slash) <= len(whole):
+        return whole, len(wanted)
+    prefix = folder + slash
+    end = bisect_right(wanted, prefix, lo=position, key=lambda key: key[: len(prefix)])
+    return prefix, end
 
 
 def _just_before(key: str) -> str:

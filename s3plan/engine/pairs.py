@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from math import ceil
 from os.path import commonprefix
 
 from s3plan.engine.comparing import compare_objects
 from s3plan.errors import ArchivedObjectError, NoSuchKeyError, PreconditionFailedError
 from s3plan.inventory.s3 import observe_bucket
-from s3plan.store import Bucket
+from s3plan.store import HANDS, Bucket
 from s3plan.tables import Database
 
 SHOWN = 10
@@ -22,7 +23,13 @@ SHOWN = 10
 READS = 4
 """Copies whose content is compared at once: each may be read, and its source too."""
 
-_BOUNDS = "SELECT min(key), max(key), min(path), max(path) FROM items"
+STRETCH = 990
+"""Keys between two places at which a listing is divided: a page of 1,000 that begins at one shows
+the next, as long as not many others lie between."""
+
+_BOUNDS = "SELECT count(*), min(key), max(key), min(path), max(path) FROM items"
+
+_PLACES = "SELECT key, path FROM items WHERE n % $stretch = $stretch - 1"
 
 # One row an item: what is known of its copy, and of its source, against what was planned.
 _STATES = """
@@ -67,20 +74,28 @@ async def list_both(
     source: Bucket, target: Bucket, database: Database, *, sources: str | None = None
 ) -> None:
     """List what the items name on both sides; ``sources`` is a prefix to list all of there."""
-    first, last, first_copy, last_copy = database.row(_BOUNDS)
+    count, first, last, first_copy, last_copy = await asyncio.to_thread(database.row, _BOUNDS)
+    # What will be listed is known but for what others did: it is divided before it is begun.
+    stretch = STRETCH * max(1, ceil(count / STRETCH / HANDS))
+    places = await asyncio.to_thread(list, database.rows(_PLACES, {"stretch": stretch}))
+    keys, paths = [key for key, _ in places], [path for _, path in places]
     # Keys are compared by character, not by path component: that is what is wanted.
     if sources is None:
         sources = commonprefix([first or "", last or ""])  # noqa: RUF071
     targets = commonprefix([first_copy or "", last_copy or ""])  # noqa: RUF071
     if source.name == target.name:
         both = commonprefix([sources, targets])  # noqa: RUF071
-        await _list(target, both, database)
+        await _list(source, both, [*keys, *paths], database)
         return
-    await asyncio.gather(_list(source, sources, database), _list(target, targets, database))
+    await asyncio.gather(
+        _list(source, sources, keys, database), _list(target, targets, paths, database)
+    )
 
 
-async def _list(bucket: Bucket, prefix: str, database: Database) -> None:
-    await observe_bucket(bucket, database, prefix=prefix, observer=lambda _: None)
+async def _list(bucket: Bucket, prefix: str, places: list[str], database: Database) -> None:
+    await observe_bucket(
+        bucket, database, prefix=prefix, observer=lambda _: None, places=sorted({*places})
+    )
 
 
 def place(database: Database, source: str, target: str) -> None:

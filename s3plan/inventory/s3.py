@@ -64,7 +64,7 @@ class Listable(Protocol):
     def name(self) -> str: ...
     def pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[ObjectsPage]: ...
     def divided_pages(
-        self, prefix: str = "", *, repeats: bool = False
+        self, prefix: str = "", *, repeats: bool = False, places: Sequence[str] = ()
     ) -> AsyncIterator[ObjectsPage]: ...
     def version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
     def divided_version_pages(self, prefix: str = "") -> AsyncIterator[VersionsPage]: ...
@@ -78,13 +78,15 @@ async def observe_bucket(
     observer: Observer,
     versions: bool = False,
     repeats: bool = False,
+    places: Sequence[str] = (),
 ) -> Totals:
     """Add a row per object of ``bucket`` under ``prefix``; tell ``observer`` every 5,000.
 
     With ``versions`` it is a row per version and delete marker. With ``repeats`` keys that come
-    twice stand in ``repeated``, instead of failing a listing of objects. What a migration keeps
-    beside objects (:mod:`s3plan.rules.shadow`) is not counted, and stands in ``shadows``. An error
-    of the store passes through: a listing that failed anywhere is no listing, and the rows that are
+    twice stand in ``repeated``, instead of failing a listing of objects. ``places`` are keys,
+    rising, at which a listing of objects is divided from the start. What a migration keeps beside
+    objects (:mod:`s3plan.rules.shadow`) is not counted, and stands in ``shadows``. An error of the
+    store passes through: a listing that failed anywhere is no listing, and the rows that are
     already there must not be used.
     """
 
@@ -97,7 +99,7 @@ async def observe_bucket(
     try:
         if versions:
             return await observe_versions(bucket.divided_version_pages(prefix=prefix))
-        return await observe(bucket.divided_pages(prefix=prefix, repeats=repeats))
+        return await observe(bucket.divided_pages(prefix=prefix, repeats=repeats, places=places))
     except SeamError:
         # Its order is not that of bytes, or it changes as we look.
         for table in (LISTING, REPEATED, SHADOWS):

@@ -7,7 +7,7 @@ from s3plan.store.bucket import Bucket, PutResult, Sink
 from s3plan.store.control import Control
 from s3plan.store.copying import LARGEST_COPY, CopyOptions, CopyResult, CopySource
 from s3plan.store.deletion import DeleteResult, DeleteTarget
-from s3plan.store.dividing import SeamError
+from s3plan.store.dividing import HANDS, SeamError
 from s3plan.store.hashsink import HashSink
 from s3plan.store.incomplete import Activity, IncompleteUpload
 from s3plan.store.leases import LeaseObject
@@ -19,6 +19,7 @@ from s3plan.store.transfer import ChunkedSource, Source
 from s3plan.store.versions import VersionPage
 
 __all__ = [
+    "HANDS",
     "LARGEST_COPY",
     "Activity",
     "Bucket",

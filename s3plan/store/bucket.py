@@ -96,15 +96,19 @@ class Bucket:
             repeats=repeats,
         )
 
-    def divided_pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[ListPage]:
+    def divided_pages(
+        self, prefix: str = "", *, repeats: bool = False, places: Sequence[str] = ()
+    ) -> AsyncIterator[ListPage]:
         """The listing in no order, several pages asked for at once; otherwise as :meth:`pages`.
 
-        Raises `SeamError` at its end where it does not hold together: then none of it counts.
+        ``places``, rising, are keys at which to divide it from the start. Raises `SeamError` at
+        its end where it does not hold together: then none of it counts.
         """
         return dividing.pages(
             lambda start: self.pages(prefix=prefix, start_after=start, repeats=repeats),
             lambda after: listing.folders(self._sender, self.name, prefix=prefix, after=after),
             prefix,
+            places=places,
         )
 
     def version_pages(

@@ -68,15 +68,17 @@ async def pages(
     *,
     hands: int = HANDS,
     alone: float = ALONE,
+    places: Sequence[str] = (),
 ) -> AsyncIterator[AnyPage]:
     """Every page of a listing, in no order; each entry once. One page is asked for but once.
 
-    ``alone`` is seconds before it is divided.
+    ``alone`` is seconds before it is divided; but who knows where its keys lie says at which
+    ``places``, rising, it is divided from the start.
 
     Raises what ``list_from`` and ``folders`` raise, and SeamError after the last page: then none of
     them counts.
     """
-    listing = _Listing(list_from, folders, prefix, alone)
+    listing = _Listing(list_from, folders, prefix, alone, places)
     tasks = [asyncio.create_task(listing.hand()) for _ in range(hands)]
     try:
         while (found := await listing.found.get()) is not None:
@@ -113,7 +115,12 @@ class _Listing(Generic[AnyPage]):
     """What the hands share; all of it belongs to one event loop."""
 
     def __init__(
-        self, list_from: ListFrom[AnyPage], folders: FoldersAfter, prefix: str, alone: float
+        self,
+        list_from: ListFrom[AnyPage],
+        folders: FoldersAfter,
+        prefix: str,
+        alone: float,
+        places: Sequence[str],
     ) -> None:
         self._clock = asyncio.get_running_loop().time
         self._divided_from = self._clock() + alone
@@ -123,11 +130,13 @@ class _Listing(Generic[AnyPage]):
         self._last = f"{prefix}\x7f" if prefix else None
         self._waiting: asyncio.Queue[_Stretch] = asyncio.Queue()
         self._whole = _Stretch("", None)
-        self._is_divided = False
+        self._is_divided = bool(places)
         self._open = 0
         # Hands that wait for a stretch, less those for whom one lies ready.
         self._idle = 0
         self._hand_out(self._whole)
+        for place in reversed(places):
+            self._hand_out(self._whole.divide(place))
 
     async def hand(self) -> None:
         """Take one stretch after the other; cancelled when all are done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -101,7 +101,9 @@ class FakeBucket:
         if self.fails:
             raise ListingError("a page failed")
 
-    def divided_pages(self, prefix: str = "", *, repeats: bool = False) -> AsyncIterator[FakePage]:
+    def divided_pages(
+        self, prefix: str = "", *, repeats: bool = False, places: Sequence[str] = ()
+    ) -> AsyncIterator[FakePage]:
         return self.pages(prefix)
 
     async def version_pages(self, prefix: str = "") -> AsyncIterator[FakeVersions]:
@@ -161,7 +163,7 @@ class TornBucket(ShadowedBucket):
     """By several hands more comes than there is, and then the seams do not close."""
 
     async def divided_pages(
-        self, prefix: str = "", *, repeats: bool = False
+        self, prefix: str = "", *, repeats: bool = False, places: Sequence[str] = ()
     ) -> AsyncIterator[FakePage]:
         del prefix
         yield FakePage(["a/b", "nowhere", *self.SHADOWS, *(f"{n:05}" for n in range(5_000))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -60,12 +60,14 @@ class Shelf:
     async def folders(self, after: str) -> list[str]:
         return sorted({k.partition("/")[0] + "/" for k in self.keys if "/" in k and k > after})
 
-    def listed(self, prefix: str = "", hands: int = 4) -> list[str]:
+    def listed(self, prefix: str = "", hands: int = 4, places: Sequence[str] = ()) -> list[str]:
         """All keys that came, by several hands."""
 
         async def go() -> list[str]:
             found: list[str] = []
-            listing = pages(self.list_from, self.folders, prefix, hands=hands, alone=0)
+            listing = pages(
+                self.list_from, self.folders, prefix, hands=hands, alone=0, places=places
+            )
             async for page in listing:
                 assert len(page.keys) == len(page.sizes) == len(page.checksums)
                 found += page.keys
@@ -94,6 +96,27 @@ def test_another_order_is_listed_whole_or_refused(keys: list[str], most: int, ha
     except SeamError:
         return
     assert sorted(found) == sorted(keys)
+
+
+@given(KEYS, KEYS, st.integers(1, 5), st.integers(1, 6))
+def test_a_listing_divided_beforehand_is_whole(
+    keys: list[str], places: list[str], most: int, hands: int
+) -> None:
+    """Wherever it was divided: at keys, between them, or behind the last."""
+    assert sorted(Shelf(keys, most=most).listed(hands=hands, places=sorted(places))) == sorted(keys)
+    try:
+        found = Shelf(keys, by_path, most).listed(hands=hands, places=sorted(places))
+    except SeamError:
+        return
+    assert sorted(found) == sorted(keys)
+
+
+def test_known_keys_are_listed_in_as_many_pages_as_by_one_hand() -> None:
+    """Each page shows where the next begins, so that no seam is asked for."""
+    keys = [f"{n:04}" for n in range(40)]
+    shelf = Shelf(keys, most=10)
+    assert sorted(shelf.listed(hands=8, places=keys[8:40:9])) == keys
+    assert len(shelf.asked) == 5
 
 
 class VersionShelf(Shelf):
