@@ -21,6 +21,7 @@ from tests.engine.conftest import enter, moto_scene
 from tests.engine.scene import COPY_ONLY, OBJECTS_ONLY, Scene, open_scene
 from tests.faults.proxy import proxy_to
 from tests.layout import moving
+from tests.restore import test_archive_restore as unpacking
 from tests.restore.glacier import Glacier
 from tests.runners.inline import Inline, Lose, inline_workers
 from tests.servers import Server
@@ -323,3 +324,32 @@ def test_tags_are_changed_and_changed_back_by_workers(moto_scene: Scene) -> None
         assert rollback(scene, "dask") is not None
         assert carried(scene) == {"tag"}
     assert tagging.tags(scene) == [{"archive": "normal"}, *before[1:]]
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param("", marks=pytest.mark.long), pytest.param("half", marks=pytest.mark.dask)]
+)
+def test_archives_are_extracted_by_workers_to_a_shared_destination(ends: Ends, how: str) -> None:
+    """Issue 11, 2: extract only where the destination is declared shared; a file that was there
+    before is a stranger's, whoever finds it.
+    """
+    ends.lose = _first("extract", how)
+
+    def act(scene: Scene, runner: RunnerName) -> Any:
+        unpacking.archive_sessions(scene)
+        unpacking.plan(scene)
+        manifest = scene.directory / "manifest.yaml"
+        manifest.write_text(manifest.read_text().replace("here}", "here, shared: true}"))
+        api.plan([manifest])
+        (scene.here / "one").mkdir(parents=True)
+        (scene.here / "one/a.fits").write_bytes(b"a stranger's")
+        finished = apply(scene, runner)
+        assert finished.exit_code == 3
+        # What failed is tried again after a worker was lost, and told again.
+        reasons = {(problem.key, problem.reason) for problem in scene.problems()}
+        return unpacking.here(scene), reasons, verdicts(scene)
+
+    local, workers = ends.of(act)
+    assert workers == local
+    assert local[1] == {("one/a.fits", "occupied")}
+    assert ends.carried == {"extract"}

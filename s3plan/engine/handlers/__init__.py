@@ -231,6 +231,10 @@ async def places_in_use(context: Context, step: Step) -> tuple[int, ...]:
             from s3plan.engine.handlers.download import paths_in_use
 
             return await paths_in_use(context, step, step.action)
+        case Extract():
+            from s3plan.engine.handlers.extract import members_in_use
+
+            return await members_in_use(context, step, step.action)
         case Swap():
             from s3plan.engine.handlers.swap import changed_already
 

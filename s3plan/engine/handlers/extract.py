@@ -14,7 +14,7 @@ from s3plan.engine.archiving.fetching import Members, MemberSink
 from s3plan.engine.archiving.opening import ArchiveChanged, Opened, open_archive
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.handlers.placing import mtime_of
-from s3plan.engine.state import SETTLED, ItemState
+from s3plan.engine.state import SETTLED, ItemState, StepState
 from s3plan.errors import (
     ArchivedObjectError,
     ArchiveIndexError,
@@ -24,7 +24,7 @@ from s3plan.errors import (
     StoreError,
 )
 from s3plan.localfs.digests import digest_of_file
-from s3plan.localfs.tree import Occupied
+from s3plan.localfs.tree import Occupied, Tree
 from s3plan.model.archives import TarMember
 from s3plan.model.journal import Outcome
 from s3plan.model.steps import Extract, Item, Step
@@ -66,21 +66,13 @@ class _Extractor:
         connections = self.context.plan.header.connection.limits.connections
         while batch := await self.context.in_thread(_take, items):
             self.context.check_stop()
-            taken = await self.context.in_thread(self._taken, batch)
+            taken = await self.context.in_thread(_taken, batch, self.state, self.tree)
             await self.context.intend(self.step, batch[0].n, batch[-1].n, taken)
             self.state.take(taken)
             waiting = iter(batch)
             await asyncio.gather(*[self._work(waiting) for _ in range(min(AT_ONCE, connections))])
             if self.broken is not None:
                 raise self.broken
-
-    def _taken(self, batch: list[Item]) -> tuple[int, ...]:
-        """Items that nobody began, and whose path is in use."""
-        return tuple(
-            item.n
-            for item in batch
-            if self.state.of(item.n) is ItemState.PENDING and self.tree.stat(item.path) is not None
-        )
 
     async def _work(self, items: Iterator[Item]) -> None:
         for item in items:
@@ -162,6 +154,21 @@ class _Extractor:
         self.context.problem(
             self.step, item.n, item.key, item.path, outcome, reason, message, next_step
         )
+
+
+async def members_in_use(context: Context, step: Step, action: Extract) -> tuple[int, ...]:
+    """Items that nobody began whose path is in use: what is there is not this run's."""
+    tree, state = context.destination(action.destination).tree, context.step_state(step)
+    return await context.in_thread(_taken, list(context.plan.items(step.id)), state, tree)
+
+
+def _taken(items: list[Item], state: StepState, tree: Tree) -> tuple[int, ...]:
+    """Items that nobody began, and whose path is in use; runs on a disk thread."""
+    return tuple(
+        item.n
+        for item in items
+        if state.of(item.n) is ItemState.PENDING and tree.stat(item.path) is not None
+    )
 
 
 async def extract(context: Context, step: Step, action: Extract) -> None:

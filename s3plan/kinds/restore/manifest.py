@@ -58,6 +58,11 @@ class DestinationFields(Fields):
         pattern=r"^[^\x00]*$",
         description="A directory; relative to this file. Each archive's top folder is made in it.",
     )
+    shared: bool = Field(
+        False,
+        description="Whether the workers of a cluster have this directory at the same path "
+        "(docs/scale.md); each of them has to prove it before it writes there.",
+    )
 
 
 class ExtrasFields(Fields):

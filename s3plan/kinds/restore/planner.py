@@ -66,6 +66,7 @@ class ArchiveRestore:
             include=(spec.source.bucket,),
             prefix=spec.source.prefix,
             destination=destination_path(spec, manifest.directory),
+            shared=spec.destination.shared,
             layout=_FLAT,
             documents=(),
             filters=manifest.filters,

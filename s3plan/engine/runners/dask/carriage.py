@@ -103,7 +103,7 @@ def carriage_of(  # noqa: PLR0912 - a case a verb
             if action.lost:
                 return "what has no copy is taken away by this process alone"
             return Carriage(most=PAGE, young=True)
-        case Download():
+        case Download() | Extract():
             if action.destination not in shared:
                 return "its destination is not shared with the workers (destination.shared)"
             return Carriage(looks=True, tree=action.destination)
@@ -111,8 +111,6 @@ def carriage_of(  # noqa: PLR0912 - a case a verb
             return "it holds everything against everything, and makes the evidence"
         case Upload() | PutFiles() | RemoveFile() | RemoveExtracted() | RemovePut():
             return "it reads files of this host"
-        case Extract():
-            return "it writes files of this host"
         case Archive() | RemoveArchive() | Adopt():
             return "an archive is one stream, and not many items"
         case BackupFile() | RewriteFile() | RestoreFile():

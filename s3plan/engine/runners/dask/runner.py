@@ -27,7 +27,7 @@ from s3plan.errors import RunnerError, S3PlanError
 from s3plan.model.events import Warned
 from s3plan.model.journal import Intent
 from s3plan.model.runners import DaskSettings
-from s3plan.model.steps import Download, Item, Restore, Step, Totals
+from s3plan.model.steps import Download, Extract, Item, Restore, Step, Totals
 
 ATTEMPTS = 3
 """Workers that may be lost over one partition before the step gives up."""
@@ -256,7 +256,7 @@ async def dask_runner(context: Context, settings: DaskSettings) -> AsyncIterator
         {
             step.action.destination
             for step in context.plan.steps
-            if isinstance(step.action, Download)
+            if isinstance(step.action, Download | Extract)
             and step.action.destination in context.plan.header.shared_destinations
         }
     )
@@ -266,7 +266,9 @@ async def dask_runner(context: Context, settings: DaskSettings) -> AsyncIterator
                 path: token for path, token in left.items() if await _all_see(cluster, path, token)
             }
             for path in left.keys() - shared.keys():
-                context.observer(Warned(f"not every worker sees {path}: downloads to it run here"))
+                context.observer(
+                    Warned(f"not every worker sees {path}: what is written to it is written here")
+                )
             yield DaskRunner(cluster, settings, shared)
 
 
