@@ -15,7 +15,7 @@ from s3plan.engine.copied import append_copies
 from s3plan.engine.evidence import EvidenceLine, read_evidence
 from s3plan.inventory.local import recorded_stat, signed
 from s3plan.model.journal import CopyFacts, GateRecord
-from s3plan.model.objects import Checksum
+from s3plan.model.objects import Checksum, ObjectAttributes
 from s3plan.tables import Database
 from s3plan.tables.database import Value
 
@@ -30,15 +30,35 @@ _LINES = """
     FROM evidence e JOIN items i USING (n) WHERE n BETWEEN ? AND ? ORDER BY n"""
 
 
+class Job(Struct, frozen=True):
+    """One file to put back.
+
+    Where a bucket keeps versions it may be a delete marker; ``beneath`` counts the entries of its
+    key that are to lie below it, and ``is_stacked`` tells whether its key gets, or has, others.
+    """
+
+    n: int
+    key: str
+    path: str
+    size: int
+    evidence: Checksum | None
+    attributes: ObjectAttributes
+    marker: bool = False
+    beneath: int = 0
+    is_stacked: bool = False
+
+
 class Records(Struct, frozen=True):
     """Of the items of one partition, by their numbers there.
 
     ``made`` is how copies are recognised, by the step that made them or found them right;
-    ``evidence`` are the lines of those items that may be deleted.
+    ``evidence`` are the lines of those items that may be deleted, ``jobs`` are files to be put
+    back.
     """
 
     made: dict[str, tuple[CopyFacts, ...]] = {}
     evidence: tuple[EvidenceLine, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
 
 def load_made(context: Context, database: Database, step: str, load: Callable[[], None]) -> None:

@@ -152,6 +152,7 @@ async def plan_rollback(
             notify=plan.header.notify,
             status_every=plan.header.status_every,
             only=only if only is not None else UNSET,
+            shared=plan.header.shared,
         )
         return await asyncio.to_thread(seal, drafts, database, header, run.back(only).plan)
 

@@ -17,6 +17,7 @@ from s3plan.engine.runners.dask.parcels import Partition
 from s3plan.model.events import RunFinished, RunnerReady
 from s3plan.model.journal import Copied, ItemFailed, Receipts
 from s3plan.model.runners import RunnerName
+from tests.crash.harness import fill
 from tests.engine.conftest import enter, moto_scene
 from tests.engine.scene import COPY_ONLY, OBJECTS_ONLY, Scene, open_scene
 from tests.faults.proxy import proxy_to
@@ -153,6 +154,39 @@ def test_verified_objects_are_deleted_by_workers(ends: Ends, how: str) -> None:
     assert workers == local
     assert local[0] == []
     assert ends.carried == {"delete"}
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param("", marks=pytest.mark.long), pytest.param("half", marks=pytest.mark.dask)]
+)
+def test_what_was_deleted_is_put_back_by_workers(ends: Ends, how: str) -> None:
+    """Issue 11, 2: upload from a shared destination, each as the catalogue has it; what somebody
+    put there meanwhile is left alone.
+    """
+    ends.lose = _first("upload", how)
+
+    def act(scene: Scene, runner: RunnerName) -> Any:
+        fill(scene)
+        before = scene.objects()
+        scene.manifest(OBJECTS_ONLY)
+        manifest = scene.directory / "manifest.yaml"
+        manifest.write_text(manifest.read_text().replace("./here}", "./here, shared: true}"))
+        scene.plan()
+        scene.apply()
+        assert scene.apply(delete=scene.gate().evidence).outcome == "done", scene.problems()
+        stranger = min(before)
+        scene.put(stranger, b"a stranger's")
+        back = rollback(scene, runner)
+        assert back is not None
+        after = scene.objects()
+        assert after.pop(stranger).body == b"a stranger's"
+        before.pop(stranger)
+        return back.exit_code, after == before, len(scene.files())
+
+    local, workers = ends.of(act)
+    assert workers == local
+    assert local[1:] == (True, 1)
+    assert ends.carried == {"upload"}
 
 
 def test_nothing_goes_whose_copy_changed_since_a_worker_was_lost(ends: Ends) -> None:

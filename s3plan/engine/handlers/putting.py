@@ -18,12 +18,13 @@ from s3plan.engine.context import Context, Destination
 from s3plan.engine.gate import load_items
 from s3plan.engine.handlers import sending
 from s3plan.engine.handlers.sending import LargeFile, PartSender
+from s3plan.engine.records import Job
 from s3plan.engine.state import SETTLED
 from s3plan.errors import NoSuchKeyError, OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.inventory.catalogue import observe_catalogue
 from s3plan.localfs.tree import Tree
 from s3plan.model.objects import EMPTY, Checksum, Kind, ObjectAttributes, Verdict
-from s3plan.model.steps import Step
+from s3plan.model.steps import Step, Upload
 from s3plan.rules.hashing import Hasher, hasher
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of
 from s3plan.rules.versioning import same_entry
@@ -51,24 +52,6 @@ _MD5: Kind = ("MD5", "")
 
 _attributes = msgspec.json.Decoder(ObjectAttributes)
 _pairs = msgspec.json.Decoder(dict[str, str])
-
-
-class Job(Struct, frozen=True):
-    """One file to put back.
-
-    Where a bucket keeps versions it may be a delete marker; ``beneath`` counts the entries of its
-    key that are to lie below it, and ``is_stacked`` tells whether its key gets, or has, others.
-    """
-
-    n: int
-    key: str
-    path: str
-    size: int
-    evidence: Checksum | None
-    attributes: ObjectAttributes
-    marker: bool = False
-    beneath: int = 0
-    is_stacked: bool = False
 
 
 class Local(Struct, frozen=True):
@@ -100,18 +83,20 @@ class Uploader:
         self.heavy = asyncio.Semaphore(max(1, memory // (2 * SMALL)))
 
     async def run(self) -> None:
+        if self.context.records is not None:
+            await self._ranges(list(self.context.records.jobs))
+            return
         with self.context.tables() as database:
-            await self.context.in_thread(self._load, database)
+            await self.context.in_thread(load_copies_of, self.context, self.step, database)
             batches = database.batches(self.query)
             while rows := await self.context.in_thread(next, batches, None):
-                jobs = [job for job in map(_job, rows) if self.state.of(job.n) not in SETTLED]
-                for start in range(0, len(jobs), RANGE):
-                    self.context.check_stop()
-                    await self._range(jobs[start : start + RANGE])
+                await self._ranges(list(map(_job, rows)))
 
-    def _load(self, database: Database) -> None:
-        observe_catalogue(self.destination.tree, self.step.subject, database, attributes=True)
-        load_items(self.context, self.step, database)
+    async def _ranges(self, jobs: list[Job]) -> None:
+        left = [job for job in jobs if self.state.of(job.n) not in SETTLED]
+        for start in range(0, len(left), RANGE):
+            self.context.check_stop()
+            await self._range(left[start : start + RANGE])
 
     async def _range(self, jobs: list[Job]) -> None:
         await self.context.intend(self.step, jobs[0].n, jobs[-1].n)
@@ -262,6 +247,20 @@ class Uploader:
             reason,
             message,
         )
+
+
+def load_copies_of(context: Context, step: Step, database: Database) -> None:
+    """Fill ``items`` and ``catalogue`` with what an upload step goes by. Blocks."""
+    assert isinstance(step.action, Upload)
+    tree = context.destination(step.action.destination).tree
+    observe_catalogue(tree, step.subject, database, attributes=True)
+    load_items(context, step, database)
+
+
+def jobs_between(database: Database, first: int, last: int) -> list[Job]:
+    """What is to be put back of items ``first`` to ``last``, of a bucket without versions."""
+    query = f"SELECT * FROM ({_ROWS}) WHERE n BETWEEN ? AND ? ORDER BY n"  # noqa: S608 - ours
+    return [_job(row) for row in database.rows(query, [first, last])]
 
 
 def large_file(job: Job, local: Local) -> LargeFile:

@@ -20,12 +20,12 @@ from s3plan.engine.context import Interrupted
 from s3plan.engine.handlers import sending
 from s3plan.engine.handlers.putting import (
     WORKERS,
-    Job,
     Local,
     Uploader,
     content_verdict,
     large_file,
 )
+from s3plan.engine.records import Job
 from s3plan.errors import OutcomeUnknownError, PreconditionFailedError, StoreError
 from s3plan.rules.versioning import same_entry
 from s3plan.store import DeleteTarget

@@ -55,16 +55,16 @@ class Carriage(Struct, frozen=True):
     """How the items of a step go to workers.
 
     ``looks``: before their intent a worker looks whether something is at their places that is not
-    the run's. ``tree`` is the directory that workers write to, and must share. ``tells`` are steps
-    besides this one whose copies they tell of. ``most`` limits a partition. ``young``: what they
-    are told rests on a look, and is not to be used for longer than they are trusted. ``flows``:
-    its items may come one by one from the step before. ``writes``: its requests need an intent.
-    ``asks``: workers ask S3 for something, and
-    this process waits for it.
+    the run's. ``tree`` is the directory that workers read from, or write ``files`` to, and must
+    share. ``tells`` are steps besides this one whose copies they tell of. ``most`` limits a
+    partition. ``young``: what they are told rests on a look, and is not to be used for longer than
+    they are trusted. ``flows``: its items may come one by one from the step before. ``writes``: its
+    requests need an intent. ``asks``: workers ask S3 for something, and this process waits for it.
     """
 
     looks: bool = False
     tree: str | None = None
+    files: bool = False
     tells: tuple[str, ...] = ()
     most: int | None = None
     young: bool = False
@@ -106,10 +106,16 @@ def carriage_of(  # noqa: PLR0912 - a case a verb
         case Download() | Extract():
             if action.destination not in shared:
                 return "its destination is not shared with the workers (destination.shared)"
-            return Carriage(looks=True, tree=action.destination)
+            return Carriage(looks=True, tree=action.destination, files=True)
         case Verify() | VerifyCopies() | VerifyReplacement():
             return "it holds everything against everything, and makes the evidence"
-        case Upload() | PutFiles() | RemoveFile() | RemoveExtracted() | RemovePut():
+        case Upload():
+            if action.versions:
+                return "the entries of a key go on top of each other, in their order"
+            if action.destination not in shared:
+                return "its files are not shared with the workers (destination.shared)"
+            return Carriage(tree=action.destination)
+        case PutFiles() | RemoveFile() | RemoveExtracted() | RemovePut():
             return "it reads files of this host"
         case Archive() | RemoveArchive() | Adopt():
             return "an archive is one stream, and not many items"

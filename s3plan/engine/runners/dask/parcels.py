@@ -40,7 +40,7 @@ class Partition(Struct, frozen=True):
     ``look`` asks only which items' places are in use. ``states`` and ``taken`` hold a byte an item,
     as ``StepState`` does; what is not settled is unknown, as its intent is durable. ``name`` is
     this partition's in the session, another one each time it is handed out. ``token`` is what
-    stands in the session's file at a shared destination; ``tree`` is that, where files are written.
+    stands in the session's file at a shared destination, to which ``files`` are written, or not.
 
     ``records``, ``gate`` and ``approvals`` are what a handler would read of journal and evidence.
     With ``asks`` the items are asked for, and not waited for. ``until`` is when, on the worker's
@@ -60,7 +60,7 @@ class Partition(Struct, frozen=True):
     started: RunStarted
     capabilities: Capabilities
     token: str = ""
-    tree: str | None = None
+    files: bool = False
     records: Records = Records()
     gate: GateRecord | None = None
     approvals: tuple[Approved, ...] = ()

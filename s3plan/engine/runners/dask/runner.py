@@ -27,7 +27,7 @@ from s3plan.errors import RunnerError, S3PlanError
 from s3plan.model.events import Warned
 from s3plan.model.journal import Intent
 from s3plan.model.runners import DaskSettings
-from s3plan.model.steps import Download, Extract, Item, Restore, Step, Totals
+from s3plan.model.steps import Download, Extract, Item, Restore, Step, Totals, Upload
 
 ATTEMPTS = 3
 """Workers that may be lost over one partition before the step gives up."""
@@ -214,7 +214,7 @@ class DaskRunner:
             started=context.state.started,
             capabilities=context.capabilities,
             token=self._shared[tree] if tree is not None else "",
-            tree=tree,
+            files=work.carriage.files,
             records=records,
             gate=gate.gate if gate is not None else None,
             approvals=gate.approvals if gate is not None else (),
@@ -256,7 +256,7 @@ async def dask_runner(context: Context, settings: DaskSettings) -> AsyncIterator
         {
             step.action.destination
             for step in context.plan.steps
-            if isinstance(step.action, Download | Extract)
+            if isinstance(step.action, Download | Extract | Upload)
             and step.action.destination in context.plan.header.shared_destinations
         }
     )

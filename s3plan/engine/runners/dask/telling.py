@@ -17,12 +17,22 @@ from s3plan.engine.context import Context
 from s3plan.engine.evidence import EvidenceLine
 from s3plan.engine.handlers.delete import Deleter
 from s3plan.engine.handlers.delete_source import load_sources
+from s3plan.engine.handlers.putting import jobs_between, load_copies_of
 from s3plan.engine.handlers.remove_copy import load_made_copies
 from s3plan.engine.handlers.swap_back import load_forms
 from s3plan.engine.layout.facts import Found
 from s3plan.engine.records import Records, lines_between, made_between
 from s3plan.model.journal import Approved, CopyFacts, GateRecord
-from s3plan.model.steps import Delete, DeleteSource, Item, RemoveCopy, Step, Swap, SwapBack
+from s3plan.model.steps import (
+    Delete,
+    DeleteSource,
+    Item,
+    RemoveCopy,
+    Step,
+    Swap,
+    SwapBack,
+    Upload,
+)
 from s3plan.tables import Database
 
 
@@ -79,6 +89,9 @@ async def telling(context: Context, step: Step) -> AsyncIterator[Teller]:
                 load = partial(load_forms, context, step, action)
                 tables = {action.staged: "kept", action.swapped: "copies"}
                 yield _Copies(context, tables, await loaded(load))
+            case Upload():
+                load = partial(load_copies_of, context, step)
+                yield _Files(context, await loaded(load))
             case Swap():
                 names = [action.verified, *([action.staged] if action.keeps_old else [])]
                 tables_ = [stack.enter_context(context.tables()) for _ in names]
@@ -126,6 +139,21 @@ class _Copies:
         }
         lines = lines_between(self._database, *_range(items)) if self._verified else []
         return _of(items, made, lines)
+
+
+class _Files:
+    """Files to put back, and what the catalogue says that they must be."""
+
+    def __init__(self, context: Context, database: Database) -> None:
+        self._context = context
+        self._database = database
+
+    async def tell(self, items: Sequence[Item]) -> Records:
+        found = await self._context.in_thread(jobs_between, self._database, *_range(items))
+        places = {item.n: place for place, item in enumerate(items)}
+        return Records(
+            jobs=tuple(replace(job, n=places[job.n]) for job in found if job.n in places)
+        )
 
 
 class _Forms:

@@ -97,7 +97,7 @@ def run_partition(parcel: bytes) -> bytes:
 
 
 async def _outcome(part: Partition, permit: Permit, running: Running) -> Outcome:
-    recorder = running.recorder = Recorder(files=part.tree is not None)
+    recorder = running.recorder = Recorder(files=part.files)
     lapses = permit.lapses
     failure: Failure | None = None
     stopped = lapsed = False
