@@ -64,40 +64,72 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[list[Any]]] = {
 _KEYWORDS = msgspec.json.Decoder(dict[str, str])
 
 
-def _stored(name: str) -> str:
+def _says(name: str) -> str:
+    return f"{_value(name, alone=True)} IS DISTINCT FROM {_DEFAULTS[name][0]}"
+
+
+def _value(name: str, *, alone: bool = False) -> str:
     default = _DEFAULTS.get(name, ("NULL", None))[0]
-    return name if default == "NULL" else f"coalesce({name}, {default}) AS {name}"
+    if default == "NULL":
+        return name
+    return f"coalesce({name}, {default})" + ("" if alone else f" AS {name}")
 
 
 def _text(name: str) -> str:
     if name not in _DEFAULTS:
         return f"to_json(list({name}))"
-    default = _DEFAULTS[name][0]
-    says = f"count(*) FILTER ({name} IS DISTINCT FROM {default})"
-    return f"CASE WHEN {says} = 0 THEN NULL ELSE to_json(list({name})) END"
+    return f"CASE WHEN count(*) FILTER ({_says(name)}) = 0 THEN NULL ELSE to_json(list({name})) END"
 
 
-# All of it is made of the names and defaults above; values are bound.
-STORED = f"""
-    SELECT {", ".join(map(_stored, _TYPES))}
-    FROM items WHERE step = $step AND n >= $first AND n < $behind ORDER BY n
+# What is made here is made of the names and defaults above; values are bound.
+
+_ALWAYS = tuple(name for name in _TYPES if name not in _DEFAULTS)
+
+USED = f"""
+    SELECT {", ".join(f"count(*) FILTER ({_says(name)}) > 0" for name in _DEFAULTS)}
+    FROM items WHERE step = $step
 """  # noqa: S608
-"""The items ``$first`` up to ``$behind`` of ``$step``, as a file holds them."""
-
-TEXTS_OF_TABLE = f"SELECT {', '.join(map(_text, _TYPES))} FROM ({STORED})"  # noqa: S608
-"""The same as the text of each column, in one row; NULL for a column that is left out."""
-
-TEXTS_OF_FILE = f"""
-    SELECT {", ".join(map(_text, _TYPES))} FROM (SELECT * FROM read_parquet($path) LIMIT $most)
-"""  # noqa: S608
-"""The columns of the file ``$path``, at most ``$most`` of its rows, in the same way."""
+"""Which columns say anything about some item of a worklist: a truth for each that may be left out,
+see :func:`used`."""
 
 
-def texts(row: Sequence[str | None]) -> dict[str, bytes]:
+def used(row: Sequence[bool]) -> tuple[str, ...]:
+    """The columns that a worklist needs, by what ``USED`` found."""
+    return (*_ALWAYS, *(name for name, says in zip(_DEFAULTS, row, strict=True) if says))
+
+
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """The columns of a file in their order. Raises ValueError where they are not those of items."""
+    found = set(names)
+    if not set(_ALWAYS) <= found <= set(_TYPES):
+        raise ValueError("columns " + ", ".join(sorted(found)))
+    return tuple(name for name in _TYPES if name in found)
+
+
+def stored(names: Sequence[str]) -> str:
+    """SQL for the items ``$first`` up to ``$behind`` of ``$step``, as a file holds them."""
+    return f"""
+        SELECT {", ".join(map(_value, names))}
+        FROM items WHERE step = $step AND n >= $first AND n < $behind ORDER BY n
+    """  # noqa: S608
+
+
+def texts_of_table(names: Sequence[str]) -> str:
+    """SQL for the same as the text of each column, in one row; NULL for one that is left out."""
+    return f"SELECT {', '.join(map(_text, names))} FROM ({stored(names)})"  # noqa: S608
+
+
+def texts_of_file(names: Sequence[str]) -> str:
+    """SQL for that of the file ``$path``, of which at most ``$most`` rows are read."""
+    rows = "SELECT * FROM read_parquet($path) LIMIT $most"
+    return f"SELECT {', '.join(map(_text, names))} FROM ({rows})"  # noqa: S608
+
+
+def texts(names: Sequence[str], row: Sequence[str | None]) -> dict[str, bytes]:
     """What one of these queries found, by the name of the column."""
     return {
         name: as_msgspec(text).encode()
-        for name, text in zip(_TYPES, row, strict=True)
+        for name, text in zip(names, row, strict=True)
         if text is not None
     }
 

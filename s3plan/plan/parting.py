@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PlanPart
-from s3plan.plan.columns import STORED, TEXTS_OF_TABLE, digest_of, texts
+from s3plan.plan.columns import USED, digest_of, stored, texts, texts_of_table, used
 from s3plan.plan.parts import begun_files, begun_name, folder_of, name_of, part_files
 from s3plan.tables import Database
 
@@ -52,12 +52,13 @@ class Parting:
         order.
         """
         self._folder.mkdir(exist_ok=True)
+        names = used(self._database.row(USED, {"step": step}))
         with ThreadPoolExecutor(_HANDS, thread_name_prefix="parts") as pool:
             waiting: deque[Future[PlanPart]] = deque()
             try:
                 for first in range(0, count, stretch):
                     behind = min(first + stretch, count)
-                    waiting.append(pool.submit(self._part, step, first, behind))
+                    waiting.append(pool.submit(self._part, step, names, first, behind))
                     if len(waiting) > _HANDS:
                         yield waiting.popleft().result()
                 while waiting:
@@ -67,10 +68,10 @@ class Parting:
                     future.cancel()
         sync_directory(self._folder)
 
-    def _part(self, step: str, first: int, behind: int) -> PlanPart:
+    def _part(self, step: str, names: Sequence[str], first: int, behind: int) -> PlanPart:
         bounds = {"step": step, "first": first, "behind": behind}
-        columns = texts(self._database.row(TEXTS_OF_TABLE, bounds))
-        written = self._database.write_parquet(STORED, bounds)
+        columns = texts(names, self._database.row(texts_of_table(names), bounds))
+        written = self._database.write_parquet(stored(names), bounds)
         temporary = self._folder / begun_name()
         try:
             file, size = copy_file(written, temporary)

@@ -26,7 +26,7 @@ from msgspec import Struct
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PlanPart
 from s3plan.model.steps import Item
-from s3plan.plan.columns import TEXTS_OF_FILE, Stretch, digest_of, texts
+from s3plan.plan.columns import Stretch, digest_of, known, texts, texts_of_file
 from s3plan.tables.parquet import ParquetFolder
 
 T = TypeVar("T", bound=Struct)
@@ -90,7 +90,7 @@ def check_there(plan: Path, parts: Sequence[PlanPart]) -> None:
     for part in parts:
         path = folder / name_of(part)
         try:
-            known = path.stat()
+            there = path.stat()
         except OSError as error:
             raise PlanFileError(
                 "a file of the plan's worklists is missing",
@@ -100,8 +100,8 @@ def check_there(plan: Path, parts: Sequence[PlanPart]) -> None:
                 next_step=f"copy the folder {folder.name} to where {plan.name} is: it belongs to"
                 " the plan; or make a new plan with s3plan plan",
             ) from error
-        if not stat.S_ISREG(known.st_mode) or known.st_size != part.size:
-            raise _damaged(path, f"a file of {part.size:,} bytes", f"{known.st_size:,} bytes")
+        if not stat.S_ISREG(there.st_mode) or there.st_size != part.size:
+            raise _damaged(path, f"a file of {part.size:,} bytes", f"{there.st_size:,} bytes")
 
 
 class PartFiles:
@@ -149,11 +149,11 @@ class PartFiles:
     def opened(self, part: PlanPart) -> Stretch:
         """A part whose items are those that the plan's digest covers. Raises PlanFileError."""
         with self._lock:
-            known = self._recent.pop(part, None)
-            self._recent[part] = known = known or self._read(part)
+            stretch = self._recent.pop(part, None) or self._read(part)
+            self._recent[part] = stretch
             while len(self._recent) > _RECENT:
                 self._recent.popitem(last=False)
-            return known
+            return stretch
 
     def _read(self, part: PlanPart) -> Stretch:
         path = self.folder.absolute() / name_of(part)
@@ -161,11 +161,12 @@ class PartFiles:
         found = file_digest(path)
         if found != part.file:
             raise _damaged(path, f"SHA-256 {part.file}", f"SHA-256 {found}")
-        row = self._files.row(TEXTS_OF_FILE, {"path": str(path), "most": part.items + 1})
-        columns = texts(row)
-        if digest_of(columns) != part.digest:
-            raise _damaged(path, f"items of digest {part.digest}", digest_of(columns))
         try:
+            names = known(self._files.columns(path))
+            row = self._files.row(texts_of_file(names), {"path": str(path), "most": part.items + 1})
+            columns = texts(names, row)
+            if digest_of(columns) != part.digest:
+                raise _damaged(path, f"items of digest {part.digest}", digest_of(columns))
             stretch = Stretch(columns)
         except (msgspec.MsgspecError, ValueError) as error:
             raise _damaged(path, "items", str(error)) from error

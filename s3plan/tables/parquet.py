@@ -28,17 +28,26 @@ class ParquetFolder:
         self._lock = threading.Lock()
         self._connection: DuckDBPyConnection | None = None
 
+    def columns(self, path: Path) -> list[str]:
+        """The names of a file's columns. Raises PlanFileError where it is no such file."""
+        query = "DESCRIBE SELECT * FROM read_parquet($path)"
+        return [str(name) for name, *_ in self._rows(query, {"path": str(path)})]
+
     def row(self, sql: str, params: Mapping[str, object]) -> tuple[Any, ...]:
         """The one row of a query over a file of the folder: an aggregate.
 
         Raises PlanFileError where the file is not what the query takes it for.
         """
+        (row,) = self._rows(sql, params)
+        return row
+
+    def _rows(self, sql: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         import duckdb
 
         with self._lock:
             try:
                 self._connection = self._connection or _connected(self._folder)
-                (row,) = self._connection.execute(sql, dict(params)).fetchall()
+                return self._connection.execute(sql, dict(params)).fetchall()
             except duckdb.Error as error:
                 raise PlanFileError(
                     "a file of the plan's worklists cannot be read",
@@ -46,8 +55,6 @@ class ParquetFolder:
                     found=str(error).splitlines()[0],
                     next_step="copy it again, or make a new plan with s3plan plan",
                 ) from error
-            assert isinstance(row, tuple)
-            return row
 
 
 def _connected(folder: Path) -> DuckDBPyConnection:
