@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from s3plan.cli import main
+from s3plan.plan.seal import seal
 from tests.crash.memory import Recorder
 from tests.crash.small_batches import shrink
 
@@ -216,6 +217,8 @@ def _child(request: dict[str, Any]) -> None:
         if request["aws"]:
             for module in map(importlib.import_module, _ASKS_FOR_AWS):
                 vars(module)["is_aws"] = request["aws"].__eq__
+        if request["files_from"]:
+            seal.__kwdefaults__ = {**seal.__kwdefaults__, "parted_from": request["files_from"]}
         code = main(request["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()

@@ -45,6 +45,8 @@ class Executioner:
         self.directory = directory
         self.aws = ""
         """An endpoint that commands take for AWS's."""
+        self.files_from: int | None = None
+        """Items from which on worklists of rollbacks stand in files; None is as ever."""
         self.log = directory / "log"
         self.memory = directory / "memory"
         self.deaths: list[str] = []
@@ -78,6 +80,7 @@ class Executioner:
             "last": last,
             "after": after,
             "aws": self.aws,
+            "files_from": self.files_from,
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()

@@ -11,6 +11,9 @@ from s3plan.store import Bucket
 _KEYS_A_PAGE = 12
 """Of a listing, and so of a deletion."""
 
+ITEMS_A_PART = 5
+"""Of a worklist that stands in files."""
+
 _SIZES: dict[str, dict[str, float]] = {
     "context": {"SYNC_INTERVAL": 0.1},
     "journal": {"MOST_PENDING": 1},
@@ -41,6 +44,8 @@ def shrink() -> None:
         for name, value in names.items():
             assert hasattr(loaded, name), f"{module} has no {name} any more"
             setattr(loaded, name, value)
+    sealing = importlib.import_module("s3plan.plan.seal")
+    sealing._FEWEST, sealing._MOST = 1, ITEMS_A_PART
     # prefix, start_after, max_keys
     assert Bucket.pages.__defaults__ == ("", "", 1000)
     Bucket.pages.__defaults__ = ("", "", _KEYS_A_PAGE)
