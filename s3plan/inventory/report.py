@@ -31,6 +31,9 @@ from s3plan.tables import Database
 _AT_ONCE = 4
 """Files of a report that are fetched side by side."""
 
+_READ_AT_ONCE = 2
+"""Files that are read into tables side by side: what is compressed as a whole, one thread reads."""
+
 _MD5_DIGITS = 32
 
 
@@ -88,6 +91,7 @@ async def observe_report(
     directory.mkdir()
     holder = store.bucket(reported.holder)
     slots, told = asyncio.Semaphore(_AT_ONCE), asyncio.Lock()
+    hands = asyncio.Semaphore(_READ_AT_ONCE)
     seen, rows = Totals(), 0
 
     async def tell() -> None:
@@ -101,7 +105,8 @@ async def observe_report(
         async with slots:
             path = directory / f"{number}.{report.form}{'.gz' if file.key.endswith('.gz') else ''}"
             await _fetch(holder, file, path)
-            await asyncio.to_thread(_load, report, path, database, prefix)
+            async with hands:
+                await asyncio.to_thread(_load, report, path, database, prefix)
             path.unlink()
         await tell()
 

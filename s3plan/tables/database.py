@@ -10,6 +10,7 @@ writes into that directory, and those that a caller put into the one directory i
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -40,6 +41,8 @@ Params = Sequence[object] | Mapping[str, object]
 _MEBIBYTE = 1024 * 1024
 _BATCH = 10_000
 _HANDS = 2
+
+_MEMORY_OF_A_THREAD = 128 * _MEBIBYTE
 
 _COMPRESSION = "zstd"
 """Of files: a fifth of a second more for a million items than snappy takes, for half the size."""
@@ -77,13 +80,14 @@ class Database:
         directory: Path,
         *,
         memory_limit: int = 256 * _MEBIBYTE,
-        threads: int = 2,
+        threads: int | None = None,
         tables: Sequence[TableDef] = TABLES,
         readable: Path | None = None,
     ) -> None:
         """Create it inside ``directory`` (made if missing), with ``tables``.
 
-        ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. Files in
+        ``memory_limit`` is bytes; beyond it, sorts and joins spill to ``directory``. ``threads``
+        None is two, and more where both the memory and the machine have room for them. Files in
         ``readable``, which need not exist yet, are open to :meth:`read_files`. Raises ScratchError.
         """
         self.readable = readable
@@ -110,7 +114,7 @@ class Database:
                         "autoinstall_known_extensions": "false",
                         "autoload_known_extensions": "false",
                         "memory_limit": f"{memory_limit // _MEBIBYTE}MiB",
-                        "threads": str(threads),
+                        "threads": str(threads or _threads_in(memory_limit)),
                         # Give memory back after each query: many small ones follow each other.
                         "allocator_flush_threshold": "1MB",
                         "allocator_bulk_deallocation_flush_threshold": "1MB",
@@ -184,14 +188,17 @@ class Database:
             self._connection.execute(sql, _bound(params))
 
     def read_files(self, sql: str, params: Params = ()) -> None:
-        """Run one statement that reads files in ``readable``, which others wrote.
+        """Run one statement that reads files in ``readable``, which others wrote; several may run
+        at once.
 
         Raises ListingError where they are not what it takes them for.
         """
         import duckdb
 
         try:
-            self.execute(sql, params)
+            with _mapped(self._home), self._connection.cursor() as cursor:
+                cursor.execute("USE tables")
+                cursor.execute(sql, _bound(params))
         except duckdb.Error as error:
             raise ListingError(
                 "a file of a report cannot be read",
@@ -347,6 +354,11 @@ def _asked() -> Iterator[None]:
             found=" ".join(str(error).partition("\n\nLINE ")[0].split()),
             next_step="`s3plan query 'SHOW ALL TABLES'` lists tables and their columns",
         ) from error
+
+
+def _threads_in(memory: int) -> int:
+    """How many threads so much memory is enough for: each has rows of its own in hand."""
+    return max(2, min(os.cpu_count() or 2, memory // _MEMORY_OF_A_THREAD))
 
 
 def _quoted(path: Path) -> str:

@@ -218,7 +218,7 @@ def _child(request: dict[str, Any]) -> None:
             for module in map(importlib.import_module, _ASKS_FOR_AWS):
                 vars(module)["is_aws"] = request["aws"].__eq__
         if request["files_from"]:
-            seal.__kwdefaults__ = {**seal.__kwdefaults__, "parted_from": request["files_from"]}
+            seal.__kwdefaults__ = dict(seal.__kwdefaults__ or {}, parted_from=request["files_from"])
         code = main(request["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()

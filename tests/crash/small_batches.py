@@ -45,7 +45,9 @@ def shrink() -> None:
             assert hasattr(loaded, name), f"{module} has no {name} any more"
             setattr(loaded, name, value)
     sealing = importlib.import_module("s3plan.plan.seal")
-    sealing._FEWEST, sealing._MOST = 1, ITEMS_A_PART
+    for name, count in (("_FEWEST", 1), ("_MOST", ITEMS_A_PART)):
+        assert hasattr(sealing, name)
+        setattr(sealing, name, count)
     # prefix, start_after, max_keys
     assert Bucket.pages.__defaults__ == ("", "", 1000)
     Bucket.pages.__defaults__ = ("", "", _KEYS_A_PAGE)

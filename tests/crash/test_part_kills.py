@@ -43,7 +43,7 @@ class _Parted:
         scene.manifest(COPY_ONLY)
         (scene.directory / "s3plan.yaml").write_text(PROJECT)
         self.before = scene.objects()
-        self.positions = {PLAN: self._run(PLAN).positions}
+        self.positions: dict[tuple[str, ...], tuple[str, ...]] = {PLAN: self._run(PLAN).positions}
         self.digest = self.plan().digest
         for command in (APPLY, ROLLBACK):
             self.positions[command] = self._run(command).positions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from s3plan.errors import ListingError, PlanningError, S3PlanError
+from s3plan.inventory import report as inventory_report
 from tests.engine.conftest import enter
 from tests.engine.scene import Scene, open_scene, open_versioned
 from tests.hostile.keys import body_of, kept_by
@@ -307,3 +309,32 @@ def test_times_are_of_milliseconds_and_utc(scene: Scene, holder: str, tmp_path: 
         address = report(scene, holder, rows, form)
         scene.plan(spec(address))
         assert [one["modified"] for one in items(scene)] == ["2026-11-19T01:00:01.000Z"]
+
+
+def test_files_of_a_report_are_read_side_by_side(
+    scene: Scene, holder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one thread unpacks must not keep the other processors waiting; and four are fetched."""
+    rows = [row(f"{n:03}", n, OTHER_MD5, YESTERDAY) for n in range(60)]
+    files = [comma_separated(rows[n::6]) for n in range(6)]
+    load, fetch = inventory_report._load, inventory_report._fetch
+    together = threading.Barrier(2, timeout=60)
+    fetched, most = 0, 0
+
+    def loading(*arguments: Any) -> None:
+        together.wait()  # six files in pairs: one by one they would wait for ever
+        load(*arguments)
+
+    async def fetching(*arguments: Any) -> None:
+        nonlocal fetched, most
+        fetched += 1
+        most = max(most, fetched)
+        await fetch(*arguments)
+        fetched -= 1
+
+    monkeypatch.setattr(inventory_report, "_load", loading)
+    monkeypatch.setattr(inventory_report, "_fetch", fetching)
+    address = publish(scene.s3, holder, scene.bucket, files, "CSV")
+    assert scene.plan(spec(address)) is not None
+    assert [item["key"] for item in items(scene)] == [f"{n:03}" for n in range(60)]
+    assert 2 <= most <= 4
