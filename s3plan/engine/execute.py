@@ -14,20 +14,16 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from s3plan.engine.approval import NOUNS, Approval, Ask, decide, waiting_options
-from s3plan.engine.archiving.replacing import fresh_replacement
 from s3plan.engine.context import Context, Interrupted
 from s3plan.engine.destination import check_destinations, is_of_the_disk
 from s3plan.engine.each import Feed
-from s3plan.engine.evidence import check_evidence
 from s3plan.engine.freezing import thaw
-from s3plan.engine.gate import look
+from s3plan.engine.freshness import evidence_there, has_begun, still_holds
 from s3plan.engine.guides import write_guides
-from s3plan.engine.handlers import still_copied, waits_for
-from s3plan.engine.handlers.verify import still_there
+from s3plan.engine.handlers import waits_for
 from s3plan.engine.lanes import Floor, lanes
 from s3plan.engine.notifying import notify
 from s3plan.engine.runners.opening import Runners
-from s3plan.engine.saving import is_as_saved
 from s3plan.engine.signals import Signals
 from s3plan.engine.state import GOOD, ItemState
 from s3plan.engine.summary import Walk, moved_bytes, run_began, step_began, summary
@@ -57,14 +53,11 @@ from s3plan.model.journal import (
 )
 from s3plan.model.steps import (
     Configure,
-    Delete,
-    DeleteSource,
     Download,
     Extract,
     Restore,
     Step,
     Verify,
-    VerifyCopies,
     Verifying,
     approval_class,
 )
@@ -423,48 +416,15 @@ async def _gate(session: Session, step: Step) -> tuple[StepOutcome, str] | None:
 
 
 async def _fresh_gate(session: Session, step: Step) -> GateRecord:
-    """The gate's record, made anew unless everything is still as it was verified.
-
-    Once the deletion has begun its own doing would look like a difference; from then on each
-    batch is looked at by itself.
-    """
+    """The gate's record, made anew unless everything is still as it was verified."""
     assert step.gate is not None
     context = session.context
     gate = context.state.gates[step.gate.evidence]
-    if step.gate.kind == "approve-replace":
-        return await fresh_replacement(context, step, gate)
-    if _begun(context, gate.subject):
-        if not _evidence_there(context, gate):
-            raise JournalError(
-                "the deletion has begun and its evidence is missing or was changed",
-                address=str(context.run.evidence(gate.step)),
-                next_step=f"s3plan rollback {context.run.journal}, then plan again",
-            )
+    if await still_holds(context, step, gate):
         return gate
-    verifying = next(s for s in context.plan.steps if s.id == step.gate.evidence)
-    if isinstance(verifying.action, VerifyCopies):
-        if _evidence_there(context, gate) and await still_copied(
-            context, verifying, verifying.action
-        ):
-            return gate
-        await session.runners.run(context, verifying)
-        return context.state.gates[verifying.id]
-    assert isinstance(verifying.action, Verify)
-    if _evidence_there(context, gate):
-        with context.tables() as database:
-            findings = await look(context, verifying, verifying.action, database)
-        if (
-            findings.passes
-            and await still_there(context, verifying, verifying.action, gate)
-            and await is_as_saved(context, gate)
-        ):
-            return gate
+    verifying = next(one for one in context.plan.steps if one.id == gate.step)
     await session.runners.run(context, verifying)
     return context.state.gates[verifying.id]
-
-
-def _evidence_there(context: Context, gate: GateRecord) -> bool:
-    return check_evidence(context.run.evidence(gate.step), context.plan.digest, gate)
 
 
 async def _must_repeat(context: Context, step: Step) -> bool:
@@ -484,16 +444,7 @@ async def _must_repeat(context: Context, step: Step) -> bool:
             ):
                 return True
         return False
-    if isinstance(step.action, Verify) and not _begun(context, step.subject):
+    if isinstance(step.action, Verify) and not has_begun(context, step.subject):
         gate = context.state.gates.get(step.id)
-        return gate is None or not _evidence_there(context, gate)
+        return gate is None or not evidence_there(context, gate)
     return False
-
-
-def _begun(context: Context, subject: str) -> bool:
-    """Whether any deletion of the subject has been dispatched in this run."""
-    return any(
-        any(context.state.step(step.id).items)
-        for step in context.plan.steps
-        if isinstance(step.action, Delete | DeleteSource) and step.subject == subject
-    )

@@ -58,25 +58,15 @@ async def old_members(context: Context, step: Step, action: VerifyReplacement) -
         return {}  # then nothing is the same as what was archived
 
 
-async def fresh_replacement(context: Context, step: Step, gate: GateRecord) -> GateRecord:
-    """The gate's record, made anew unless everything is still as it was verified.
-
-    Once the replacement was begun its own doing would look like a difference; from then on it looks
-    for itself, at the old archive and at every file.
-    """
-    from s3plan.engine.handlers import run_step  # noqa: PLC0415 - handlers import this module
-
-    if any(context.state.step(step.id).items):
-        return gate
-    verifying = next(one for one in context.plan.steps if one.id == gate.step)
-    action = verifying.action
-    assert isinstance(action, VerifyReplacement)
-    if gate.passes and check_evidence(context.run.evidence(gate.step), context.plan.digest, gate):
-        _, problems = await fixed_problems(context, verifying, action)
-        if not problems and await context.in_thread(_files_as_read, context, action, gate):
-            return gate
-    await run_step(context, verifying)
-    return context.state.gates[verifying.id]
+async def replacement_holds(
+    context: Context, verifying: Step, action: VerifyReplacement, gate: GateRecord
+) -> bool:
+    """Whether the old archive and every file are still as they were when it was verified."""
+    path = context.run.evidence(gate.step)
+    if not (gate.passes and check_evidence(path, context.plan.digest, gate)):
+        return False
+    _, problems = await fixed_problems(context, verifying, action)
+    return not problems and await context.in_thread(_files_as_read, context, action, gate)
 
 
 def _files_as_read(context: Context, action: VerifyReplacement, gate: GateRecord) -> bool:
