@@ -40,7 +40,12 @@ def extract_drafts(plan: PlanFile, state: RunState, database: Database) -> list[
         action = step.action
         draft = StepDraft(
             action=RemoveExtracted(
-                action.destination, action.key, action.etag, action.index, action.digest
+                action.destination,
+                action.key,
+                action.etag,
+                action.index,
+                action.digest,
+                action.unpacked,
             ),
             subject=step.subject,
             reversibility="free",

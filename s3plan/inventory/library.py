@@ -88,6 +88,7 @@ async def _observe_index(bucket: Bucket, key: str, database: Database) -> None:
             "compression": header.compression,
             "content": header.content,
             "digest": index.digest,
+            "frames": len(index.frames),
         },
     )
     # The list of digests is made with the archive, and is no file of the session.

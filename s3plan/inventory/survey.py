@@ -29,6 +29,7 @@ from s3plan.inventory.tarheaders import observe_headers
 from s3plan.localfs.catalogue import list_catalogues
 from s3plan.localfs.tablefile import digests, lines
 from s3plan.localfs.tree import RootMissingError, Tree
+from s3plan.model.archives import Unindexed
 from s3plan.model.buckets import BucketFacts, DocumentName
 from s3plan.model.events import AnyEvent
 from s3plan.model.sessions import Library
@@ -68,7 +69,7 @@ class Claim(Protocol):
     @property
     def indexes(self) -> bool: ...
     @property
-    def headers(self) -> str | None: ...
+    def headers(self) -> Unindexed | None: ...
     @property
     def versions(self) -> bool: ...
     @property

@@ -7,22 +7,24 @@ that grows takes many headers with one request; where they are large, each is a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from s3plan.errors import ArchivedObjectError, NoSuchKeyError, StoreError
-from s3plan.model.archives import TarMember
+from s3plan.inventory.packed import SUFFIXES, read_packed
+from s3plan.model.archives import Compression, TarMember, Unindexed
 from s3plan.model.events import AnyEvent, Scanning
 from s3plan.model.objects import ObjectHead
 from s3plan.rules.filetimes import modified_of
 from s3plan.rules.naming import encode_key, fold
 from s3plan.rules.tarheaders import BadTar, TarEntry, TarWalk, digest_of_entries, files_of
 from s3plan.rules.tarlayout import MANIFEST, read_manifest
-from s3plan.rules.tarstream import MOST_MANIFEST
+from s3plan.rules.tarstream import MOST_MANIFEST, digest_of_tar, most_of
 from s3plan.store import Bucket
 from s3plan.tables import ARCHIVES, MEMBERS, Database
 
 SUFFIX = ".tar"
-"""Keys of what is looked at: what is packed as one piece cannot be read by ranges."""
+"""Keys of what is looked at by ranges: what is packed as one piece is read whole, or left."""
 
 LEAST = 8 << 10
 MOST = 1 << 20
@@ -35,7 +37,8 @@ _NANO = 1_000_000_000
 
 _STRANGERS = """
     SELECT l.key FROM listing l ANTI JOIN archives a ON a.bucket = l.bucket AND a.key = l.key
-    WHERE l.bucket = $bucket AND l.history IS NULL AND ends_with(l.key, $suffix)
+    WHERE l.bucket = $bucket AND l.history IS NULL
+        AND list_bool_or(list_transform($suffixes, lambda s: ends_with(l.key, s)))
         AND regexp_full_match(l.key, $keys, 's') ORDER BY l.key"""
 
 
@@ -101,22 +104,24 @@ async def _range(bucket: Bucket, head: ObjectHead, first: int, end: int) -> byte
 
 
 async def observe_headers(
-    bucket: Bucket, keys: str, database: Database, observer: Callable[[AnyEvent], None]
+    bucket: Bucket, meant: Unindexed, database: Database, observer: Callable[[AnyEvent], None]
 ) -> None:
     """Fill ``archives`` and ``members`` for tars of the listing that have no index; after those
-    that have one. ``keys`` is a regular expression of those that are meant.
+    that have one.
     """
-    values = {"bucket": bucket.name, "suffix": SUFFIX, "keys": keys}
+    suffixes = [SUFFIX, *(SUFFIXES if meant.packed else ())]
+    values = {"bucket": bucket.name, "suffixes": suffixes, "keys": meant.keys}
     found = [key for (key,) in database.rows(_STRANGERS, values)]
     for at in range(0, len(found), AT_ONCE):
         some = found[at : at + AT_ONCE]
-        await asyncio.gather(*[_observe(bucket, key, database) for key in some])
+        await asyncio.gather(*[_observe(bucket, key, meant, database) for key in some])
         subject = f"archives without an index in {bucket.name}"
         observer(Scanning(subject, at + len(some), 0, finished=at + len(some) == len(found)))
 
 
-async def _observe(bucket: Bucket, key: str, database: Database) -> None:
-    name = key.rpartition("/")[2].removesuffix(SUFFIX)
+async def _observe(bucket: Bucket, key: str, meant: Unindexed, database: Database) -> None:
+    suffix = next(one for one in (SUFFIX, *SUFFIXES) if key.endswith(one))
+    name = key.rpartition("/")[2].removesuffix(suffix)
     try:
         head = await bucket.head(key)
     except NoSuchKeyError:
@@ -124,28 +129,29 @@ async def _observe(bucket: Bucket, key: str, database: Database) -> None:
     row: dict[str, str | int | bool | None] = {
         "bucket": bucket.name,
         "key": key,
+        "name": name,
         "etag": head.etag,
         "size": head.size,
         "unindexed": True,
     }
     try:
-        entries = await read_entries(bucket, head)
+        told = await _told(bucket, head, meant, packed=suffix != SUFFIX)
     except ArchivedObjectError:
-        database.append(ARCHIVES, {"name": [name]}, row | {"asleep": True})
+        database.append(ARCHIVES, {"asleep": [True]}, row)
         return
     except BadTar as error:
-        database.append(ARCHIVES, {"problem": [f"no whole tar: {error}"]}, row | {"name": name})
+        database.append(ARCHIVES, {"problem": [f"no whole tar: {error}"]}, row)
         return
     except StoreError as error:
         problem = f"{error.what}{f': {error.found}' if error.found else ''}"
-        database.append(ARCHIVES, {"problem": [problem]}, row | {"name": name})
+        database.append(ARCHIVES, {"problem": [problem]}, row)
         return
-    files = list(files_of(entries))
-    others = len(entries) - len(files) - sum(one.kind == "directory" for one in entries)
+    files = list(files_of(told.entries))
+    others = len(told.entries) - len(files) - sum(one.kind == "directory" for one in told.entries)
     database.append(
         ARCHIVES,
-        {"digest": [digest_of_entries(entries)]},
-        row | {"name": name, "tar": head.size, "compression": "none", "others": others},
+        {"digest": [told.digest]},
+        row | {"tar": told.size, "compression": told.compression, "others": others},
     )
     paths = [encode_key(entry.name, marker=False) for entry in files]
     database.append(
@@ -154,8 +160,29 @@ async def _observe(bucket: Bucket, key: str, database: Database) -> None:
             "name": [entry.name for entry in files],
             "size": [entry.size for entry in files],
             "modified": [modified_of(int(entry.mtime * _NANO)) for entry in files],
+            "sha256": [told.digests.get(entry.name) for entry in files],
             "path": paths,
             "folded": [fold(path) for path in paths],
         },
         {"bucket": bucket.name, "archive": key, "keywords": "{}"},
     )
+
+
+class _Told(NamedTuple):
+    """What an archive says of itself; ``digests`` only where it was read whole."""
+
+    entries: Sequence[TarEntry]
+    digest: str
+    size: int
+    compression: Compression
+    digests: Mapping[str, str]
+
+
+async def _told(bucket: Bucket, head: ObjectHead, meant: Unindexed, *, packed: bool) -> _Told:
+    """Raises what :func:`read_entries` and :func:`s3plan.inventory.packed.read_packed` raise."""
+    if not packed:
+        entries = await read_entries(bucket, head)
+        return _Told(entries, digest_of_entries(entries), head.size, "none", {})
+    most = meant.most if meant.most is not None else most_of(head.size)
+    tar = await read_packed(bucket, head, most)
+    return _Told(tar.entries, digest_of_tar(tar), tar.size, tar.compression, tar.digests)

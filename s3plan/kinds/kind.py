@@ -16,6 +16,7 @@ from s3plan.inventory.questions import Inquiry
 from s3plan.inventory.selection import matches_any
 from s3plan.inventory.tablerows import LocalTable
 from s3plan.kinds.fields import Frame
+from s3plan.model.archives import Unindexed
 from s3plan.model.buckets import BucketFacts, Document, DocumentName
 from s3plan.model.capabilities import UNPROBED, Capabilities
 from s3plan.model.commands import Command
@@ -121,8 +122,8 @@ class Scope:
     ``earlier`` it is asked what runs of this directory copied between these buckets, with
     ``layouts`` what of changes of layout they still need. ``inquiry`` is what has to be asked of
     single objects. ``library`` is where sessions lie on disk; the indexes of their archives are
-    read with it, and with ``indexes``; with ``headers``, a regular expression of keys, so are the
-    headers of tars without one. ``keeps`` is a directory that is written besides.
+    read with it, and with ``indexes``; ``headers`` are archives without one that are looked into.
+    ``keeps`` is a directory that is written besides.
     """
 
     include: tuple[str, ...]
@@ -151,7 +152,7 @@ class Scope:
     inquiry: Inquiry | None = None
     library: Library | None = None
     indexes: bool = False
-    headers: str | None = None
+    headers: Unindexed | None = None
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ class IndexHeader(Struct, frozen=True, tag_field="type", tag="header", omit_defa
     """First line: which object this is the index of, and what is known of it.
 
     ``name`` is the top folder of the tar, ``size`` and ``etag`` are the object's, ``checksum`` is
-    of its bytes. ``tar`` is the bytes of the tar, which is ``size`` unless it is compressed.
-    ``content`` is the SHA-256 over the members' names, sizes and digests: equal for equal content.
-    ``made`` is RFC 3339.
+    of its bytes. ``tar`` is the bytes of the tar, which is ``size`` unless it is compressed. What
+    is compressed and has no frames was packed as one piece, by another program: it can be unpacked
+    from its beginning only. ``content`` is the SHA-256 over the members' names, sizes and digests:
+    equal for equal content. ``made`` is RFC 3339.
     """
 
     format: str
@@ -73,6 +74,17 @@ class TarMember(Struct, frozen=True):
     offset: Count
     size: Count
     sha256: str | None
+
+
+class Unindexed(Struct, frozen=True):
+    """Archives without an index that are looked into: those whose key ``keys`` matches, a regular
+    expression. ``packed`` ones are read whole; ``most`` is how many bytes one may unpack to, None
+    a hundred times its size.
+    """
+
+    keys: str
+    packed: bool = False
+    most: Count | None = None
 
 
 class IndexEnd(Struct, frozen=True, tag_field="type", tag="end"):

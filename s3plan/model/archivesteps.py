@@ -16,8 +16,8 @@ class Tag(Action, frozen=True, tag="tag"):
 class Adopt(Action, frozen=True, tag="adopt", omit_defaults=True):
     """An archive that another program made, read whole, and the index put beside it that it lacks.
 
-    The object ``key`` (``etag``, ``size``) must be a whole tar that is not packed, with the top
-    folder ``name``, and hold every file of the worklist as it is below ``source``; items are those
+    The object ``key`` (``etag``, ``size``) must be a whole tar, packed or not, with the top folder
+    ``name``, and hold every file of the worklist as it is below ``source``; items are those
     of an archive step. The object itself is left as it is. ``index`` must be free.
     """
 

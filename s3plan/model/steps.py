@@ -465,7 +465,9 @@ class Extract(Action, frozen=True, tag="extract", omit_defaults=True):
     An item's ``key`` is the member's name, its ``path`` that of the file. ``etag`` and ``size`` are
     the archive's; where a member lies, and what it must be, says the object ``index``, if its
     ``digest`` is still this. Without an index, where ``index`` is empty, the headers of the tar say
-    where; ``digest`` is theirs, and what is read twice must be the same.
+    where; ``digest`` is theirs, and what is read twice must be the same. An archive that is
+    packed as one piece unpacks to ``unpacked`` bytes, and can be read from its beginning only;
+    without an index ``digest`` is over its headers and its contents.
     """
 
     destination: str
@@ -474,9 +476,10 @@ class Extract(Action, frozen=True, tag="extract", omit_defaults=True):
     size: Count
     index: str
     digest: str
+    unpacked: Count = 0
 
 
-class RemoveExtracted(Action, frozen=True, tag="remove-extracted"):
+class RemoveExtracted(Action, frozen=True, tag="remove-extracted", omit_defaults=True):
     """Files that an extract step wrote, if they are still as it left them and the archive is there;
     items and parameters are those of the step.
     """
@@ -486,6 +489,7 @@ class RemoveExtracted(Action, frozen=True, tag="remove-extracted"):
     etag: str
     index: str
     digest: str
+    unpacked: Count = 0
 
 
 AnyAction = (

@@ -108,6 +108,11 @@ def cost_of(  # noqa: PLR0912, PLR0915 - one case a verb
     match action:
         case Restore():
             _each(holdings, bill, partial(_restored, action))
+        case Extract() if action.unpacked:
+            # Packed as one piece: read from its beginning; without an index once more before that.
+            times = 1 if action.index else 2
+            read = times * action.size
+            _read_out(Holding("STANDARD", times, read, read, 0, (0, 0)), bill)
         case Download() | Extract():
             _each(holdings, bill, _read_out)
         case Verify() | VerifyCopies() | RemoveCopy():

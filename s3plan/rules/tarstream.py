@@ -8,22 +8,24 @@ hidden there would be extracted by some programs and not by others.
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import zstandard
-from msgspec import Struct
+from msgspec import Struct, json
 
 from s3plan.model.archives import Compression
 from s3plan.rules.tarheaders import BadTar, TarEntry, TarWalk, files_of
 from s3plan.rules.tarlayout import MANIFEST, read_manifest
+from s3plan.rules.unpacking import BadPacking, Unpacker
 
 MOST_MANIFEST = 64 << 20
 """Bytes of a list of digests that are kept: 100,000 lines of long names."""
 
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _LONGEST = max(map(len, _MAGIC))
-_AS_GZIP = 31
+
+MOST_TIMES = 100
+"""How many times its size a packed archive may unpack to, where nobody knows better. What cameras
+write shrinks to a third; gzip can make a thousandth of zeros, and zstd a thirty-thousandth."""
 
 
 class ReadTar(Struct, frozen=True):
@@ -59,14 +61,29 @@ class ReadTar(Struct, frozen=True):
                     yield f"{name} is not what {MANIFEST} says"
 
 
+def digest_of_tar(tar: ReadTar) -> str:
+    """The SHA-256, in hex, over all that the headers tell and the content of every file."""
+    running = hashlib.sha256()
+    for one in tar.entries:
+        told = (one.name, one.kind, one.offset, one.size, one.mtime, tar.digests.get(one.name))
+        running.update(json.encode(told) + b"\n")
+    return running.hexdigest()
+
+
+def most_of(size: int, known: int = 0) -> int:
+    """Bytes that an archive of ``size`` may unpack to, of which ``known`` are no surprise."""
+    return max(size * MOST_TIMES, 2 * known) + (1 << 20)
+
+
 class TarStream:
     """Takes the bytes of an archive in their order. Its methods block: hashing takes time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """A tar of more bytes than ``most`` is refused."""
+        self._most = most
         self._begin = b""
-        self._compression: Compression | None = None
-        self._unpack: Callable[[bytes], bytes] = bytes
-        self._whole: Callable[[], bool] = lambda: True
+        self._compression: Compression = "none"
+        self._unpacker: Unpacker | None = None
         self._walk = TarWalk(None)
         self._at = 0
         self._asked = bytearray()
@@ -78,23 +95,27 @@ class TarStream:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes. Raises BadTar as soon as they cannot be of a tar."""
-        if self._compression is None:
+        if self._unpacker is None:
             self._begin += chunk
             if len(self._begin) < _LONGEST:
                 return
             chunk, self._begin = self._begin, b""
-            self._choose(chunk)
+            found = (kind for magic, kind in _MAGIC.items() if chunk.startswith(magic))
+            self._compression = next(found, "none")
+            self._unpacker = Unpacker(self._compression, self._take)
         try:
-            self._take(memoryview(self._unpack(bytes(chunk))))
-        except (zlib.error, zstandard.ZstdError) as error:
-            raise BadTar(f"it cannot be unpacked: {error}") from error
+            self._unpacker.feed(chunk)
+        except BadPacking as error:
+            raise BadTar(str(error)) from error
 
     def end(self) -> ReadTar:
         """What it was. Raises BadTar where it is not whole."""
-        if self._compression is None:
+        if self._unpacker is None:
             raise BadTar(f"it has {len(self._begin)} bytes")
-        if not self._whole():
-            raise BadTar("what it is packed with ends early")
+        try:
+            self._unpacker.end()
+        except BadPacking as error:
+            raise BadTar(str(error)) from error
         if self._walk.wanted is not None:
             raise BadTar(f"it ends after {self._at:,} bytes, in the middle or without its end")
         return ReadTar(
@@ -105,17 +126,9 @@ class TarStream:
             self._manifests,
         )
 
-    def _choose(self, begin: bytes) -> None:
-        found = (kind for magic, kind in _MAGIC.items() if begin.startswith(magic))
-        self._compression = next(found, "none")
-        if self._compression == "gzip":
-            members = _GzipMembers()
-            self._unpack, self._whole = members.unpack, members.is_whole
-        elif self._compression == "zstd":
-            frames = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-            self._unpack = frames.decompress
-
     def _take(self, data: memoryview) -> None:
+        if self._at + len(data) > self._most:
+            raise BadTar(f"it holds more than {self._most:,} bytes, which is more than it may")
         while data:
             wanted = self._walk.wanted
             if wanted is None:
@@ -167,31 +180,6 @@ class TarStream:
         self._digests[entry.name] = self._hash.hexdigest()
         if _is_manifest(entry):
             self._manifests[entry.name.rpartition("/")[0]] = bytes(self._held)
-
-
-class _GzipMembers:
-    """Members of a gzip file one after the other (RFC 1952, 2.2); zeros may fill it up."""
-
-    def __init__(self) -> None:
-        self._one = zlib.decompressobj(_AS_GZIP)
-        self._begun = True
-
-    def unpack(self, chunk: bytes) -> bytes:
-        out = b""
-        while chunk:
-            if not self._begun:
-                chunk = chunk.lstrip(b"\0")
-                if not chunk:
-                    break
-                self._one, self._begun = zlib.decompressobj(_AS_GZIP), True
-            out += self._one.decompress(chunk)
-            chunk = self._one.unused_data
-            if self._one.eof:
-                self._begun = False
-        return out
-
-    def is_whole(self) -> bool:
-        return not self._begun or self._one.eof
 
 
 def _is_manifest(entry: TarEntry) -> bool:

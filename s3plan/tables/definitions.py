@@ -189,6 +189,7 @@ ARCHIVES = TableDef(
         Column("unindexed", "BOOLEAN"),
         Column("asleep", "BOOLEAN"),
         Column("others", "BIGINT"),
+        Column("frames", "BIGINT"),
     ),
 )
 """One row per index of an archive: of which object it is, and what it says of it. ``problem`` says
@@ -196,7 +197,8 @@ why it cannot be read, and then the rest is NULL.
 
 And one per ``unindexed`` archive whose headers were read, where that was asked for: ``digest`` is
 of them, ``others`` counts entries that are neither files nor directories; ``asleep`` is one that
-cannot be read before it is restored."""
+cannot be read before it is restored. ``frames`` counts the pieces that unpack by themselves; what
+is compressed and has none is packed as one."""
 
 MEMBERS = TableDef(
     "members",

@@ -45,6 +45,8 @@ def archive_rows(action: ArchiveAction, subject: str) -> Iterator[Row]:
             yield "archive", _object(subject, action.key)
             if action.index:
                 yield "index", _object(subject, action.index)
+            if action.unpacked:
+                yield "", Text(f"packed as one piece, {size(action.unpacked)} as tar")
             word = "in" if isinstance(action, RemoveExtracted) else "to"
             yield word, Text(visible(action.destination))
         case PutFiles():

@@ -1,10 +1,12 @@
 """kill -9 while archives in S3 get other tags, an index or a successor, or that is taken back.
 
-Verbs tag, adopt and verify-replacement: at a record, at a request, in the middle of a line.
+Verbs tag, adopt and verify-replacement, and extract where an archive is packed as one piece: killed
+at a record, at a request, in the middle of a line.
 """
 
 from __future__ import annotations
 
+import gzip
 import random
 from collections.abc import Iterator
 
@@ -14,6 +16,8 @@ from tests.crash.back_and_forth import APPLY, BackAndForth, chosen, inside
 from tests.crash.harness import Executioner, executioner
 from tests.engine.archiving import plan_tags
 from tests.engine.scene import Scene, open_scene, open_versioned
+from tests.restore.test_packed import plan as plan_packed
+from tests.rules.test_tarheaders import made as tarred
 from tests.servers import Server
 from tests.sessions.test_adopted import KEY, NIGHT, foreign
 from tests.sessions.test_archiving import library, plan, write
@@ -21,7 +25,18 @@ from tests.sessions.test_archiving import library, plan, write
 KILLS = 2
 """Of the short run, in each of both phases."""
 
-PLACES = ("put tags", "archived", "upload", "evidence", "gate", "complete", "delete")
+PLACES = (
+    "put tags",
+    "archived",
+    "upload",
+    "evidence",
+    "gate",
+    "complete",
+    "delete",
+    "rename",
+    "remove",
+    "stream",
+)
 """Places in the program that matter here."""
 
 TAGGED = 5
@@ -64,8 +79,22 @@ def _replacing(scene: Scene, made: Executioner) -> BackAndForth:
     return BackAndForth(scene, made, (*APPLY, "--approve-replace", given))
 
 
-OPENED = {"tagging": open_scene, "adopting": open_scene, "replacing": open_versioned}
-MADE = {"tagging": _tagging, "adopting": _adopting, "replacing": _replacing}
+def _unrolling(scene: Scene, made: Executioner) -> BackAndForth:
+    """Files out of an archive that is packed as one piece: in one reading, in the tar's order."""
+    files = {f"night/{number:02}.fits": bytes([number]) * 20_000 * number for number in range(8)}
+    scene.put("raw/night.tar.gz", gzip.compress(tarred(files)))
+    with inside(scene):
+        assert plan_packed(scene).plan is not None
+    return BackAndForth(scene, made)
+
+
+OPENED = {"replacing": open_versioned}
+MADE = {
+    "tagging": _tagging,
+    "adopting": _adopting,
+    "replacing": _replacing,
+    "unrolling": _unrolling,
+}
 
 
 @pytest.fixture(scope="module", params=list(MADE))
@@ -74,7 +103,10 @@ def killed(
 ) -> Iterator[BackAndForth]:
     """A plan of each verb."""
     directory = tmp_path_factory.mktemp(request.param)
-    with OPENED[request.param](seaweed, directory) as scene, executioner(directory) as by:
+    with (
+        OPENED.get(request.param, open_scene)(seaweed, directory) as scene,
+        executioner(directory) as by,
+    ):
         yield MADE[request.param](scene, by)
 
 

@@ -10,7 +10,11 @@ import pytest
 from s3plan.errors import ProblemsError
 from s3plan.kinds.prices import read_prices
 from s3plan.model.cost import Cost, Dollars, PlanCost
+from s3plan.model.steps import Download, Extract
 from s3plan.plan import PlanFile
+from s3plan.plan.cost import cost_of as step_cost
+from s3plan.rules.pricelist import shipped
+from s3plan.rules.prices import Holding
 from s3plan.views.bill import months
 from tests.kinds.planned import TIME, manifest, plan
 
@@ -113,6 +117,21 @@ def test_small_objects_are_billed_at_their_minimum(tmp_path: Path) -> None:
     small = [{"key": f"{n}", "size": 1, "storage_class": "STANDARD_IA"} for n in range(8_192)]
     low, high = charges(cost_of(planned(tmp_path, small), "delete"))["storage", "STANDARD_IA"]
     assert low == high == pytest.approx(-0.0125)  # 8,192 x 128 KB are one GB
+
+
+def test_a_packed_archive_is_paid_for_twice_as_a_whole() -> None:
+    """Whatever is wanted of it: one reading shows that it is as planned, one gives the files."""
+    prices = shipped().region("https://s3.us-east-1.amazonaws.com", "us-east-1")
+    assert prices is not None
+    twice = Extract("/here", "night.tar.gz", "etag", 10 * GIB, "", "digest", unpacked=30 * GIB)
+    one = step_cost(
+        Download("/here"), [Holding("STANDARD", 1, 10 * GIB, 10 * GIB, 0, (0, 0))], prices
+    )
+    both = step_cost(twice, [Holding("STANDARD", 500, GIB, GIB, 0, (0, 0))], prices)
+    assert one is not None
+    assert both is not None
+    egress = [charges(cost)["egress", "STANDARD"][1] for cost in (one, both)]
+    assert egress[1] == pytest.approx(2 * egress[0])
 
 
 def test_the_whole_is_the_sum_of_its_steps(tmp_path: Path) -> None:

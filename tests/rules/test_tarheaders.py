@@ -50,7 +50,7 @@ def walked(data: bytes) -> tuple[list[TarEntry], int]:
 
 
 def streamed(data: bytes, piece: int = 1000) -> ReadTar:
-    stream = TarStream()
+    stream = TarStream(1 << 30)
     for at in range(0, len(data), piece):
         stream.feed(data[at : at + piece])
     return stream.end()

@@ -179,15 +179,15 @@ class _Verification:
         self, bucket: Bucket, session: SeenSession, head: ObjectHead, adopted: Adopted
     ) -> None:
         """Read an archive without an index, and hold it against itself and against the disk."""
+        files = adopted.files(session)
         try:
-            found = await examine(bucket, head)
+            found = await examine(bucket, head, sum(file.size for file in files))
         except ArchivedObjectError:
             self.asleep += 1
             return
         except Disagreement as error:
             self._note(session, "damaged", "the archive is damaged", "a whole tar", str(error))
             return
-        files = adopted.files(session)
 
         def compared() -> list[str]:
             with open_source(adopted.library) as tree:

@@ -17,7 +17,7 @@ from s3plan.model.objects import Checksum, Kind, ObjectHead
 from s3plan.rules.hashing import hasher, spell
 from s3plan.rules.integrity import FALLBACK, compare, evidence_of, parts_offered
 from s3plan.rules.tarheaders import BadTar
-from s3plan.rules.tarstream import ReadTar, TarStream
+from s3plan.rules.tarstream import ReadTar, TarStream, most_of
 from s3plan.store import Bucket
 
 
@@ -46,12 +46,13 @@ class Disagreement(Exception):
 class _Sink:
     """Takes the archive, hashes it, and reads it as a tar."""
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
+    def __init__(self, kinds: Sequence[Kind], most: int) -> None:
         self._kinds = kinds
+        self._most = most
 
     def start(self, head: object) -> None:
         self.hashers = [hasher(*kind) for kind in self._kinds]
-        self.stream = TarStream()
+        self.stream = TarStream(self._most)
 
     def feed(self, chunk: bytes) -> None:
         for each in self.hashers:
@@ -59,8 +60,10 @@ class _Sink:
         self.stream.feed(chunk)
 
 
-async def examine(bucket: Bucket, head: ObjectHead) -> Examined:
+async def examine(bucket: Bucket, head: ObjectHead, known: int) -> Examined:
     """Read exactly that object, from its first byte to its last.
+
+    A packed one that unpacks to far more than the ``known`` bytes of its files is refused.
 
     Raises Disagreement; ArchivedObjectError where it is asleep, PreconditionFailedError where it is
     another one by now, and other StoreErrors.
@@ -69,7 +72,7 @@ async def examine(bucket: Bucket, head: ObjectHead) -> Examined:
     sizes = await bucket.part_sizes(head.key, count, if_match=head.etag) if count else None
     said = evidence_of(head, sizes or ())
     kinds = [FALLBACK] if said is None or said.kind == FALLBACK else [FALLBACK, said.kind]
-    sink = _Sink(kinds)
+    sink = _Sink(kinds, most_of(head.size, known))
     try:
         await bucket.get_to(head.key, sink, if_match=head.etag, version=head.version_id)
         tar = sink.stream.end()

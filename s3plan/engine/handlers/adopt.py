@@ -77,7 +77,7 @@ class _Adopter:
         await self.context.in_thread(self._check_sources)
         async with self.context.streams:
             try:
-                found = await examine(self.bucket, head)
+                found = await examine(self.bucket, head, self.step.totals.bytes)
             except Disagreement as error:
                 raise _Wrong("mismatched", "damaged", f"{head.key}: {error}") from error
         self.context.check_stop()
@@ -110,11 +110,6 @@ class _Adopter:
     def _check_shape(self, found: Examined) -> None:
         """Raise _Wrong for what is a tar, and no index can describe."""
         key, folder = self.action.key, f"{self.action.name}/"
-        if found.tar.compression != "none":
-            raise _Wrong(
-                "mismatched", "packed", f"{key} is packed as one piece: no file in it can be read"
-                " by itself, so it gets no index; --replace archives the session again",
-            )  # fmt: skip
         others = [one for one in found.tar.entries if one.kind not in ("file", "directory")]
         if others:
             raise _Wrong(
@@ -166,6 +161,7 @@ class _Adopter:
             tar=found.tar.size,
             content=content_of(members),
             made=self.context.state.started.time,
+            compression=found.tar.compression,
             storage_class=head.attributes.storage_class,
             version_id=head.version_id,
             metadata=head.attributes.metadata,

@@ -1,17 +1,20 @@
 """``extract``: members of an archive to local files, each compared with the index before it counts.
 
-Nothing is written over. A file that is there already counts where its content is the member's, and
-is left alone where it is not. What does not match the index never gets its name.
+Ranges of the archive are read, or, where it is packed as one piece, all of it up to the last
+member that is missing. Nothing is written over. A file that is there already counts where its
+content is the member's, and is left alone where it is not. What does not match the index never
+gets its name.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from s3plan.engine.archiving.fetching import Members, MemberSink
 from s3plan.engine.archiving.opening import ArchiveChanged, Opened, open_archive
+from s3plan.engine.archiving.unrolling import unroll
 from s3plan.engine.context import Context, Destination
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.state import SETTLED, ItemState, StepState
@@ -29,6 +32,7 @@ from s3plan.model.archives import TarMember
 from s3plan.model.journal import Outcome
 from s3plan.model.steps import Extract, Item, Step
 from s3plan.rules.hashing import spell
+from s3plan.rules.unpacking import BadPacking
 
 RANGE = 500
 """Members that one intent covers."""
@@ -38,6 +42,45 @@ AT_ONCE = 16
 
 ATTEMPTS = 2
 """Reads of a member that did not match, before it is called mismatched."""
+
+_EXPIRED = "the archive cannot be read any more: its temporary copy has expired"
+
+
+class _Placing:
+    """A member that goes by on its way to its file; in the thread of the transfer."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        item: Item,
+        member: TarMember,
+        settled: Callable[[Item, Occupied | None], object],
+    ) -> None:
+        """``settled`` is told once it has its name, or something else has."""
+        self._item = item
+        self._expected = member.sha256
+        self._settled = settled
+        self._file = tree.partial(item.path, item.size)
+        self._sink = MemberSink(self._file.restart, self._file.write)
+
+    def feed(self, chunk: memoryview) -> None:
+        self._sink.feed(chunk)
+
+    def end(self) -> None:
+        """Give the file its name, if it is what it must be."""
+        if self._sink.sha256 != self._expected:
+            self.abort()
+            return
+        try:
+            self._file.commit(mtime_of(self._item))
+        except Occupied as error:
+            self.abort()
+            self._settled(self._item, error)
+        else:
+            self._settled(self._item, None)
+
+    def abort(self) -> None:
+        self._file.abort()
 
 
 class _Extractor:
@@ -51,6 +94,7 @@ class _Extractor:
         self.destination = destination
         self.tree = destination.tree
         self.state = context.step_state(step)
+        self.opened = opened
         self.members = opened.members
         assert isinstance(step.action, Extract)
         self.indexed = bool(step.action.index)
@@ -63,16 +107,88 @@ class _Extractor:
             for item in self.context.plan.items(self.step.id)
             if self.state.of(item.n) not in SETTLED
         )
+        if self.opened.is_one_piece:
+            await self._run_through(list(items))
+            return
         connections = self.context.plan.header.connection.limits.connections
         while batch := await self.context.in_thread(_take, items):
-            self.context.check_stop()
-            taken = await self.context.in_thread(_taken, batch, self.state, self.tree)
-            await self.context.intend(self.step, batch[0].n, batch[-1].n, taken)
-            self.state.take(taken)
+            await self._intend(batch)
             waiting = iter(batch)
             await asyncio.gather(*[self._work(waiting) for _ in range(min(AT_ONCE, connections))])
             if self.broken is not None:
                 raise self.broken
+
+    async def _run_through(self, items: list[Item]) -> None:
+        """All of them in one reading, as the archive is packed as one piece."""
+        wanted: dict[str, Item] = {}
+        for at in range(0, len(items), RANGE):
+            batch = items[at : at + RANGE]
+            await self._intend(batch)
+            for item in batch:
+                self.context.began(self.step, item.n, item.key)
+                expected = self.members[item.key].sha256
+                assert expected is not None, "whoever read it whole knows every digest"
+                try:
+                    if await self._is_here(item, expected):
+                        self._done(item)
+                    else:
+                        wanted[item.key] = item
+                except Occupied as error:
+                    self._problem(item, "failed", "occupied", str(error))
+        for _ in range(ATTEMPTS):
+            if not wanted:
+                return
+            if (failure := await self._unrolled(wanted)) is not None:
+                for item in wanted.values():
+                    self._problem(item, *failure)
+                return
+        for item in wanted.values():
+            self._mismatched(item)
+
+    async def _unrolled(self, wanted: dict[str, Item]) -> tuple[Outcome, str, str] | None:
+        """Read the archive once; what was placed, or cannot be, is ``wanted`` no more. Why the
+        reading ended early, if it did.
+        """
+        loop = asyncio.get_running_loop()
+        members = [self.members[name] for name in wanted]
+        placing = dict(wanted)  # for the transfer's thread: ``wanted`` shrinks meanwhile
+
+        def settled(item: Item, occupied: Occupied | None) -> None:
+            del wanted[item.key]
+            if occupied is None:
+                self._done(item)
+            else:
+                self._problem(item, "failed", "occupied", str(occupied))
+
+        def take(member: TarMember) -> _Placing:
+            self.context.check_stop()
+            return _Placing(
+                self.tree,
+                placing[member.name],
+                member,
+                lambda item, occupied: loop.call_soon_threadsafe(settled, item, occupied),
+            )
+
+        try:
+            async with self.context.streams:
+                await unroll(self.context.bucket(self.step), self.opened, members, take)
+        except ArchivedObjectError:
+            return "drifted", "not-restored", _EXPIRED
+        except PreconditionFailedError:
+            return "drifted", "source-changed", "the archive was changed"
+        except BadPacking as error:
+            return "mismatched", "damaged", f"{self.opened.head.key}: {error}"
+        except StoreError as error:
+            return "failed", error.code, str(error)
+        finally:
+            await asyncio.sleep(0)  # what was ended has been told by then
+        return None
+
+    async def _intend(self, batch: list[Item]) -> None:
+        self.context.check_stop()
+        taken = await self.context.in_thread(_taken, batch, self.state, self.tree)
+        await self.context.intend(self.step, batch[0].n, batch[-1].n, taken)
+        self.state.take(taken)
 
     async def _work(self, items: Iterator[Item]) -> None:
         for item in items:
@@ -84,10 +200,7 @@ class _Extractor:
             except Occupied as error:
                 self._problem(item, "failed", "occupied", str(error))
             except ArchivedObjectError:
-                self._problem(
-                    item, "drifted", "not-restored",
-                    "the archive cannot be read any more: its temporary copy has expired",
-                )  # fmt: skip
+                self._problem(item, "drifted", "not-restored", _EXPIRED)
             except PreconditionFailedError:
                 self._problem(item, "drifted", "source-changed", "the archive was changed")
             except DestinationError as error:
@@ -98,24 +211,27 @@ class _Extractor:
     async def _one(self, item: Item, member: TarMember) -> None:
         async with self.context.streams:
             expected = await self.archive.digest(member)
-        there = await self.context.in_thread(self.tree.stat, item.path)
-        if there is not None and await self.context.in_thread(self._is_it, item, expected):
+        if await self._is_here(item, expected):
             self._done(item)
             return
-        if there is not None and self._is_ours(item, there.mtime_ns):
-            # A power cut can leave a name without its bytes; what is there is kept all the same.
-            await self.context.in_thread(self.tree.set_aside, item.path, self.context.run.id)
-        elif there is not None:
-            raise Occupied(item.path)
         for _ in range(ATTEMPTS):
             if await self._written(item, member, expected):
                 self._done(item)
                 return
-        said = "what the index says" if self.indexed else "the same each time it is read"
-        self._problem(
-            item, "mismatched", "content-differs",
-            f"{item.key} is not {said}, {ATTEMPTS} times; nothing was written",
-        )  # fmt: skip
+        self._mismatched(item)
+
+    async def _is_here(self, item: Item, expected: str) -> bool:
+        """Whether the file is there with its content. Raises Occupied where another one is."""
+        there = await self.context.in_thread(self.tree.stat, item.path)
+        if there is None:
+            return False
+        if await self.context.in_thread(self._is_it, item, expected):
+            return True
+        if not self._is_ours(item, there.mtime_ns):
+            raise Occupied(item.path)
+        # A power cut can leave a name without its bytes; what is there is kept all the same.
+        await self.context.in_thread(self.tree.set_aside, item.path, self.context.run.id)
+        return False
 
     async def _written(self, item: Item, member: TarMember, expected: str) -> bool:
         """Whether the member was what it must be, and has its name."""
@@ -142,6 +258,13 @@ class _Extractor:
 
     def _done(self, item: Item) -> None:
         self.context.receive(self.step, "verified", [item.n], item.size, [item.key])
+
+    def _mismatched(self, item: Item) -> None:
+        said = "what the index says" if self.indexed else "the same each time it is read"
+        self._problem(
+            item, "mismatched", "content-differs",
+            f"{item.key} is not {said}, {ATTEMPTS} times; nothing was written",
+        )  # fmt: skip
 
     def _problem(self, item: Item, outcome: Outcome, reason: str, message: str) -> None:
         next_step = None

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from s3plan.kinds.extras import ExtraKeyText
-from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, RestoreFields, Text
+from s3plan.kinds.fields import CONTRADICTION, Fields, Frame, RestoreFields, Size, Text
 from s3plan.rules.braces import names_of, pieces_of
 from s3plan.rules.sessions import extrakeys
 from s3plan.rules.sessions.extrakeys import ExtraKey
@@ -44,10 +44,17 @@ class SourceFields(Fields):
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="The bucket that holds them."
     )
     prefix: str = Field("", description="What their keys begin with, literally.")
-    without_index: Literal["list", "read"] = Field(
+    without_index: Literal["list", "read", "unpack"] = Field(
         "list",
         description="Tars that have no index beside them, made by another program: they are counted"
-        " and left; or their headers are read, by ranges, and tell what is in them.",
+        " and left; read: their headers are read, by ranges, and tell what is in them; unpack: the"
+        " same, and those that are packed as one piece (.tar.gz, .tgz, .tar.zst) are read whole"
+        " whenever a plan is made.",
+    )
+    most_unpacked: Size | None = Field(
+        None,
+        description="Bytes that a packed archive without an index may unpack to; without it, a"
+        " hundred times its size.",
     )
 
 

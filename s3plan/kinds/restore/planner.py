@@ -20,6 +20,7 @@ from s3plan.kinds.restoring import (
     restore_draft,
     restore_obstacles,
 )
+from s3plan.model.archives import Unindexed
 from s3plan.model.connection import Limits
 from s3plan.model.sessions import INDEX_SUFFIX
 from s3plan.model.steps import AnyAction, Download, Extract, Need, Restore, Totals
@@ -32,18 +33,26 @@ _FLAT = "{key}"
 
 _MISSING = """
     SELECT a.key, a.etag, a.size, a.digest, a.cold, a.unindexed, count(*),
-        CAST(sum(m.size) AS BIGINT)
+        CAST(sum(m.size) AS BIGINT), a.unpacked
     FROM restore_archives a JOIN restore_members m ON m.archive = a.key AND m.state = 'missing'
     GROUP BY ALL ORDER BY a.key"""
 
 _UNINDEXED = """
     SELECT count(*) FILTER (asleep), CAST(coalesce(sum(others), 0) AS BIGINT),
-        count(*) FILTER (NOT asleep AND problem IS NULL)
+        count(*) FILTER (NOT asleep AND problem IS NULL AND unpacked = 0),
+        count(*) FILTER (NOT asleep AND problem IS NULL AND unpacked > 0)
     FROM restore_archives WHERE unindexed"""
 
 _COLD = """
     SELECT storage_class, cold, count(*), CAST(sum(size) AS BIGINT), min(key)
     FROM restore_cold GROUP BY ALL ORDER BY ALL"""
+
+_HINTS = {
+    "list": "; source.withoutIndex: read reads the headers of tars",
+    "read": "; source.withoutIndex: unpack reads packed ones too, each whole",
+    "unpack": "",
+}
+"""What could be done about archives without an index that are left alone."""
 
 _MISSING_EXTRAS = """
     SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM restore_extras
@@ -72,9 +81,7 @@ class ArchiveRestore:
             filters=manifest.filters,
             inventory="superset",
             indexes=spec.archives,
-            headers=any_of(spec.keys)
-            if spec.archives and spec.source.without_index == "read"
-            else None,
+            headers=_unindexed(spec) if spec.archives else None,
         )
 
     def uses(self, manifest: Manifest) -> Iterator[tuple[str, AnyAction]]:
@@ -113,10 +120,10 @@ class ArchiveRestore:
         limits = observed.connection.limits
         missing_rows = list(wanted.rows(_MISSING))
         first = list(_restore(spec, wanted, missing_rows, observed, problems))
-        for key, etag, size, digest, cold, unindexed, items, total in missing_rows:
+        for key, etag, size, digest, cold, unindexed, items, total, unpacked in missing_rows:
             index = "" if unindexed else key + INDEX_SUFFIX
             draft = StepDraft(
-                Extract(destination, key, etag, size, index, digest),
+                Extract(destination, key, etag, size, index, digest, unpacked),
                 bucket,
                 reversibility="free",
                 undo="Files that are still as written are removed, where the archive is in S3.",
@@ -136,27 +143,39 @@ class ArchiveRestore:
         return [*fetched, *readable, *first, *later, *asleep]
 
 
+def _unindexed(spec: ArchiveRestoreSpec) -> Unindexed | None:
+    """Archives without an index that are looked into."""
+    source = spec.source
+    if source.without_index == "list":
+        return None
+    return Unindexed(any_of(spec.keys), source.without_index == "unpack", source.most_unpacked)
+
+
 def _untouched(spec: ArchiveRestoreSpec, wanted: Wanted) -> Iterator[str]:
     """Objects that are no archives, and no extras that are meant."""
     bucket = spec.source.bucket
     strangers = wanted.without_index(bucket, spec.source.prefix)
     if strangers:
         it = "it" if strangers == 1 else "them"
-        reads = spec.source.without_index == "read"
         yield (
             f"{counted(strangers, 'object')} of {bucket} without an index beside {it}"
-            f" (KEY{INDEX_SUFFIX}): nothing of {it} is extracted"
-            + ("" if reads else "; source.withoutIndex: read reads the headers of tars")
+            f" (KEY{INDEX_SUFFIX}): nothing of {it} is extracted{_HINTS[spec.source.without_index]}"
         )
 
 
 def _told(wanted: Wanted) -> Iterator[str]:
     """What a person should know of archives without an index."""
-    asleep, others, known = next(wanted.rows(_UNINDEXED))
+    asleep, others, known, packed = next(wanted.rows(_UNINDEXED))
     if known:
         yield (
             f"{counted(known, 'archive')} without an index: nothing says what"
             " their files must be, so each is read twice and has to be the same both times"
+        )
+    if packed:
+        yield (
+            f"{counted(packed, 'archive')} without an index {'is' if packed == 1 else 'are'} packed"
+            " as one piece: read whole for this plan, and twice when it is applied, first to see"
+            " that everything is as planned"
         )
     if others:
         yield f"{counted(others, 'entry', 'entries')} that are no files, such as links, are left"
@@ -205,8 +224,9 @@ def _archive_problems(
         ),
         what="archives without an index cannot be read",
         address=address,
-        expected="a whole tar, whose headers tell what is in it",
-        next_step="fetch what there is of it yourself, or leave it out with keys",
+        expected="a whole tar, which tells what is in it",
+        next_step="fetch what there is of it yourself, or leave it out with keys; where it only"
+        " unpacks to more than expected, set source.mostUnpacked",
     )
     yield from found(
         wanted.rows(
@@ -235,7 +255,7 @@ def _archive_problems(
 def _restore(
     spec: ArchiveRestoreSpec,
     wanted: Wanted,
-    missing_rows: list[tuple[str, str, int, str, str | None, bool, int, int]],
+    missing_rows: list[tuple[str, str, int, str, str | None, bool, int, int, int]],
     observed: Observed,
     problems: list[PlanningError],
 ) -> Iterator[StepDraft]:

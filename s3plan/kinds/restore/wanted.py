@@ -17,6 +17,8 @@ _ARCHIVES = """
     CREATE OR REPLACE TABLE restore_archives AS
     SELECT l.key, a.name, l.size, l.etag, l.modified, l.storage_class, a.digest,
         coalesce(a.unindexed, false) AS unindexed, coalesce(a.asleep, false) AS asleep, a.others,
+        CASE WHEN a.compression <> 'none' AND coalesce(a.frames, 0) = 0 THEN a.tar ELSE 0 END
+            AS unpacked,
         CASE WHEN a.problem IS NOT NULL THEN a.problem
             WHEN a.etag <> l.etag OR a.size <> l.size THEN 'the archive is another one by now'
             END AS problem,

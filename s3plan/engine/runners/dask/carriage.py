@@ -103,6 +103,8 @@ def carriage_of(  # noqa: PLR0912 - a case a verb
             if action.lost:
                 return "what has no copy is taken away by this process alone"
             return Carriage(most=PAGE, young=True)
+        case Extract() if action.unpacked:
+            return "an archive that is packed as one piece is one stream, and not many items"
         case Download() | Extract():
             if action.destination not in shared:
                 return "its destination is not shared with the workers (destination.shared)"
