@@ -64,6 +64,9 @@ from s3plan.model.steps import (
 from s3plan.rules.approvals import approvals_of
 from s3plan.tables import warm_up
 
+_FIRST_REQUESTS = 0.05
+"""Seconds from the walk's beginning until its first step has sent what it begins with."""
+
 
 async def execute(
     context: Context, runners: Runners, approval: Approval, ask: Ask | None
@@ -122,19 +125,26 @@ async def _walk(
     session = Session(context, runners, walk, approval, _interruptible(context, signals, ask))
     with signals.handled():
         syncing = asyncio.create_task(context.sync_regularly())
-        # The first gate needs tables; until then the loop mostly waits for S3.
-        warming = asyncio.get_running_loop().run_in_executor(None, warm_up)
+        warming = asyncio.create_task(_warm_up())
         try:
             await _lanes(session)
         except Interrupted:
             # What stopped the run is told by its own step, and is no wish of a person.
             walk.interrupted = not walk.broken
         finally:
-            syncing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await syncing
-            await warming
+            for beside in (syncing, warming):
+                beside.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await beside
         await context.sync()
+
+
+async def _warm_up() -> None:
+    """The first gate needs tables: what they are made of is loaded while S3 is waited for, and not
+    before the first requests are on their way.
+    """
+    await asyncio.sleep(_FIRST_REQUESTS)
+    await asyncio.to_thread(warm_up)
 
 
 class Session:

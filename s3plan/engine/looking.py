@@ -131,13 +131,13 @@ async def _by_listing(
         last = page.keys[-1] if page is not None and page.more else None
         while position < end:
             key = wanted[position]
-            if last is not None and _behind(key, last):
-                break
-            # The endpoint may list in byte order or in path order: what lies on the page in both
-            # was listed if it exists.
-            on_page = _behind(key, start) and (last is None or not _before(last, key))
-            if not on_page and key not in found:
-                open_keys.append(key)
+            if key not in found:
+                if last is not None and _behind(key, last):
+                    break
+                # The endpoint may list in byte order or in path order: what lies on the page in
+                # both was listed if it exists.
+                if not _behind(key, start) or (last is not None and _before(last, key)):
+                    open_keys.append(key)
             position += 1
     return open_keys + list(wanted[position:])
 

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 _ENDS: ContextVar[float | None] = ContextVar("object_ends", default=None)
 
 
-@contextmanager
-def one_object(seconds: float) -> Iterator[None]:
+_UNLIMITED = nullcontext()
+
+
+def one_object(seconds: float) -> AbstractContextManager[None]:
     """The requests of this block are for one object and may take ``seconds``; 0 is no limit."""
-    token = _ENDS.set(time.monotonic() + seconds if seconds else None)
+    return _limited(seconds) if seconds else _UNLIMITED
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    token = _ENDS.set(time.monotonic() + seconds)
     try:
         yield
     finally:

@@ -60,9 +60,7 @@ async def verify_copies(context: Context, step: Step, action: VerifyCopies) -> N
     await context.sync()
     source = context.store.bucket(action.source)
     with context.tables() as database:
-        await context.in_thread(load_pairs, context, step, action, database)
-        await list_both(source, context.bucket(step), database)
-        await context.in_thread(place, database, action.source, step.subject)
+        await _gather(context, step, action, database)
         if action.content:
             await compare_content(source, context.bucket(step), database, context.check_stop)
         figures, problems = await context.in_thread(
@@ -122,21 +120,33 @@ def _guard(context: Context, step: Step) -> str:
     return guard_of(context.capabilities, versions=False) if deleting is not None else ""
 
 
-def load_pairs(context: Context, step: Step, action: VerifyCopies, database: Database) -> None:
-    """Fill ``items`` and ``copies``, from this run's journal or from those of earlier runs."""
-    load_items(context, step, database)
+async def _gather(context: Context, step: Step, action: VerifyCopies, database: Database) -> None:
+    """Fill ``items`` and ``copies``, from this run's journal or from those of earlier runs, list
+    both sides, and make ``compared`` of it all.
+    """
+    source, target = context.store.bucket(action.source), context.bucket(step)
+    await context.in_thread(load_items, context, step, database)
     if action.earlier:
-        load_earlier(context.run, action.earlier, database, step.id)
+        # Their worklists pass through ``items``, which tell the listing where keys lie.
+        await context.in_thread(load_earlier, context.run, action.earlier, database, step.id)
+        await list_both(source, target, database)
     else:
-        load_copies(context.run.journal, action.copied, database)
+        # The journal is read while S3 lists; both are waited for, since both use the database.
+        done = await asyncio.gather(
+            context.in_thread(load_copies, context.run.journal, action.copied, database),
+            list_both(source, target, database),
+            return_exceptions=True,
+        )
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+    await context.in_thread(place, database, action.source, step.subject)
 
 
 async def still_copied(context: Context, step: Step, action: VerifyCopies) -> bool:
     """Whether fresh listings still show what was verified; content is as its ETag is."""
     with context.tables() as database:
-        await context.in_thread(load_pairs, context, step, action, database)
-        await list_both(context.store.bucket(action.source), context.bucket(step), database)
-        await context.in_thread(place, database, action.source, step.subject)
+        await _gather(context, step, action, database)
         _, problems = await context.in_thread(partial(findings, database, content=False))
     return not problems
 
