@@ -12,6 +12,7 @@ from benchmarks.goals import Goal, Peak, Ratio, Seconds
 from benchmarks.inventories import HOLDER, Format, folder_of, publish
 from benchmarks.listing import BARE, LISTED
 from benchmarks.programs import RCLONE, S3PLAN, WrongResultError, rclone
+from s3plan.plan.reading import PlanFile
 
 
 def _plan(job: Job) -> list[str]:
@@ -22,8 +23,8 @@ def _plan(job: Job) -> list[str]:
 
 def _planned(job: Job) -> None:
     """Every object is in the plan."""
-    with (job.work / "plan.json").open("rb") as lines:
-        items = sum(line.startswith(b'{"type":"item"') for line in lines)
+    (step, *_) = PlanFile.open(job.work / "plan.json").steps
+    items = step.totals.items
     if items != job.dataset.count:
         raise WrongResultError(f"the plan holds {items} of {job.dataset.count} objects")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 from pathlib import Path
+from sys import maxsize
 from typing import Any, BinaryIO
 
 import msgspec
@@ -33,11 +35,21 @@ class AnyHeader(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Where the items of one step stand in the text: byte offset, first line, how many."""
+    """Where the items of one step stand in the text: byte offset, first line, how many.
+
+    ``marks`` are places among them, some thousands apart: how many items come before, and the byte
+    offset; so that reading may begin anywhere without all that comes before.
+    """
 
     offset: int
     line: int
     items: int
+    marks: tuple[tuple[int, int], ...] = ()
+
+    def near(self, start: int) -> tuple[int, int]:
+        """The last mark at or before item ``start``."""
+        place = bisect_right(self.marks, (start, maxsize)) - 1
+        return self.marks[place] if place >= 0 else (0, self.offset)
 
 
 class Check:
@@ -47,6 +59,7 @@ class Check:
         self._path = path
         self._blocks = blocks(path, stream, 1)
         self._sections: dict[str, Section] = {}
+        self._marks: dict[str, list[tuple[int, int]]] = {}
         self.parts: dict[str, list[PlanPart]] = {}
         self._steps: list[Step] = []
         self._ids: set[str] = set()
@@ -98,7 +111,11 @@ class Check:
                 expected=end.digest,
                 found=digest.value(),
             )
-        return header, tuple(self._steps), self._sections, end.digest
+        sections = {
+            step: replace(section, marks=tuple(self._marks[step]))
+            for step, section in self._sections.items()
+        }
+        return header, tuple(self._steps), sections, end.digest
 
     def _block(self, offset: int, first: int, lines: list[bytes]) -> None:
         index = 0
@@ -260,7 +277,8 @@ class Check:
         if step is None:
             refuse(self._path, number, "an item belongs to no step, or its step's items are apart")
         known = self._sections.get(step, Section(offset, number, 0))
-        self._sections[step] = Section(known.offset, known.line, known.items + len(lines))
+        self._marks.setdefault(step, []).append((known.items, offset))
+        self._sections[step] = replace(known, items=known.items + len(lines))
         digest.items(b"\n".join(lines) + b"\n")
 
     def _add_asked(self, lines: list[bytes], offset: int, number: int, digest: PlanDigest) -> None:

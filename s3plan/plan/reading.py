@@ -94,9 +94,11 @@ class PlanFile:
         section = None if worklist is None else self._sections.get(worklist)
         if worklist is None or section is None or start >= section.items:
             return
-        with self._opened(section) as stream:
-            lines = islice(numbered(self.path, stream, section.line), start, section.items)
-            yield from self._decoded(worklist, lines, start, section)
+        before, offset = section.near(start)
+        with self._opened(offset) as stream:
+            lines = numbered(self.path, stream, section.line + before)
+            mine = islice(lines, start - before, section.items - before)
+            yield from self._decoded(worklist, mine, start, section)
 
     def asked(self) -> Iterator[Asked]:
         """What the plan was asked to be for, in the order given; nothing where it is for all.
@@ -107,7 +109,7 @@ class PlanFile:
             return
         decoder = msgspec.json.Decoder(Asked)
         read = 0
-        with self._opened(self._asked) as stream:
+        with self._opened(self._asked.offset) as stream:
             lines = islice(numbered(self.path, stream, self._asked.line), self._asked.items)
             for expected, (number, line) in enumerate(lines):
                 asked = decode(decoder, line, self.path, number)
@@ -132,7 +134,7 @@ class PlanFile:
             return
         decoder = msgspec.json.Decoder(ItemRow)
         left = section.items
-        with self._opened(section) as stream:
+        with self._opened(section.offset) as stream:
             for _, number, lines in blocks(self.path, stream, section.line):
                 mine = lines[:left]
                 try:
@@ -150,8 +152,8 @@ class PlanFile:
         return tuple(part for parts in self._parted.values() for part in parts)
 
     @contextmanager
-    def _opened(self, section: Section) -> Iterator[BinaryIO]:
-        """The text from the first item of a section, if the file is still the one that was read."""
+    def _opened(self, offset: int) -> Iterator[BinaryIO]:
+        """The text from a place on, if the file is still the one that was read."""
         with compression.opened(self.path) as stream:
             if _stamp(self.path) != self._stamp:
                 raise PlanFileError(
@@ -159,7 +161,7 @@ class PlanFile:
                     address=str(self.path),
                     next_step="look at it with s3plan show, then approve it again",
                 )
-            compression.skip(stream, section.offset)
+            compression.skip(stream, offset)
             yield stream
 
     def _decoded(

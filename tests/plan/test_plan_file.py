@@ -61,6 +61,20 @@ def test_what_was_sealed_is_read_back(tmp_path: Path, database: Database, name: 
     assert list(again.items(again.steps[0].id, 30_000)) == []
 
 
+@pytest.mark.parametrize("name", ["plan.json", "plan.json.zst"])
+def test_reading_begins_anywhere(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Also where what comes before takes many blocks, of which few are read again."""
+    monkeypatch.setattr("s3plan.plan.textlines._BLOCK", 1000)
+    plan = sealed(tmp_path, database, [f"k{n:03}" for n in range(200)], name)
+    step = plan.steps[0].id
+    items = list(plan.items(step))
+    for start in range(202):
+        assert list(plan.items(step, start)) == items[start:]
+    assert plan._sections[step].near(150)[0] > 140
+
+
 def test_a_plan_file_is_json_lines(tmp_path: Path, database: Database) -> None:
     sealed(tmp_path, database, ["a", "b"])
     records = [json.loads(line) for line in (tmp_path / "p.json").read_text().splitlines()]
