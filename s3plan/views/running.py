@@ -178,7 +178,8 @@ class Watch:
             f"runner {event.runner}{where}: {', '.join(event.verbs) or 'no step of this plan'}"
         )
         for verb, why in event.here.items():
-            self._say(f"  {verb} runs here: {why}")
+            how = "runs here in part" if verb in event.verbs else "runs here"
+            self._say(f"  {verb} {how}: {why}")
 
     def _handed_over(self, event: HandedOver) -> None:
         self._say(

@@ -18,7 +18,7 @@ import pytest
 from s3plan.engine.journal import read_journal
 from s3plan.engine.state import ItemState
 from s3plan.errors import JournalError
-from s3plan.model.journal import Receipts
+from s3plan.model.journal import Intent, Receipts
 from tests.engine.copying import plan_copies
 from tests.engine.scene import Scene, open_scene
 from tests.runners.clusters import DaskCluster, dask_cluster
@@ -51,12 +51,14 @@ class Killing:
         settings(scene, cluster, PARTITION, TRUST)
 
     def run(self, name: str, kill: Callable[[subprocess.Popen[bytes]], None], after: int) -> int:
-        """Apply a new plan, and ``kill`` once ``after`` items are told; how the command ended."""
+        """Apply a new plan, and ``kill`` once something was handed out and ``after`` items are told;
+        how the command ended.
+        """
         plan_copies(self.scene, lambda key: f"{name}/{key[5:]}", prefix="from/")
         known = set(self.scene.directory.glob(".s3plan/runs/*"))
         process = self.apply()
         deadline = time.monotonic() + LIMIT
-        while self.told(known) < after:
+        while not self.has_told(known, after):
             assert process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.02)
@@ -68,18 +70,15 @@ class Killing:
         with (self.scene.directory / "apply.log").open("wb") as log:
             return self.scene.start(*APPLY, output=log)
 
-    def told(self, known: set[Path]) -> int:
-        """How many items the journal of the new run has receipts of."""
+    def has_told(self, known: set[Path], after: int) -> bool:
+        """Whether the journal of the new run has an intent, and receipts of so many items."""
         new = set(self.scene.directory.glob(".s3plan/runs/*")) - known
         try:
-            return sum(
-                len(record.items)
-                for run in new
-                for _, record in read_journal(run / "journal.json")
-                if isinstance(record, Receipts)
-            )
+            records = [one for run in new for _, one in read_journal(run / "journal.json")]
         except JournalError:
-            return 0  # not made yet
+            return False  # not made yet
+        told = sum(len(record.items) for record in records if isinstance(record, Receipts))
+        return told >= after and any(isinstance(record, Intent) for record in records)
 
     def check(self, name: str) -> None:
         """All is as without a kill."""
@@ -163,5 +162,5 @@ def test_killed_at_any_time_the_run_ends_as_without_it(
     the first item is told until nearly all are.
     """
     name = f"{what.__name__}-{kill}"
-    what(killing, name, kill * (COUNT - 2 * PARTITION) // KILLS)
+    what(killing, name, _after(kill))
     killing.check(name)
