@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import Client, LocalCluster
+from distributed.client import ClosedClientError
 
 from s3plan import __version__
 from s3plan.engine.context import Context
@@ -43,6 +44,10 @@ START = 600.0
 """Seconds that workers may take to come: a cluster may have to start machines for them."""
 
 _LOCAL = "local:"
+
+_GONE = (OSError, RuntimeError, AttributeError)
+"""What a client says without a scheduler; the last where it has given up by itself, and has None in
+its place."""
 
 
 @dataclass(slots=True)
@@ -118,9 +123,19 @@ class Cluster:
         self, worker: Worker, name: str, parcel: bytes, handout: Handout
     ) -> Outcome | None:
         # On this worker and no other: a task that is moved could run twice at the same time.
-        future = self._client.submit(
-            remote.run_partition, parcel, key=name, workers=[worker.address], pure=False, retries=0
-        )
+        try:
+            future = self._client.submit(
+                remote.run_partition,
+                parcel,
+                key=name,
+                workers=[worker.address],
+                pure=False,
+                retries=0,
+            )
+        except ClosedClientError:
+            # It gives up by itself after as long as we would, and may be the first to.
+            self._lost.set()
+            raise self._held("the Dask scheduler cannot be reached any more") from None
         result = asyncio.ensure_future(_result(future))
         events = [worker.gone, self._lost, handout.failed]
         others = [asyncio.ensure_future(event.wait()) for event in events]
@@ -230,7 +245,7 @@ class Cluster:
         except TimeoutError:
             self._miss(SLOW)
             return
-        except (OSError, RuntimeError):
+        except _GONE:
             self._miss(PATIENCE)
             return
         now = time.monotonic()
@@ -262,7 +277,7 @@ class Cluster:
             got = await self._client.run(
                 remote.answer, ask, workers=[worker.address], on_error="return"
             )
-        except (OSError, TimeoutError, RuntimeError, ValueError):
+        except (*_GONE, TimeoutError, ValueError):
             return  # it, or the scheduler, is gone: the next round tells
         answer = got.get(worker.address)
         if not isinstance(answer, Answer):
