@@ -91,6 +91,10 @@ async def run_items(context: Context, step: Step) -> None:  # noqa: PLR0912, PLR
             from s3plan.engine.handlers.verify import verify
 
             await verify(context, step, step.action)
+        case Delete() if context.records is not None:
+            from s3plan.engine.handlers.delete_told import delete_told
+
+            await delete_told(context, step, step.action)
         case Delete():
             from s3plan.engine.handlers.delete import delete
 

@@ -25,9 +25,7 @@ from typing import Any
 from msgspec import Struct
 
 from s3plan.engine.context import Context, Destination
-from s3plan.engine.evidence import EvidenceLine
 from s3plan.engine.gate import load_items
-from s3plan.engine.looking import Seen, look_at
 from s3plan.engine.probe import deletion_requests, guard_of
 from s3plan.engine.records import evidence_columns, evidence_lines
 from s3plan.engine.state import SETTLED, ItemState
@@ -45,16 +43,13 @@ from s3plan.model.events import Warned
 from s3plan.model.journal import GateRecord
 from s3plan.model.local import NO_FILE, FileStat
 from s3plan.model.objects import EMPTY, Checksum, Verdict
-from s3plan.model.steps import Delete, Item, Step
+from s3plan.model.steps import Delete, Step
 from s3plan.rules.approvals import is_approved
 from s3plan.store import Bucket, DeleteResult, DeleteTarget, ListPage, VersionPage
 from s3plan.tables import EVIDENCE, Database
 
 IN_FLIGHT = 4
 """Pages whose deletion is under way at once."""
-
-RANGE = 1_000
-"""Objects that one look and one request are for, where there is no listing of all."""
 
 LOOKS = 16
 """Objects looked at one by one at once, where an answer was lost."""
@@ -89,7 +84,7 @@ _OF_KEYS = "i.key IN (SELECT unnest($keys::VARCHAR[]))"
 _OF_VERSIONS = """(i.key, i.version_id) IN (
         SELECT unnest($keys::VARCHAR[]), unnest($versions::VARCHAR[]))"""
 
-_Name = tuple[str, str | None]
+Name = tuple[str, str | None]
 """A key, and the version of it where there are any."""
 
 
@@ -108,12 +103,12 @@ class Doomed(Struct, frozen=True):
     file: FileStat
 
     @property
-    def name(self) -> _Name:
+    def name(self) -> Name:
         """What is to be deleted."""
         return self.key, self.version
 
 
-class _Live(Struct, frozen=True):
+class Live(Struct, frozen=True):
     """What a look says of an item now; ``newer`` counts what was put above it."""
 
     fingerprint: tuple[int, str, str]
@@ -198,7 +193,7 @@ class Deleter:
                     doomed = await self.context.in_thread(self._meant, database, page)
                     for item in doomed:
                         self.seen[item.n] = True
-                    under_way.add(asyncio.create_task(self._page(_live(page), doomed)))
+                    under_way.add(asyncio.create_task(self.page(_live(page), doomed)))
             except NoSuchBucketError:
                 await self._gone(database)
             finally:
@@ -209,34 +204,6 @@ class Deleter:
                 with suppress(NoSuchBucketError):
                     await self._compare(database, prefix)
 
-    async def run_told(self) -> None:
-        """The same on a worker: what it was told is looked at by its keys, a range at a time."""
-        assert self.context.records is not None
-        lines = {line.n: line for line in self.context.records.evidence}
-        items = iter(
-            _of_item(item, lines[item.n])
-            for item in self.context.plan.items(self.step.id)
-            if self.state.of(item.n) not in SETTLED and item.n in lines
-        )
-        while batch := list(islice(items, RANGE)):
-            self.context.check_stop()
-            live = await self._looked_at(batch)
-            self._done([(i.n, i.key, i.size) for i in batch if i.name not in live])
-            await self._page(live, [item for item in batch if item.name in live])
-            after = await self._looked_at(
-                [item for item in batch if self.state.of(item.n) is ItemState.DONE]
-            )
-            for item in batch:
-                if item.name in after and after[item.name].is_like(item):
-                    self._still_there(item.n, item.key, item.path)
-
-    async def _looked_at(self, batch: list[Doomed]) -> dict[_Name, _Live]:
-        try:
-            seen = await look_at(self.bucket, [item.key for item in batch])
-        except NoSuchBucketError:
-            return {}
-        return {item.name: _seen(item, seen[item.key]) for item in batch if item.key in seen}
-
     async def _compare(self, database: Database, prefix: str) -> None:
         """List again: an object that is said to be deleted and is still there was not deleted."""
         async for page in self._pages(prefix):
@@ -245,9 +212,9 @@ class Deleter:
             for n, key, path, version, *planned in rows:
                 there = live[key, version].fingerprint == tuple(planned)
                 if self.state.of(n) is ItemState.DONE and there:
-                    self._still_there(n, key, path)
+                    self.still_there(n, key, path)
 
-    def _still_there(self, n: int, key: str, path: str) -> None:
+    def still_there(self, n: int, key: str, path: str) -> None:
         self.context.problem(
             self.step, n, key, path, "failed", "still-there",
             f"{key} was answered to be deleted, and is still there",
@@ -292,9 +259,9 @@ class Deleter:
                 for row in batch
                 if not self.seen[row[0]] and self.state.of(row[0]) not in SETTLED
             ]
-            self._done([(n, key, size) for n, key, _, size in absent])
+            self.done([(n, key, size) for n, key, _, size in absent])
 
-    async def _page(self, live: dict[_Name, _Live], meant: list[Doomed]) -> None:
+    async def page(self, live: dict[Name, Live], meant: list[Doomed]) -> None:
         """Delete those of the items that are as planned, which all are among what is there."""
         changed_files = set(await self.context.in_thread(self._changed_files, meant))
         ready: list[Doomed] = []
@@ -325,7 +292,7 @@ class Deleter:
         except StoreError as error:
             results = tuple(DeleteResult(item.key, error, item.version) for item in ready)
         errors = {(result.key, result.version): result.error for result in results}
-        self._done([(i.n, i.key, i.size) for i in ready if errors[i.name] is None])
+        self.done([(i.n, i.key, i.size) for i in ready if errors[i.name] is None])
         lost = []
         for item in ready:
             refused = errors[item.name]
@@ -350,7 +317,7 @@ class Deleter:
                 try:
                     await self.bucket.head(item.key)
                 except (NoSuchKeyError, NoSuchBucketError):
-                    self._done([(item.n, item.key, item.size)])
+                    self.done([(item.n, item.key, item.size)])
                 except StoreError as error:
                     self._failed(item, error)
                 else:
@@ -362,7 +329,7 @@ class Deleter:
         """A version that is deleted twice is deleted once, so that there is nothing to look at."""
         (result,) = await self.bucket.delete_singly([DeleteTarget(item.key, None, item.version)])
         if result.error is None:
-            self._done([(item.n, item.key, item.size)])
+            self.done([(item.n, item.key, item.size)])
         else:
             self._failed(item, result.error)
 
@@ -388,7 +355,7 @@ class Deleter:
                     changed.append(item.n)
         return changed
 
-    def _done(self, items: list[tuple[int, str, int]]) -> None:
+    def done(self, items: list[tuple[int, str, int]]) -> None:
         """Items by number, key and size."""
         self.context.receive(
             self.step,
@@ -420,22 +387,15 @@ class Deleter:
         )
 
 
-def _live(page: ListPage | VersionPage) -> dict[_Name, _Live]:
+def _live(page: ListPage | VersionPage) -> dict[Name, Live]:
     columns = zip(page.sizes, page.etags, page.modified, strict=True)
     if isinstance(page, VersionPage):
         names = zip(page.keys, page.version_ids, page.newer, strict=True)
         return {
-            (key, version): _Live(found, newer)
+            (key, version): Live(found, newer)
             for (key, version, newer), found in zip(names, columns, strict=True)
         }
-    return {(key, None): _Live(found, 0) for key, found in zip(page.keys, columns, strict=True)}
-
-
-def _seen(item: Doomed, seen: Seen) -> _Live:
-    """HEAD tells times to the second only, which is as good."""
-    same = seen.is_like(item.size, item.etag, item.modified)
-    modified = item.modified if same and seen.by_head else seen.modified
-    return _Live((seen.size, seen.etag, modified), 0)
+    return {(key, None): Live(found, 0) for key, found in zip(page.keys, columns, strict=True)}
 
 
 async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -444,21 +404,6 @@ async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     for task in done:
         task.result()
     return left
-
-
-def _of_item(item: Item, line: EvidenceLine) -> Doomed:
-    return Doomed(
-        n=item.n,
-        key=item.key,
-        path=item.path,
-        size=item.size,
-        etag=item.etag,
-        modified=item.modified,
-        version=None,
-        newer=0,
-        checksum=line.checksum,
-        file=line.file,
-    )
 
 
 def _doomed(row: Sequence[Any]) -> Doomed:
@@ -478,8 +423,10 @@ def _doomed(row: Sequence[Any]) -> Doomed:
     )
 
 
-async def delete(context: Context, step: Step, action: Delete) -> None:
-    """Run a delete step whose gate is open."""
+def open_gate(context: Context, step: Step, action: Delete) -> GateRecord:
+    """The gate of a delete step, which is open. Raises HeldError where a loss was not approved;
+    warns where its guard is not what was shown.
+    """
     assert step.gate is not None, "a delete step without a gate is never run"
     gate = context.state.gates[step.gate.evidence]
     if action.lost and not is_approved(context.state.approvals, gate, "loss"):
@@ -488,11 +435,16 @@ async def delete(context: Context, step: Step, action: Delete) -> None:
             address=f"s3://{step.subject}",
             next_step=context.retry_command(),
         )
-    destination = context.destination(action.destination) if context.records is None else None
     guard = guard_of(context.capabilities, versions=bool(action.versions))
     if gate.guard and guard != gate.guard:
         # The endpoint was probed again, or cannot be any more, since the gate was shown.
         context.observer(Warned(f"deletions from {step.subject}: {guard}"))
-    deleter = Deleter(context, step, action, gate, destination)
-    await (deleter.run() if context.records is None else deleter.run_told())
+    return gate
+
+
+async def delete(context: Context, step: Step, action: Delete) -> None:
+    """Run a delete step whose gate is open."""
+    gate = open_gate(context, step, action)
+    destination = context.destination(action.destination)
+    await Deleter(context, step, action, gate, destination).run()
     context.check_stop()
