@@ -109,8 +109,8 @@ class PartFiles:
 
     def __init__(self, plan: Path) -> None:
         """Nothing is opened yet."""
-        self.folder = folder_of(plan)
-        self._files = ParquetFolder(self.folder.absolute())
+        self._folder = folder_of(plan)
+        self._files = ParquetFolder(self._folder.absolute())
         self._lock = threading.Lock()
         self._recent: OrderedDict[PlanPart, Stretch] = OrderedDict()
 
@@ -156,14 +156,16 @@ class PartFiles:
             return stretch
 
     def _read(self, part: PlanPart) -> Stretch:
-        path = self.folder.absolute() / name_of(part)
+        path = self._folder / name_of(part)
         # Before anything decodes it: damage is told as damage.
         found = file_digest(path)
         if found != part.file:
             raise _damaged(path, f"SHA-256 {part.file}", f"SHA-256 {found}")
         try:
-            names = known(self._files.columns(path))
-            row = self._files.row(texts_of_file(names), {"path": str(path), "most": part.items + 1})
+            names = known(self._files.columns(path.absolute()))
+            row = self._files.row(
+                texts_of_file(names), {"path": str(path.absolute()), "most": part.items + 1}
+            )
             columns = texts(names, row)
             if digest_of(columns) != part.digest:
                 raise _damaged(path, f"items of digest {part.digest}", digest_of(columns))

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from s3plan.model.commands import CommandRef
 from s3plan.model.cost import ChargeLine, Cost, Dollars, PlanCost
-from s3plan.model.plan import PlanHeader
+from s3plan.model.plan import PlanHeader, PlanPart
 from s3plan.model.steps import (
     Archive,
     BackupFile,
@@ -63,6 +63,10 @@ class PlanDocument(Protocol):
     @property
     def digest(self) -> str:
         """``sha256:`` and 64 hex digits."""
+
+    @property
+    def parts(self) -> Sequence[PlanPart]:
+        """The files beside it that belong to it."""
 
     def items(self, step: str, start: int = 0, /) -> Iterator[Item]:
         """Stream the worklist of a step."""
@@ -151,6 +155,11 @@ def _heading(plan: PlanDocument, name: str | None) -> Iterator[tuple[str, Text]]
     header = plan.header
     if name is not None:
         yield "plan", Text(visible(name), style="bold")
+    if name is not None and plan.parts:
+        files = (
+            f"{counted(len(plan.parts), 'file')} ({size(sum(part.size for part in plan.parts))})"
+        )
+        yield "with", Text(visible(f"{name}.parts: {files} that belong to the plan"))
     yield "digest", Text(visible(plan.digest))
     for manifest in header.manifests:
         place = f"{manifest.path}: {manifest.kind} {manifest.name}"

@@ -52,6 +52,7 @@ def test_there_and_back(parted: Desk) -> None:
     shown = parted.s3plan("show")
     assert shown.code == 0
     assert f"{COUNT} objects" in shown.out
+    assert "plan.json.parts: 4 files (" in shown.out
     step = PlanFile.open(parted.plan).steps[0].id
     listed = parted.s3plan("show", "--step", step, "--start", "3", "--limit", "2", "--json")
     assert [json.loads(line)["n"] for line in listed.out.splitlines()][-2:] == [3, 4], listed.out
@@ -135,6 +136,7 @@ def test_a_plan_with_other_files_is_refused_before_anything(parted: Desk) -> Non
     assert parted.s3plan("apply", "--approve").code == 4, "the files that belong to it"
 
 
+@pytest.mark.long
 def test_a_run_whose_file_is_damaged_does_nothing_of_it(parted: Desk) -> None:
     """In the middle of a run, with nobody to copy it again: what comes from the other files is
     done, and the run goes on once the file is back.

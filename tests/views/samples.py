@@ -12,7 +12,7 @@ from s3plan.errors import PlanFileError
 from s3plan.model.connection import Connection
 from s3plan.model.events import GateReached, RunFinished
 from s3plan.model.journal import Loss
-from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader, Target
+from s3plan.model.plan import PLAN_FORMAT, ManifestRef, PlanHeader, PlanPart, Target
 from s3plan.model.status import BucketStatus, Counts, RunStatus, StepStatus
 from s3plan.model.steps import (
     Delete,
@@ -53,6 +53,7 @@ class SamplePlan:
     digest: str
     worklist: tuple[Item, ...]
     path: Path = Path("plan.json")
+    parts: tuple[PlanPart, ...] = ()
 
     def step(self, step: str) -> Step:
         for known in self.steps:
