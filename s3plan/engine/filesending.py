@@ -1,6 +1,7 @@
 """One local file put under a key that is free, and verified there.
 
-For files that are nobody's copy of an object: a table, an index, notes. What stands under the key
+For copies of tables, which are megabytes: one request each, so that a session that goes on has
+nothing of an earlier one to find. What stands under the key
 is never replaced: the same content is taken for an earlier try of ours, other content holds.
 """
 
@@ -24,10 +25,8 @@ from s3plan.localfs.refusals import refusal
 from s3plan.model.objects import Checksum, Kind, ObjectAttributes
 from s3plan.rules.hashing import hasher
 from s3plan.rules.integrity import FALLBACK
+from s3plan.rules.parts import LARGEST_PUT
 from s3plan.store import Bucket, ChunkedSource
-
-LARGEST = 5 * 1024**3
-"""Bytes that one PutObject takes."""
 
 _BLOCK = 1024 * 1024
 _MD5: Kind = ("MD5", "")
@@ -55,11 +54,11 @@ async def send_file(
     """
     local = await context.in_thread(_read, path)
     address = f"s3://{bucket.name}/{key}"
-    if local.size > LARGEST:
+    if local.size > LARGEST_PUT:
         raise HeldError(
             "the file is too large for one upload",
             address=str(path),
-            expected=f"at most {LARGEST:,} bytes",
+            expected=f"at most {LARGEST_PUT:,} bytes",
             found=f"{local.size:,}",
             next_step="compress it, or upload it yourself",
         )

@@ -14,6 +14,10 @@ MOST_PARTS = 10_000
 """Parts of an object at most."""
 
 
+LARGEST_PUT = 5 * 1024**3
+"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html)."""
+
+
 def write_parts(sizes: Iterable[int]) -> str:
     """The text for these sizes in bytes, in the order of the parts."""
     return "+".join(_run(size, len(list(same))) for size, same in groupby(sizes))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from s3plan.errors import ProblemsError
 from s3plan.kinds import Filters, load, plan_all
-from s3plan.kinds.grouping.manifest import GroupingDocument
+from s3plan.kinds.grouping.catalog import Table, table_obstacles
+from s3plan.kinds.grouping.manifest import CatalogFields, GroupingDocument
 from s3plan.kinds.grouping.mapping import Mapping, map_sources, place_copies
 from s3plan.kinds.grouping.obstacles import key_obstacles, source_obstacles
 from s3plan.model.steps import Copy
@@ -354,3 +355,19 @@ def test_a_million_objects_are_mapped_in_seconds(tmp_path: Path) -> None:
         place_copies(work)
         assert [*source_obstacles(work), *key_obstacles(work)] == []
         assert time.monotonic() - began < 10
+
+
+def test_a_backup_that_no_single_request_can_carry_is_refused_while_planning() -> None:
+    """B6: said before anything is copied, and what to do instead."""
+
+    def told(**backup: object) -> list[str]:
+        fields = CatalogFields.model_validate(
+            {"file": "all.csv", "columns": {"url": {}}, "backup": backup}
+        )
+        return [one.what for one in table_obstacles(Table("/all.csv", fields, "ab", size=6 << 30))]
+
+    upload = "s3://backups/tables/"
+    assert told(upload=upload, gzip=False) == [
+        "the backup of the table is too large for one upload"
+    ]
+    assert told(upload=upload) == told(gzip=False) == []

@@ -31,13 +31,14 @@ from s3plan.model.objects import Checksum, ObjectAttributes
 from s3plan.model.steps import Step
 from s3plan.rules.hashing import composed, hasher
 from s3plan.rules.integrity import FALLBACK
+from s3plan.rules.parts import LARGEST_PUT as ONE_REQUEST
 from s3plan.rules.parts import write_parts
 from s3plan.store import Bucket, ChunkedSource, CopyOptions
 from s3plan.store.incomplete import StoredPart
 from s3plan.store.multipart import Part, Upload, part_size
 
-LARGEST_PUT = 5 * 1024**3
-"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html)."""
+LARGEST_PUT = ONE_REQUEST
+"""Bytes up to which a file goes up in one request."""
 
 PART = 256 << 20
 """Bytes of a part, unless there would be more than 10,000 of them."""

@@ -13,10 +13,10 @@ from s3plan.kinds.obstacles import found, identity_text, sealed, unserved
 from s3plan.model.buckets import BucketFacts
 from s3plan.model.connection import Connection
 from s3plan.model.plan import Target
+from s3plan.rules.parts import LARGEST_PUT
 
-LARGEST_STACKED = 5 * 1024**3
-"""Bytes of one PUT (https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html).
-Larger files go up in parts, for hours, in which nobody may write to the key."""
+LARGEST_STACKED = LARGEST_PUT
+"""Bytes: larger files go up in parts, for hours, in which nobody may write to the key."""
 
 
 def bucket_obstacles(

@@ -16,6 +16,7 @@ from s3plan.kinds.kind import Observed
 from s3plan.model.steps import BackupFile, Need, RewriteFile
 from s3plan.plan import StepDraft
 from s3plan.rules.grouping.rewriting import Columns
+from s3plan.rules.parts import LARGEST_PUT
 
 # What is at its new key, or will be: the rows of conflicts that are skipped keep their old URLs.
 _GROUPED = """
@@ -39,6 +40,7 @@ class Table:
     fields: CatalogFields
     sha256: str | None
     changed: bool = False
+    size: int = 0
     wrong: int = 0
     problems: tuple[str, ...] = ()
 
@@ -57,7 +59,10 @@ def look_at_table(work: Mapping, directory: Path, observed: Observed) -> Table |
             pass
     except CsvError as error:
         return Table(path, fields, seen.sha256, wrong=1, problems=(str(error),))
-    return Table(path, fields, seen.sha256, reading.changed, reading.wrong, tuple(reading.problems))
+    return Table(
+        path, fields, seen.sha256, reading.changed, seen.size, reading.wrong,
+        tuple(reading.problems),
+    )  # fmt: skip
 
 
 def table_rows(
@@ -104,6 +109,16 @@ def table_obstacles(table: Table | None) -> Iterator[PlanningError]:
             " are regrouped",
             found="; ".join(table.problems) + (f", and {more:,} more" if more > 0 else ""),
             next_step="correct them, or set catalog.unresolved: keep for URLs of other objects",
+        )
+    backup = table.fields.backup
+    if backup.upload and not backup.gzip and table.size > LARGEST_PUT:
+        yield PlanningError(
+            "the backup of the table is too large for one upload",
+            address=table.path,
+            expected=f"at most {LARGEST_PUT:,} bytes",
+            found=f"{table.size:,}",
+            next_step="set catalog.backup.gzip: true, or leave catalog.backup.upload out and upload"
+            " the backup yourself",
         )
 
 
