@@ -90,6 +90,15 @@ class Progressed(Event, frozen=True, tag="progress"):
     keys: tuple[str, ...] = ()
 
 
+class UnderWay(Event, frozen=True, tag="under-way"):
+    """So many bytes of items of a step have been moved that have not ended yet; of those that end,
+    ``progress`` tells. A large archive is one of many items that end together.
+    """
+
+    step: str
+    bytes: int
+
+
 class ItemProblem(Event, frozen=True, tag="item-problem"):
     """One item did not end well: what, why, and the command that tries it again."""
 
@@ -198,6 +207,7 @@ AnyEvent = (
     | StepBegan
     | ItemBegan
     | Progressed
+    | UnderWay
     | ItemProblem
     | TreeProblem
     | UrlProblem

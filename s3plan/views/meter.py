@@ -24,6 +24,7 @@ class Meter:
         self.totals = totals
         self.items = done.items
         self.bytes = done.bytes
+        self._moving = 0
         self._begun_with = done
         self._clock = clock
         self._begun = clock()
@@ -31,9 +32,21 @@ class Meter:
         self._samples = deque([(self._begun, done.items, done.bytes)])
 
     def add(self, items: int, size: int) -> None:
-        """Count an increase."""
+        """Count an increase; what had been under way of it counts once."""
+        moved = min(size, self._moving)
+        self._moving -= moved
         self.items += items
-        self.bytes += size
+        self.bytes += size - moved
+        self._sample()
+
+    def move(self, size: int) -> None:
+        """So many bytes are under way, of items that have not ended."""
+        size = min(size, self.totals.bytes - self.bytes + self._moving)
+        self.bytes += size - self._moving
+        self._moving = size
+        self._sample()
+
+    def _sample(self) -> None:
         now = self._clock()
         if now - self._samples[-1][0] >= _SAMPLE:
             self._samples.append((now, self.items, self.bytes))

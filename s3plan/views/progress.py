@@ -23,6 +23,7 @@ from s3plan.model.events import (
     Scanning,
     StepBegan,
     StepFinished,
+    UnderWay,
     Waiting,
 )
 from s3plan.model.steps import Totals
@@ -96,6 +97,11 @@ class Plain(Silent):
                 meter.add(event.items, event.bytes)
                 if self._due(event.step):
                     self._screen.say(f"{name}: {_standing(meter)}")
+            case UnderWay() if event.step in self._steps:
+                name, meter = self._steps[event.step]
+                meter.move(event.bytes)
+                if self._due(event.step):
+                    self._screen.say(f"{name}: {_standing(meter)}")
             case Waiting() if event.step in self._steps:
                 name, meter = self._steps[event.step]
                 meter.wait(event.objects, event.seconds)
@@ -153,6 +159,9 @@ class Bars(Silent):
             case Progressed():
                 if event.step in self._tasks:
                     self._tasks[event.step][1].add(event.items, event.bytes)
+            case UnderWay():
+                if event.step in self._tasks:
+                    self._tasks[event.step][1].move(event.bytes)
             case Waiting():
                 if event.step in self._tasks:
                     self._tasks[event.step][1].wait(event.objects, event.seconds)

@@ -31,6 +31,7 @@ from s3plan.model.events import (
     StepBegan,
     StepFinished,
     Stopping,
+    UnderWay,
     Waiting,
     Warned,
 )
@@ -156,7 +157,7 @@ class Watch:
                     "finished; once more leaves at once",
                     "yellow",
                 )
-            case Scanning() | StepBegan() | Progressed() | ItemBegan() | Waiting():
+            case Scanning() | StepBegan() | Progressed() | UnderWay() | ItemBegan() | Waiting():
                 pass
             case TreeProblem() | UrlProblem() | ArchiveProblem() | RunFinished():
                 pass  # the closing summary tells

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from s3plan.engine.archiving import sending
 from s3plan.errors import AccessDeniedError, EndpointError, OutcomeUnknownError
 from s3plan.model.archives import Compression, Index
 from s3plan.model.connection import Limits
+from s3plan.model.events import UnderWay
 from s3plan.model.journal import Archived
 from s3plan.model.steps import Replaced
 from s3plan.rules.archiveindex import read_index
@@ -112,6 +114,10 @@ def test_a_session_becomes_one_tar_with_an_index_beside_it(scene: Scene, tmp_pat
     )
     finished = scene.apply()
     assert (finished.exit_code, finished.done) == (0, len(FILES)), scene.problems()
+    # D7: how far it is shows part by part, though its files end together.
+    moved = [event.bytes for event in scene.events if isinstance(event, UnderWay)]
+    assert moved == sorted(moved)
+    assert len(moved) == 3
     tar = stored(scene)
     head = scene.s3.head_object(Bucket=scene.bucket, Key=KEY)
     assert (head["ContentType"], head["Metadata"]) == ("application/x-tar", {"session": NIGHT})
@@ -301,6 +307,16 @@ def test_an_archive_of_the_same_bytes_is_adopted_and_never_removed(night: Scene)
     assert sorted(night.keys()) == [KEY, INDEX]
     assert rollback(night) == 0
     assert night.keys() == [KEY]
+
+
+@pytest.mark.long
+def test_the_bandwidth_that_is_allowed_is_what_is_used(scene: Scene) -> None:
+    """D41, E14: limits act on archives too."""
+    session(scene, NIGHT, FILES)
+    plan_archives(scene, [NIGHT], limits=Limits(bandwidth=6_000_000))
+    began = time.monotonic()
+    assert scene.apply().exit_code == 0, scene.problems()
+    assert time.monotonic() - began > 0.7 * len(stored(scene)) / 6_000_000
 
 
 # -- failures and going on -------------------------------------------------------------------------

@@ -405,7 +405,7 @@ def test_a_bucket_with_its_rule_and_tags(
 
 @pytest.mark.long
 def test_a_replica_gets_every_archive_too(scene: Scene) -> None:
-    """D45: a second bucket, archived and compared by itself."""
+    """D45: a second bucket, archived, compared and verified by itself."""
     far = f"{scene.bucket}-far"
     scene.s3.create_bucket(Bucket=far)
     library(scene)
@@ -414,6 +414,15 @@ def test_a_replica_gets_every_archive_too(scene: Scene) -> None:
     listed = scene.s3.list_objects_v2(Bucket=far)["Contents"]
     assert [one["Key"] for one in listed] == scene.keys()
     assert plan(scene, more).plan is None
+    found = api.verify_archives(Path("manifest.yaml"))
+    assert (found.passes, found.sessions, found.archives) == (True, 6, 6)
+    scene.s3.delete_object(Bucket=far, Key="raw/2023/20230110_AAAA0000.tar")
+    scene.s3.put_object(Bucket=far, Key="raw/2024/20240211_AAAA0000.tar", Body=b"another")
+    found = api.verify_archives(Path("manifest.yaml"))
+    assert {(one.fault, one.bucket) for one in found.problems} == {
+        ("missing", far),
+        ("changed", far),
+    }
 
 
 def test_the_status_of_a_run_counts_every_file(scene: Scene) -> None:

@@ -22,7 +22,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_a_list_of_sessions(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    """D31, D32, D33: id, date, camera, telescope, archived, size; by year; those without one."""
+    """D31, D32, D33, E13: id, date, camera, telescope, archived, size; by year; without one."""
     library(scene)
     write(scene, "2024/20240315_AAAA0000/lights/c.fits", _light(TELESCOP="FSQ-106"))
     apply(scene, plan(scene, only=["session=2023*"]))

@@ -40,6 +40,10 @@ def test_the_script_adds_and_only_adds(scene: Scene) -> None:
     assert first.returncode == 0, first.stderr
     assert len(scene.keys()) == 6
     assert "No changes." in run(scene).stdout
+    # D45: what cron types once a month.
+    *_, verify = (EXAMPLES / "crontab").read_text().strip().rpartition("&& s3plan ")
+    looked = scene.s3plan(*verify.split())
+    assert (looked.code, "3 archives" in looked.out) == (0, True), looked
     before = scene.objects()
     write(scene, "2023/20230110_AAAA0000/notes.txt", b"changed", at=LONG_AGO + 60)
     left = run(scene)

@@ -79,6 +79,7 @@ def test_no_credentials_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_profile_gives_its_keys(tmp_path: Path) -> None:
+    """A6, D13: what `aws configure` wrote is what counts; nothing is configured twice."""
     file = tmp_path / "credentials"
     file.write_text("[lab]\naws_access_key_id = LAB\naws_secret_access_key = S\n")
     environ = KEYS | {"AWS_SHARED_CREDENTIALS_FILE": str(file)}

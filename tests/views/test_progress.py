@@ -17,6 +17,7 @@ from s3plan.model.events import (
     Scanning,
     StepBegan,
     StepFinished,
+    UnderWay,
     Waiting,
 )
 from s3plan.model.steps import Totals
@@ -132,6 +133,26 @@ def test_plain_progress_is_a_line_every_five_seconds() -> None:
         "download old-photos: 100 objects, 100.0 KiB, 10 of them done before",
         "download old-photos: 20%, 30 of 100, 20.0 KiB of 100.0 KiB, 4.0 KiB/s, 18 s left",
     ]
+
+
+def test_one_large_archive_moves_long_before_it_ends() -> None:
+    """D7: a session is one step whose files end together; its bytes are shown as they go."""
+    clock = Clock()
+    stream = io.StringIO()
+    progress = Plain(Screen(stream, color=False, environ={}), clock)
+    progress.handle(StepBegan("s1", "archive", "astro", Totals(40, 100 << 20), Totals()))
+    for part in range(1, 6):
+        clock.now += 2.5
+        progress.handle(UnderWay("s1", part * (20 << 20) + 4096))
+    progress.handle(Progressed("s1", "verified", 40, 100 << 20))
+    assert stream.getvalue().splitlines()[1:] == [
+        "archive astro: 40%, 0 of 40, 40.0 MiB of 100.0 MiB, 8.0 MiB/s, 8 s left",
+        "archive astro: 80%, 0 of 40, 80.0 MiB of 100.0 MiB, 8.0 MiB/s, 3 s left",
+    ]
+    meter = Meter(Totals(40, 100), Totals(), clock)
+    meter.move(60)
+    meter.add(40, 100)
+    assert (meter.items, meter.bytes, meter.fraction) == (40, 100, 1.0)
 
 
 def test_bars_are_only_for_terminals() -> None:

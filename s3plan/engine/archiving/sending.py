@@ -87,11 +87,12 @@ async def make_archive(
     upload: Upload | None = None,
     stored: Mapping[int, StoredPart] = {},
     keep: Write | None = None,
+    moved: Callable[[int], None] = lambda _: None,
 ) -> Made:
     """Make the archive of ``items``, files of ``tree``; send the parts that are not ``stored``.
 
     Without an upload nothing is sent: it tells what the files would become. ``keep`` is given all
-    bytes in order, in a disk thread. Raises Interrupted,
+    bytes in order, in a disk thread, ``moved`` how many of the tar have been. Raises Interrupted,
     SourceChanged, DestinationError and StoreError; no part is under way then. HeldError where it
     needs more memory than is allowed.
     """
@@ -108,7 +109,7 @@ async def make_archive(
         )
     part = raw_part_size(layout.size, action.compression)
     packer = Packer(tree, action.name, layout, items, part, context.check_stop)
-    return await _make(context, packer, action.compression, at_once, upload, stored, keep)
+    return await _make(context, packer, action.compression, at_once, upload, stored, keep, moved)
 
 
 async def _make(
@@ -119,11 +120,13 @@ async def _make(
     upload: Upload | None,
     stored: Mapping[int, StoredPart],
     keep: Write | None,
+    moved: Callable[[int], None],
 ) -> Made:
     making = packer.parts()
     room = asyncio.Semaphore(at_once)
     tasks: list[asyncio.Task[_Done]] = []
     failed: list[asyncio.Task[_Done]] = []
+    behind = 0
 
     async def one(raw: RawPart, data: bytes | memoryview) -> _Done:
         try:
@@ -134,8 +137,12 @@ async def _make(
             room.release()
 
     def ended(task: asyncio.Task[_Done]) -> None:
+        nonlocal behind
         if task.cancelled() or task.exception() is not None:
             failed.append(task)
+        else:
+            behind += task.result().raw
+            moved(behind)
 
     try:
         while not failed:

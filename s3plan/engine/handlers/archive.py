@@ -32,7 +32,7 @@ from s3plan.errors import (
 from s3plan.localfs.tree import Occupied, Tree
 from s3plan.model.archives import INDEX_FORMAT, IndexHeader
 from s3plan.model.capabilities import CapabilityName
-from s3plan.model.events import Warned
+from s3plan.model.events import UnderWay, Warned
 from s3plan.model.journal import Archived, Outcome, StoredObject, UploadBegan
 from s3plan.model.objects import ObjectAttributes, ObjectHead, Rung
 from s3plan.model.steps import Archive, Item, Step
@@ -119,8 +119,12 @@ class _Archiver:
     ) -> Made:
         copy = await self.context.in_thread(self.local.begin, self.action.tar)
         return await make_archive(
-            self.context, self.tree, self.action, self.items, upload, stored, copy
+            self.context, self.tree, self.action, self.items, upload, stored, copy, self._moved
         )
+
+    def _moved(self, size: int) -> None:
+        """The files end together, and that may take hours."""
+        self.context.observer(UnderWay(self.step.id, size))
 
     # -- the archive ---------------------------------------------------------------------------
 
