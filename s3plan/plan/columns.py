@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from s3plan.model.objects import Count
 from s3plan.model.steps import Item
@@ -44,8 +44,13 @@ _TYPES: Mapping[str, Any] = {
 }
 """The columns in the order of ``Item``'s fields."""
 
+
+def _default_of(name: str) -> object:
+    return next(field.default for field in structs.fields(Item) if field.name == name)
+
+
 _DEFAULTS: Mapping[str, tuple[str, Any]] = {
-    "storage_class": ("'STANDARD'", "STANDARD"),
+    "storage_class": ("'STANDARD'", _default_of("storage_class")),
     "checksum": ("NULL", None),
     "version_id": ("NULL", None),
     "newer": ("0", 0),
@@ -153,6 +158,11 @@ class Stretch:
         self.numbers: Sequence[int] = self._lists["n"]
         if any(len(values) != len(self) for values in self._lists.values()):
             raise ValueError("columns of different lengths")
+        if "storage_class" in self._lists:
+            # The very default, as in an item that does not name it: msgspec leaves out no other.
+            usual = _DEFAULTS["storage_class"][1]
+            classes = self._lists["storage_class"]
+            self._lists["storage_class"] = [usual if one == usual else one for one in classes]
         if "keywords" in self._lists:
             self._lists["keywords"] = [
                 {} if text is None else _KEYWORDS.decode(text) for text in self._lists["keywords"]

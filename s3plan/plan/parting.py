@@ -13,7 +13,7 @@ from pathlib import Path
 from s3plan.errors import PlanFileError
 from s3plan.model.plan import PlanPart
 from s3plan.plan.columns import USED, digest_of, stored, texts, texts_of_table, used
-from s3plan.plan.parts import begun_files, begun_name, folder_of, name_of, part_files
+from s3plan.plan.parts import begun_files, begun_name, check_there, folder_of, name_of, part_files
 from s3plan.tables import Database
 
 PARTED_FROM = 1_000_000
@@ -90,13 +90,14 @@ class Parting:
             self._folder.rmdir()
 
 
-def copy_parts(plan: Path, parts: Collection[PlanPart], target: Path) -> None:
+def copy_parts(plan: Path, parts: Sequence[PlanPart], target: Path) -> None:
     """Copy the parts of ``plan`` beside ``target``, durable; none of which may be there.
 
     Raises PlanFileError where one is not as the plan says, OSError where it cannot be written.
     """
     if not parts:
         return
+    check_there(plan, parts)
     folder = folder_of(target)
     folder.mkdir()
     for part in parts:

@@ -124,6 +124,41 @@ def test_the_run_folder_is_copied_at_gates(filled: Scene, scratch: str) -> None:
     assert there["rollback.json"] == filled.run().rollback_journal.read_bytes()
 
 
+@pytest.mark.long
+def test_another_machine_has_the_files_of_a_plan(
+    filled: Scene, scratch: str, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worklists in files come along, and are not sent again by the next session."""
+    monkeypatch.setattr("s3plan.plan.seal._FEWEST", 1)
+    monkeypatch.setattr("s3plan.plan.seal._MOST", 3)
+    setting = "apiVersion: s3plan/v1\nkind: Project\nspec: {worklistFilesFrom: 2}\n"
+    Path("s3plan.yaml").write_text(setting)
+    filled.plan(OBJECTS_ONLY)
+    assert _apply(filled, scratch).exit_code == 4
+    evidence, there = filled.gate().evidence, _mirrored(filled, scratch)
+    parts = {name for name in there if name.startswith("plan.json.parts/")}
+    assert len(parts) == 3
+    assert there == _local(filled)
+    sent: list[str] = []
+    put = Bucket.put
+
+    async def noted(self: Bucket, key: str, *values: Any, **named: Any) -> Any:
+        sent.append(key)
+        return await put(self, key, *values, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bucket, "put", noted)
+        assert _apply(filled, None).exit_code == 4
+    assert sent
+    assert not any(key.endswith(".parquet") for key in sent)
+    manifest = Path("manifest.yaml").resolve()
+    machines.move()
+    journal, plan = api.recover_run(scratch, connection=_connection(manifest))
+    approval = api.Approval("tester", plan.digest, {filled.bucket: evidence})
+    assert api.apply(journal.parent / "plan.json", approval=approval).exit_code == 0
+    assert filled.keys() == []
+
+
 @pytest.mark.disk
 def test_another_machine_goes_on_from_the_gate(
     filled: Scene, scratch: str, machines: Machines

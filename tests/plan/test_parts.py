@@ -150,6 +150,9 @@ def test_any_item_comes_back_and_its_digest_is_of_what_msgspec_writes(
     made = parted(tmp_path, database)
 
     assert list(made.items(STEP)) == items
+    assert list(map(msgspec.json.encode, made.items(STEP))) == list(
+        map(msgspec.json.encode, items)
+    ), "and what is told of them is the same"
     for part in made.parts:
         mine = items[part.first : part.first + part.items]
         assert part.digest == _digest(mine)
@@ -167,6 +170,38 @@ def _digest(items: list[Item]) -> str:
         if (default is msgspec.NODEFAULT and name != "keywords") or set(values) != {nothing}:
             text += b'"%b":%b\n' % (name.encode(), msgspec.json.encode(values))
     return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_mutation_of_any_file_gets_through(plan: PlanFile, data: st.DataObject) -> None:
+    files = [plan.path, *(folder_of(plan.path) / name_of(part) for part in plan.parts)]
+    target = data.draw(st.sampled_from(files))
+    original = target.read_bytes()
+    text = bytearray(original)
+    at = data.draw(st.integers(0, len(text) - 1))
+    match data.draw(st.sampled_from(["flip", "cut", "drop", "insert"])):
+        case "flip":
+            text[at] ^= data.draw(st.integers(1, 255))
+        case "cut":
+            del text[at:]
+        case "drop":
+            del text[at]
+        case _:
+            text.insert(at, data.draw(st.integers(0, 255)))
+    target.write_bytes(text)
+    try:
+        read = PlanFile.open(plan.path)
+        items = list(read.items(STEP))
+    except PlanFileError:
+        return
+    finally:
+        target.write_bytes(original)
+    # Wording is outside the digest; deeds are not.
+    assert target == plan.path
+    assert (read.digest, items) == (plan.digest, list(plan.items(STEP)))
 
 
 def test_the_digest_does_not_depend_on_what_wrote_the_files(

@@ -20,8 +20,9 @@ from s3plan.localfs.catalogue import path_of, read_catalogue
 from s3plan.localfs.tree import Tree
 from s3plan.model.journal import JOURNAL_FORMAT, JournalRecord
 from s3plan.model.local import CATALOGUE_FORMAT, CatalogueHeader, CatalogueRow
-from s3plan.model.plan import PLAN_FORMAT
+from s3plan.model.plan import PARTED_FORMAT, PLAN_FORMAT
 from s3plan.plan.reading import PlanFile
+from tests.samples.make import parted
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "expected.json").exists())
@@ -60,8 +61,20 @@ def test_every_current_format_has_a_sample() -> None:
         for name in ("plan.json", "journal.json", "catalogue.jsonl", "rollback.json")
     }
     assert PLAN_FORMAT in first_lines["plan.json"]
+    assert PlanFile.open(HERE / "plan2" / "plan.json").header.format == PARTED_FORMAT
     assert JOURNAL_FORMAT in first_lines["journal.json"] & first_lines["rollback.json"]
     assert CATALOGUE_FORMAT in first_lines["catalogue.jsonl"]
+
+
+def test_a_worklist_in_files_has_the_same_items_and_digest(tmp_path: Path) -> None:
+    """Whatever version of DuckDB reads the files, or would write them."""
+    plan = PlanFile.open(HERE / "plan2" / "plan.json")
+    lines = (HERE / "plan2" / "items.jsonl").read_bytes().splitlines()
+    assert [msgspec.json.encode(item) for item in plan.items(plan.steps[0].id)] == lines
+    again = parted(tmp_path)
+    assert again.digest == plan.digest
+    assert [part.digest for part in again.parts] == [part.digest for part in plan.parts]
+    assert (tmp_path / "items.jsonl").read_bytes().splitlines() == lines
 
 
 def test_every_record_of_a_sample_is_still_known(sample: Path) -> None:
