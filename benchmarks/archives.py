@@ -45,7 +45,7 @@ def _sessions(dataset: Dataset) -> list[str]:
 
 
 def _prepare(job: Job) -> None:
-    buckets.empty(job)
+    buckets.new(job)
     library = job.place.scratch / "library"
     ours.declare(job, SESSIONS, library=library, archives=buckets.target(job))
     ours.plan(job)
@@ -85,8 +85,8 @@ def _rclone(job: Job) -> list[str]:
 
 ARCHIVED = Dataset("sessions", 4, 256 * MIB)
 PEERS = (
-    Contender(S5CMD, _s5cmd, does=" pipe", prepare=buckets.empty, check=_check),
-    Contender(RCLONE, _rclone, "MD5", does=" rcat", prepare=buckets.empty, check=_check),
+    Contender(S5CMD, _s5cmd, does=" pipe", prepare=buckets.new, check=_check),
+    Contender(RCLONE, _rclone, "MD5", does=" rcat", prepare=buckets.new, check=_check),
 )
 
 CASES = (

@@ -1,4 +1,4 @@
-"""The bucket that a contender writes to: empty before, listed by another program afterwards."""
+"""The bucket that a contender writes to: new before, listed by another program afterwards."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from benchmarks.programs import WrongResultError, s5cmd
 
 
 def target(job: Job) -> str:
-    """Its name, which belongs to the dataset."""
-    return f"{job.dataset.bucket}-target"
+    """Its name, which belongs to the run."""
+    return f"{_stem(job)}{job.number}"
 
 
-def empty(job: Job) -> None:
-    """Make it, or delete all that is in it."""
-    if f"s3://{target(job)}" not in job.run(s5cmd(job.server, "ls")).split():
-        job.run(s5cmd(job.server, "mb", f"s3://{target(job)}"))
-    elif sizes(job, target(job)):
-        job.run(s5cmd(job.server, "rm", f"s3://{target(job)}/*"))
+def new(job: Job) -> None:
+    """Make it, and remove those of the runs before with all that is in them.
+
+    One that was emptied would not do: SeaweedFS goes on removing what was in it while the next
+    program is timed, and a listing passes over each key that was ever deleted there.
+    """
+    for name in job.run(s5cmd(job.server, "ls")).split():
+        if name.startswith(f"s3://{_stem(job)}"):
+            job.run(s5cmd(job.server, "rb", name))
+    job.run(s5cmd(job.server, "mb", f"s3://{target(job)}"))
+
+
+def _stem(job: Job) -> str:
+    return f"{job.dataset.bucket}-target-"
 
 
 def sizes(job: Job, bucket: str, suffix: str = "") -> list[int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +28,14 @@ Around = Callable[[list[str]], list[str]]
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where cases are run. ``filled`` are the buckets and folders that are ready."""
+    """Where cases are run. ``filled`` are the buckets and folders that are ready, ``numbers`` those
+    of the next runs.
+    """
 
     server: Server
     scratch: Path
     filled: set[str] = field(default_factory=set)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def once(self, name: str, fill: Callable[[], object]) -> None:
         """Fill what has that name, unless it is ready."""
@@ -44,13 +48,15 @@ class Place:
 class Job:
     """One run of one program.
 
-    ``work`` is the directory it is started in, and where its standard output is kept; ``output``
-    an empty directory for what it downloads. Both are gone afterwards.
+    ``number`` is another for each. ``work`` is the directory it is started in, and where its
+    standard output is kept; ``output`` an empty directory for what it downloads. Both are gone
+    afterwards.
     """
 
     place: Place
     dataset: Dataset
     program: Program
+    number: int
     work: Path
     output: Path
 
@@ -210,7 +216,14 @@ def _once(
 ) -> tuple[Run, str]:
     """Prepare, time, check and clear away; also the command as a person would type it."""
     scratch = place.scratch
-    job = Job(place, dataset, contender.program, work=scratch / "work", output=scratch / "out")
+    job = Job(
+        place,
+        dataset,
+        contender.program,
+        next(place.numbers),
+        work=scratch / "work",
+        output=scratch / "out",
+    )
     for directory in (job.work, job.output):
         directory.mkdir()
     try:

@@ -10,7 +10,7 @@ from benchmarks.programs import AWS, RCLONE, S3PLAN, S5CMD, aws, rclone, s5cmd
 
 
 def _prepare(job: Job) -> None:
-    buckets.empty(job)
+    buckets.new(job)
     ours.declare(job, ours.GROUPING, copies=buckets.target(job))
     ours.plan(job)
 
@@ -32,15 +32,15 @@ def _aws(job: Job) -> list[str]:
 
 OURS = Contender(S3PLAN, ours.apply, "CRC64NVME", prepare=_prepare, check=_check)
 PEERS = (
-    Contender(S5CMD, _s5cmd, prepare=buckets.empty, check=buckets.arrived),
+    Contender(S5CMD, _s5cmd, prepare=buckets.new, check=buckets.arrived),
     Contender(
         RCLONE,
         lambda job: rclone("copy", f"bench:{job.dataset.bucket}", f"bench:{buckets.target(job)}"),
         does=" copy",
-        prepare=buckets.empty,
+        prepare=buckets.new,
         check=buckets.arrived,
     ),
-    Contender(AWS, _aws, does=" s3 sync", prepare=buckets.empty, check=buckets.arrived, slow=True),
+    Contender(AWS, _aws, does=" s3 sync", prepare=buckets.new, check=buckets.arrived, slow=True),
 )
 
 COPIED = Dataset("small", 5_000, 16 * KIB)

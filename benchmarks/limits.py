@@ -66,7 +66,7 @@ def _downloaded(job: Job) -> None:
 
 
 def _to_copy(job: Job) -> None:
-    buckets.empty(job)
+    buckets.new(job)
     _write(job, _copies(job))
 
 

@@ -47,7 +47,7 @@ def _make(directory: Path, dataset: Dataset) -> None:
 
 
 def _prepare(job: Job) -> None:
-    buckets.empty(job)
+    buckets.new(job)
     (job.work / "nothing").mkdir()
     ours.declare(
         job,
@@ -80,14 +80,14 @@ def _aws(job: Job) -> list[str]:
 
 OURS = Contender(S3PLAN, ours.apply, "CRC64NVME", prepare=_prepare, check=_check)
 PEERS = (
-    Contender(S5CMD, _s5cmd, prepare=buckets.empty, check=buckets.arrived),
-    Contender(RCLONE, _rclone, "MD5", does=" copy", prepare=buckets.empty, check=buckets.arrived),
+    Contender(S5CMD, _s5cmd, prepare=buckets.new, check=buckets.arrived),
+    Contender(RCLONE, _rclone, "MD5", does=" copy", prepare=buckets.new, check=buckets.arrived),
     Contender(
         AWS,
         _aws,
         "CRC64NVME",
         does=" s3 sync",
-        prepare=buckets.empty,
+        prepare=buckets.new,
         check=buckets.arrived,
         slow=True,
     ),
