@@ -34,6 +34,21 @@ def between(low: str, high: str | None) -> str | None:
     return None
 
 
+def behind_folder(place: str, high: str | None) -> str | None:
+    """A place behind ``place`` and all that may be in a folder of that name, and before ``high``.
+
+    None where that is too near. SeaweedFS takes a start-after that is a folder's name for the
+    folder, and passes over what is in it: behind `a` it lists nothing of `a/`.
+
+    >>> behind_folder("a/5", "a/9000")
+    'a/5~'
+    >>> behind_folder("a/5", "a/5/") is None
+    True
+    """
+    behind = f"{place}~"
+    return behind if high is None or behind < high else None
+
+
 def _shared(one: str, other: str) -> str:
     count = 0
     for mine, theirs in zip(one, other, strict=False):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 from s3plan.errors import ListingError
-from s3plan.rules.keyspace import between, spread
+from s3plan.rules.keyspace import behind_folder, between, spread
 
 HANDS = 8
 """Pages of one bucket that are asked for at once."""
@@ -189,10 +189,11 @@ class _Listing(Generic[AnyPage]):
             places = spread(found, self._idle)[::-1]
         if not places:
             # Half of it, half of the rest, and so on: keys may all lie close behind ``last``.
-            end = stretch.end or self._last
-            while len(places) < self._idle and (place := between(last, end)) is not None:
-                places.append(place)
-                end = place
+            half = end = stretch.end or self._last
+            while len(places) < self._idle and (half := between(last, half)) is not None:
+                if (place := behind_folder(half, end)) is not None:
+                    places.append(place)
+                    end = place
         for place in places:
             self._hand_out(stretch.divide(place))
 

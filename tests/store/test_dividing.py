@@ -119,6 +119,25 @@ def test_known_keys_are_listed_in_as_many_pages_as_by_one_hand() -> None:
     assert len(shelf.asked) == 5
 
 
+class Folders(Shelf):
+    """As SeaweedFS: behind the name of a folder there is nothing of what is in it."""
+
+    async def list_from(self, start: str) -> AsyncIterator[ListPage]:
+        beyond = (
+            f"{start}/\U0010ffff" if any(k.startswith(f"{start}/") for k in self.keys) else start
+        )
+        async for page in super().list_from(beyond):
+            yield page
+
+
+@pytest.mark.parametrize("width", [1, 3, 4])
+def test_a_listing_is_not_divided_at_the_name_of_a_folder(width: int) -> None:
+    """Folders of numbers lie where halves are sought: such a seam would never close."""
+    keys = [f"{n // 3:0{width}}/{n:06}.bin" for n in range(3 * 10 ** min(width, 3))]
+    shelf = Folders(keys, most=10)
+    assert sorted(shelf.listed(hands=8)) == sorted(keys)
+
+
 class VersionShelf(Shelf):
     """Versions of keys, of which some have several; a page ends anywhere among them."""
 
