@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from s3plan.demo.programs import find_program
+from s3plan.engine import holding
 from tests.rgw.server import ceph_rgw
 from tests.secrets.watching import look_at_report, no_secret_is_written_down
 from tests.servers import Server, moto, reset_moto, seaweedfs
@@ -60,6 +61,17 @@ def _service_models_are_read_once() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_lingers() -> Iterator[None]:
+    """A session that a test breaks off has nothing under way once it was raised through.
+
+    `test_what_a_killed_process_sent_last_is_waited_for` is about the waiting itself.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holding, "LINGER", 0.0)
         yield
 
 

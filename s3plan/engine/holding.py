@@ -7,9 +7,11 @@ import hashlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 from s3plan.engine import lease, runs
@@ -42,6 +44,12 @@ from s3plan.store import Store
 
 LOCK = f"{runs.STATE_DIRECTORY}/lock"
 """The lock in a destination."""
+
+LINGER = 5.0
+"""Seconds after the last record of a process that was killed in which nobody relies on what S3
+shows: a server that is busy may not have come to a deletion yet that it has, and does it after we
+looked. S3 names no bound; this is beyond what was seen of servers that are starved.
+"""
 
 
 def holder_for(
@@ -148,15 +156,30 @@ async def locked(
 async def _outlive(locks: Sequence[Lock], around: Surroundings) -> None:
     """Wait until nobody can write any more for processes that were killed."""
     left = [lock.left for lock in locks if lock.left is not None]
-    seconds = max((holder.outlives for holder in left), default=0.0)
-    if seconds:
-        around.observer(
-            Warned(
-                f"the last run here was killed, and its workers may go on for {seconds:.0f} s; "
-                "waiting for that"
+    for seconds, what in (
+        (max((holder.outlives for holder in left), default=0.0), "its workers may go on"),
+        (max(map(_lingers, left), default=0.0), "what it had sent may still be done"),
+    ):
+        if seconds > 0:
+            around.observer(
+                Warned(
+                    f"the last run here was killed, and {what} for {ceil(seconds)} s; "
+                    "waiting for that"
+                )
             )
-        )
-        await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)
+            return
+
+
+def _lingers(holder: Holder) -> float:
+    """Seconds for which a server may still be at what a killed process sent last."""
+    try:
+        # Of an apply or of its rollback: both lie there.
+        logs = Path(holder.journal).resolve(strict=True).parent.glob("*.json")
+        written = max(log.stat().st_mtime for log in logs)
+    except (OSError, ValueError):
+        return LINGER  # of another machine
+    return min(LINGER, written + LINGER - time.time())
 
 
 def _marked(tree: Tree, known: KnownDestinations, around: Surroundings) -> str:

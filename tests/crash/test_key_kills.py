@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from s3plan.engine.beforehand import unfinished_runs
 from tests.crash.harness import Executioner, executioner
 from tests.engine.scene import Scene, open_scene
 from tests.faults.proxy import Proxy, proxy_to
@@ -87,6 +88,11 @@ class _Rekeyed:
             now = self.keys.keys[key]
             assert now == before or (before is None and now == NEW), f"{last}\n{self.said()}"
         assert look(self.scene) == self.objects
+        for run in unfinished_runs(self.scene.directory):
+            # There was nothing to take back, so its plan would go on with it; and the keys are
+            # about to be what they were in the beginning, which no user can make them.
+            gone = ("runs", "abandon", run.id, "--approve")
+            assert self.executioner.run(self.scene, *gone).code == 0, self.said()
 
     def _killed(self, command: tuple[str, ...], last: str) -> None:
         if self.executioner.run(self.scene, *command, last=last).code is None:

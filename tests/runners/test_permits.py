@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
+from s3plan.engine import holding
 from s3plan.engine.context import Context
 from s3plan.engine.holding import _outlive
 from s3plan.engine.runners.dask import parcels
@@ -311,3 +314,34 @@ def test_who_is_killed_while_it_waits_hands_the_waiting_on(tmp_path: Path) -> No
     path.write_text('{"host":"h","pid":1,"since":"s","journal":"j","outlives":60}\n')
     with hold(path, _holder(0)):
         assert '"outlives":60' in path.read_text()
+
+
+def test_what_a_killed_process_sent_last_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 1: a deletion that the server has and has not done yet must not come after a look
+    that found the object there, for a rollback would not put that one back.
+    """
+    monkeypatch.setattr(holding, "LINGER", 5.0)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("plan.json", "journal.json", "rollback.json"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    (tmp_path / "journal.json").symlink_to(folder / "journal.json")
+    killed = msgspec.json.encode(Holder("h", 1, "s", str(tmp_path / "journal.json")))
+    lock = tmp_path / "lock"
+
+    lock.write_bytes(killed)
+    assert _waited(lock, 0, sleep) == 0, "it was killed long ago"
+    (folder / "rollback.json").touch()
+    lock.write_bytes(killed)
+    assert _waited(lock, 0, sleep) == 1
+    lock.write_bytes(msgspec.json.encode(Holder("elsewhere", 1, "s", "/no/such/journal.json")))
+    assert _waited(lock, 0, sleep) == 1
+    assert 4 < slept[0] <= slept[1] == 5
