@@ -381,6 +381,7 @@ def test_archives_are_extracted_by_workers_to_a_shared_destination(ends: Ends, h
         assert finished.exit_code == 3
         # What failed is tried again after a worker was lost, and told again.
         reasons = {(problem.key, problem.reason) for problem in scene.problems()}
+        assert all(", then s3plan apply" in problem.next_step for problem in scene.problems())
         return unpacking.here(scene), reasons, verdicts(scene)
 
     local, workers = ends.of(act)

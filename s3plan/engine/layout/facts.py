@@ -24,10 +24,10 @@ def told(context: Context, step: str, facts: CopyFacts) -> None:
     context.state.apply(context.journal.seq, record)
 
 
-def keep_at_hand(context: Context, step: str, facts: CopyFacts) -> None:
+def keep_at_hand(context: Context, step: str, facts: CopyFacts, most: int = MOST) -> None:
     """Have facts that the journal was told of ready for the step that goes by them."""
     at_hand = context.handed_on.setdefault(step, {})
-    if len(at_hand) < MOST:
+    if len(at_hand) < most:
         at_hand[facts.n] = facts
 
 

@@ -45,6 +45,7 @@ class Partition(Struct, frozen=True):
     ``records``, ``gate`` and ``approvals`` are what a handler would read of journal and evidence.
     With ``asks`` the items are asked for, and not waited for. ``until`` is when, on the worker's
     own clock, a look that the records rest on is too old to begin anything by; None for never.
+    ``retry`` is the command that goes on with the run.
     """
 
     session: str
@@ -66,6 +67,7 @@ class Partition(Struct, frozen=True):
     approvals: tuple[Approved, ...] = ()
     asks: bool = False
     until: float | None = None
+    retry: str = ""
 
 
 class Told(Struct, frozen=True, array_like=True):

@@ -219,6 +219,7 @@ class DaskRunner:
             gate=gate.gate if gate is not None else None,
             approvals=gate.approvals if gate is not None else (),
             asks=work.carriage.asks,
+            retry=context.retry_command(),
         )
 
     def _warn(self, context: Context, sentence: str) -> None:

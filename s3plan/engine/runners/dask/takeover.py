@@ -22,6 +22,10 @@ from s3plan.model.local import (
 )
 from s3plan.model.steps import Download, Item, Step
 
+AT_HAND = 500_000
+"""Facts that are kept for the next verb, some 200 MB of them: it follows partitions behind, and not
+items; what is more is read from the journal, all of which takes long."""
+
 
 class Handout:
     """A partition that is with a worker.
@@ -96,7 +100,7 @@ class Handout:
                 context.state.apply(context.journal.seq, record)
                 if isinstance(record, Copied) and record.step in context.handed_on:
                     for facts in record.copies:
-                        keep_at_hand(context, record.step, facts)
+                        keep_at_hand(context, record.step, facts, AT_HAND)
             case _:
                 assert_never(record)
 

@@ -62,8 +62,8 @@ class _WorkerContext(Context):
         self._recorder = recorder
 
     def retry_command(self) -> str:
-        """Left to the process that has the run."""
-        return ""
+        """As a person types it where the run is."""
+        return self._part.retry
 
     def destination(self, path: str) -> Destination:
         """The shared tree. Raises DestinationError where this worker finds another one."""
