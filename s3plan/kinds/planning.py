@@ -127,7 +127,8 @@ def _looking(scope: Scope, *, by_versions: bool) -> Iterator[Permission]:
         yield Permission("", "account", "s3:ListAllMyBuckets")
     if scope.caller:
         yield Permission("", "role", "iam:GetRole")
-    documents = {*(scope.documents or get_args(DocumentName)), "request-payment", "versioning"}
+    named = get_args(DocumentName) if scope.documents is None else scope.documents
+    documents = {*named, "request-payment", "versioning"}
     for bucket in scope.include:
         asks = scope.inquiry.about if scope.inquiry is not None else ()
         tags = scope.tag_sample > 0 or "tags" in asks or "tagged-forms" in asks

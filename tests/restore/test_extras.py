@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -143,6 +144,24 @@ def test_extras_and_sessions_in_one_plan(kept: Scene) -> None:
     alone = plan(kept)
     assert alone.plan is not None
     assert [step.verb for step in alone.plan.steps] == ["download"]
+
+
+def test_what_iam_must_allow_is_little(kept: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """D40: to list the bucket, to ask for objects and to read them; nothing of its configuration
+    but who pays and whether it keeps versions.
+    """
+    plan(kept)
+    capsys.readouterr()
+    assert main(["iam", "manifest.yaml"]) == 0
+    statements = json.loads(capsys.readouterr().out)["Statement"]
+    assert {action for one in statements for action in one["Action"]} == {
+        "s3:GetBucketRequestPayment",
+        "s3:GetBucketVersioning",
+        "s3:GetObject",
+        "s3:GetObjectTagging",
+        "s3:ListBucket",
+        "s3:RestoreObject",
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ gets its name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from s3plan.engine.archiving.fetching import Members, MemberSink
 from s3plan.engine.archiving.opening import ArchiveChanged, Opened, open_archive
 from s3plan.engine.archiving.unrolling import unroll
 from s3plan.engine.context import Context, Destination
+from s3plan.engine.handlers.passing import Placing
 from s3plan.engine.handlers.placing import mtime_of
 from s3plan.engine.state import SETTLED, ItemState, StepState
 from s3plan.errors import (
@@ -44,43 +45,6 @@ ATTEMPTS = 2
 """Reads of a member that did not match, before it is called mismatched."""
 
 _EXPIRED = "the archive cannot be read any more: its temporary copy has expired"
-
-
-class _Placing:
-    """A member that goes by on its way to its file; in the thread of the transfer."""
-
-    def __init__(
-        self,
-        tree: Tree,
-        item: Item,
-        member: TarMember,
-        settled: Callable[[Item, Occupied | None], object],
-    ) -> None:
-        """``settled`` is told once it has its name, or something else has."""
-        self._item = item
-        self._expected = member.sha256
-        self._settled = settled
-        self._file = tree.partial(item.path, item.size)
-        self._sink = MemberSink(self._file.restart, self._file.write)
-
-    def feed(self, chunk: memoryview) -> None:
-        self._sink.feed(chunk)
-
-    def end(self) -> None:
-        """Give the file its name, if it is what it must be."""
-        if self._sink.sha256 != self._expected:
-            self.abort()
-            return
-        try:
-            self._file.commit(mtime_of(self._item))
-        except Occupied as error:
-            self.abort()
-            self._settled(self._item, error)
-        else:
-            self._settled(self._item, None)
-
-    def abort(self) -> None:
-        self._file.abort()
 
 
 class _Extractor:
@@ -160,9 +124,9 @@ class _Extractor:
             else:
                 self._problem(item, "failed", "occupied", str(occupied))
 
-        def take(member: TarMember) -> _Placing:
+        def take(member: TarMember) -> Placing:
             self.context.check_stop()
-            return _Placing(
+            return Placing(
                 self.tree,
                 placing[member.name],
                 member,
