@@ -97,6 +97,9 @@ _INTENDED = bytes(
 )
 """What becomes of each state when requests for the item may have been sent."""
 
+_OPEN = bytes(code not in SETTLED for code in ItemState).ljust(256, b"\1")
+"""Which states are not settled."""
+
 GOOD = frozenset({ItemState.VERIFIED, ItemState.UNVERIFIABLE, ItemState.DONE})
 
 
@@ -173,6 +176,11 @@ class StepState:
     def count(self, state: ItemState) -> int:
         """How many items are in ``state`` (PENDING counts only items that were touched around)."""
         return self.items.count(bytes([state]))
+
+    def first_open(self) -> int:
+        """The first item that is not settled: a resumed step need not read those before it."""
+        place = self.items.translate(_OPEN).find(1)
+        return place if place >= 0 else len(self.items)
 
     @property
     def done(self) -> bool:

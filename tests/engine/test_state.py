@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s3plan.engine.state import ItemState, RunState, fold
+from s3plan.engine.state import ItemState, RunState, StepState, fold
 from s3plan.errors import JournalError
 from s3plan.model.journal import (
     JOURNAL_FORMAT,
@@ -98,6 +98,21 @@ def test_counts_hold_for_items_far_apart() -> None:
     step = state.step("get")
     assert (step.count(ItemState.VERIFIED), step.count(ItemState.DONE)) == (2, 1)
     assert step.of(1_000_000) is ItemState.PENDING
+
+
+def test_the_first_item_that_is_not_settled_is_known() -> None:
+    """So that a resumed step passes over millions that are, unread."""
+    state = StepState()
+    assert state.first_open() == 0
+    state.intend(0, 99)
+    assert state.first_open() == 0
+    for n in range(3000):
+        state.set(n, ItemState.VERIFIED if n % 2 else ItemState.DRIFTED)
+    assert state.first_open() == 3000
+    state.set(1500, ItemState.FAILED)
+    assert state.first_open() == 1500
+    state.set(7, ItemState.REQUESTED)
+    assert state.first_open() == 7
 
 
 def test_resuming_doubts_receipts_that_no_sync_point_covers() -> None:

@@ -129,7 +129,7 @@ class Copier:
 
     async def _begin(self, queue: asyncio.Queue[Begun | None], workers: int) -> None:
         """Look at one range after the other and say in the journal that it begins."""
-        items = self.context.plan.items(self.step.id)
+        items = self.context.plan.items(self.step.id, self.state.first_open())
         size = FIRST_RANGE
         while not self.context.stopping and (ready := await self._next(items, size)) is not None:
             size = RANGE

@@ -121,7 +121,7 @@ class Downloader:
 
     def _items(self) -> Iterator[Item]:
         """What is left of the worklist."""
-        for item in self.context.plan.items(self.step.id):
+        for item in self.context.plan.items(self.step.id, self.state.first_open()):
             if self.state.of(item.n) not in SETTLED:
                 yield item
 
