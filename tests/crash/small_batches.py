@@ -17,7 +17,7 @@ ITEMS_A_PART = 5
 _SIZES: dict[str, dict[str, float]] = {
     "context": {"SYNC_INTERVAL": 0.1},
     "journal": {"MOST_PENDING": 1},
-    "holding": {"LINGER": 0},  # thousands of kills
+    "holding": {"LINGER": 0.25},  # thousands of kills
     "archiving.sending": {"PART": 5 << 20},
     "handlers.extract": {"RANGE": 2},
     "handlers.copy": {"RANGE": 8, "BATCH": 3},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from shutil import rmtree
 
 import pytest
 
+from s3plan.rules.shadow import is_shadow
 from tests.crash.harness import Ended, Executioner, executioner
 from tests.engine.scene import Scene, Stored, open_scene, open_versioned
 from tests.layout.moving import fill, knows, look, write_manifest
@@ -51,7 +53,16 @@ class _Layouts:
         }
 
     def plan(self) -> None:
-        """A plan of the objects as they are now."""
+        """A plan of the objects as they are now, and of nothing that earlier cycles left."""
+        seen: set[str] = set()
+        for version in self.scene.versions():
+            if is_shadow(version.key) or version.key in seen:
+                where = {"Bucket": self.scene.bucket, "Key": version.key}
+                if version.version_id != "null":
+                    where["VersionId"] = version.version_id
+                self.scene.s3.delete_object(**where)
+            seen.add(version.key)
+        rmtree(self.scene.directory / ".s3plan", ignore_errors=True)
         self._run(PLAN, "")
 
     def cycle(self, first: str, second: str) -> None:
