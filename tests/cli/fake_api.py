@@ -193,8 +193,17 @@ class FakeApi:
         only: str | None = None,
         observer: Observer,
         log: Path | None,
+        runner: str,
+        scheduler: str | None,
     ) -> RunFinished | None:
-        self._called("rollback", journal=journal, approval=approval, log=log)
+        self._called(
+            "rollback",
+            journal=journal,
+            approval=approval,
+            log=log,
+            runner=runner,
+            scheduler=scheduler,
+        )
         if not self.changes:
             return None
         observer(self.finished)

@@ -358,6 +358,14 @@ def test_rollback_with_approval_runs(api: FakeApi, given: list[str]) -> None:
     assert main(["rollback", *given]) == 7
     assert asked(api, "rollback")["journal"] == Path("journal.json")
     assert approval(api, "rollback") == Approval("ann", None, {})
+    assert asked(api, "rollback")["runner"] == "local", "whomever the project file names"
+
+
+def test_a_rollback_by_workers_is_asked_for(api: FakeApi) -> None:
+    given = ["rollback", "journal.json", "--approve", "--runner", "dask", "--scheduler", "local:2"]
+    assert main(given) == 0
+    said = asked(api, "rollback")
+    assert (said["runner"], said["scheduler"]) == ("dask", "local:2")
 
 
 def test_rollback_needs_a_journal(api: FakeApi) -> None:

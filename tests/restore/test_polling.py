@@ -60,11 +60,12 @@ class Numbers:
         self, prefix: str = "", start_after: str = "", max_keys: int = 1000, **_: Any
     ) -> AsyncIterator[ListPage]:
         self._count("list")
-        page = [key for key in self.keys if key > start_after][:max_keys]
+        left = [key for key in self.keys if key > start_after and key.startswith(prefix)]
+        page = left[:max_keys]
         size = len(page)
         yield ListPage(
             page, [1] * size, [ETAG] * size, [TIME] * size, ["GLACIER"] * size, [None] * size,
-            [self._restore(key) for key in page],
+            [self._restore(key) for key in page], more=size < len(left),
         )  # fmt: skip
 
     async def head(self, key: str, **_: Any) -> ObjectHead:
