@@ -19,7 +19,7 @@ import pytest
 
 from s3plan import api
 from s3plan.engine import lease
-from s3plan.engine.lease import Lease, LeaseRecord
+from s3plan.engine.lease import Lease, LeaseRecord, Leases
 from s3plan.errors import (
     EndpointError,
     IncompleteError,
@@ -213,7 +213,7 @@ def test_a_lease_that_cannot_be_renewed_is_not_trusted(
         patch.setattr(LeaseObject, "read", failing)
 
     with pytest.MonkeyPatch.context() as patch:
-        lost = _slowly_deleting(filled, evidence, act, seconds=1.2)
+        lost = _slowly_deleting(filled, evidence, act)
     assert "could not be renewed in time" in lost.what
     monkeypatch.setattr(lease, "TRUSTED", 90.0)
     assert filled.apply().exit_code == 0, "a dead or lost lease of this process is its own"
@@ -226,26 +226,30 @@ def _to_gate(scene: Scene) -> str:
     return scene.gate().evidence
 
 
-def _slowly_deleting(
-    scene: Scene, evidence: str, act: Callable[[], None], seconds: float = 0.8
-) -> IncompleteError:
-    """Delete two objects, ``act``, and wait a little; how the run ended."""
+def _slowly_deleting(scene: Scene, evidence: str, act: Callable[[], None]) -> IncompleteError:
+    """Delete two objects, ``act``, and wait until the lease is given up; how the run ended."""
     module = importlib.import_module("s3plan.engine.handlers.delete")
-    delete_many = Bucket.delete_many
+    delete_many, renew_regularly = Bucket.delete_many, Leases.renew_regularly
     sent: list[int] = []
+    over = asyncio.Event()
+
+    async def renewing(self: Leases) -> None:
+        await renew_regularly(self)
+        over.set()
 
     async def slowly(self: Bucket, targets: Any) -> Any:
         sent.append(len(targets))
         result = await delete_many(self, targets)
         if len(sent) == 1:
             await asyncio.to_thread(act)
-            await asyncio.sleep(seconds)
+            await asyncio.wait_for(over.wait(), 60)
         return result
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "IN_FLIGHT", 1)
         patch.setattr(Bucket.pages, "__defaults__", ("", "", 2))
         patch.setattr(Bucket, "delete_many", slowly)
+        patch.setattr(Leases, "renew_regularly", renewing)
         with pytest.raises(IncompleteError) as caught:
             scene.apply(delete=evidence)
     assert caught.value.exit_code == 3
