@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from s3plan import api
@@ -443,5 +444,15 @@ def open_scene(server: Server, directory: Path) -> Iterator[Scene]:
         scene.delete(*scene.keys())
         if scene.bucket_exists():
             scene.abort_uploads()
-            empty.append(bucket)
+            if not _has_policy(s3, bucket):
+                empty.append(bucket)
         s3.close()
+
+
+def _has_policy(s3: Any, bucket: str) -> bool:
+    """Whether somebody left rules in the bucket that the next one would be refused by."""
+    try:
+        s3.get_bucket_policy(Bucket=bucket)
+    except ClientError:
+        return False
+    return True
